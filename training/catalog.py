@@ -1,0 +1,40 @@
+"""The door: every generator family, and every recipe by name."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from inpaintcli.errors import UsageError
+from training.generators import membrane
+from training.recipe import Recipe
+
+FAMILIES: dict[str, Any] = {"membrane": membrane}
+
+
+def recipes() -> dict[str, Recipe]:
+    """All recipes by name."""
+    return {recipe.name: recipe for family in FAMILIES.values() for recipe in family.RECIPES}
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    known = recipes()
+    if name not in known:
+        raise UsageError(f"There is no recipe '{name}'.", hint=f"Recipes: {', '.join(sorted(known))}.")
+    return known[name]
+
+
+def build_generator(recipe: Recipe) -> nn.Module:
+    """The recipe's generator with fresh weights."""
+    generator: nn.Module = FAMILIES[recipe.family].Generator(recipe.generator)
+    return generator
+
+
+def build_objective(recipe: Recipe, features: Path | None) -> Any:
+    """The recipe's objective; `features` is the folder of pretrained feature networks."""
+    return FAMILIES[recipe.family].Objective(recipe.objective, features)

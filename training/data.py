@@ -1,0 +1,193 @@
+"""Photos for training: folders and tar shards, read at random, cropped, flipped, holed.
+
+Every crop is a function of (seed, index) alone. A resumed run therefore sees exactly the
+crops that an uninterrupted one would have seen, with nothing to save but a counter.
+"""
+
+import logging
+import tarfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from inpaintcli.errors import UnreadableError, UsageError
+from training.masks import random_hole
+from training.recipe import Recipe
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+Rgb = NDArray[np.uint8]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Member:
+    """Where the bytes of one photo lie: a whole file, or a stretch of a tar shard."""
+
+    path: Path
+    offset: int = 0
+    size: int = -1
+
+    def read(self) -> bytes:
+        """The encoded photo."""
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Photos and holes of one step.
+
+    `photo` is float32 (n, 3, h, w) in [-1, 1]; `mask` is float32 (n, 1, h, w), 1 in the hole.
+    `index` is the number of the first crop, the seed of whatever else the step draws.
+    """
+
+    photo: torch.Tensor
+    mask: torch.Tensor
+    index: int = 0
+
+
+class Photos:
+    """The photos of folders, tar shards and single files, in sorted order.
+
+    Decoded photos are kept in memory up to `cache_bytes`. A photo that cannot be decoded is
+    left out of the draw, counted in `unreadable` and named once in the log.
+    """
+
+    def __init__(self, sources: list[Path], *, cache_bytes: int = 4 << 30) -> None:
+        """Index the members of all sources.
+
+        Raises:
+            UnreadableError: a source does not exist.
+            UsageError: there is no photo in any of them.
+        """
+        self.members = [member for source in sources for member in _members(source)]
+        if not self.members:
+            raise UsageError(
+                f"No photo in {', '.join(map(str, sources))}.",
+                hint=f"Name folders or tar files with {', '.join(sorted(SUFFIXES))} in them.",
+            )
+        self.unreadable: set[int] = set()
+        self._cache: dict[int, Rgb] = {}
+        self._room = cache_bytes
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def get(self, index: int) -> Rgb:
+        """The photo as uint8 RGB (h, w, 3); the next readable one where `index` is not.
+
+        Raises:
+            UnreadableError: none of the photos can be read.
+        """
+        for step in range(len(self)):
+            photo = self._read((index + step) % len(self))
+            if photo is not None:
+                return photo
+        raise UnreadableError("None of the training photos can be decoded.")
+
+    def _read(self, index: int) -> Rgb | None:
+        if index in self.unreadable:
+            return None
+        if index in self._cache:
+            return self._cache[index]
+        encoded = np.frombuffer(self.members[index].read(), np.uint8)
+        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+        if bgr is None:
+            self.unreadable.add(index)
+            _log.warning("left out, cannot be decoded: %s", self.members[index])
+            return None
+        rgb = np.ascontiguousarray(bgr[:, :, ::-1])
+        with self._lock:
+            if self._room >= rgb.nbytes:
+                self._cache[index] = rgb
+                self._room -= rgb.nbytes
+        return rgb
+
+
+def _members(source: Path) -> Iterator[Member]:
+    if source.is_dir():
+        for path in sorted(source.rglob("*")):
+            if path.suffix.lower() == ".tar":
+                yield from _members(path)
+            elif path.suffix.lower() in SUFFIXES and path.is_file():
+                yield Member(path)
+    elif source.suffix.lower() == ".tar" and source.is_file():
+        with tarfile.open(source, "r:") as tar:
+            for info in tar:
+                if info.isfile() and Path(info.name).suffix.lower() in SUFFIXES:
+                    yield Member(source, info.offset_data, info.size)
+    elif source.is_file():
+        yield Member(source)
+    else:
+        raise UnreadableError(f"{source} does not exist.", hint="--data takes folders and tar files.")
+
+
+class Crops:
+    """Random crops with random holes, numbered from 0 without end.
+
+    An epoch is a permutation of the photos; crop `i` shows photo `permutation[i mod n]`.
+    """
+
+    def __init__(self, photos: Photos, recipe: Recipe) -> None:
+        self.photos = photos
+        self.recipe = recipe
+        self._epoch: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+
+    def crop(self, index: int) -> tuple[Rgb, NDArray[np.bool_]]:
+        """Crop `index`: uint8 RGB (crop, crop, 3) and its hole (crop, crop)."""
+        recipe = self.recipe
+        rng = np.random.default_rng([recipe.seed, index])
+        photo = self.photos.get(self._photo_of(index))
+        rgb = _random_crop(photo, recipe.crop, recipe.short_side, rng)
+        if rng.random() < 0.5:
+            rgb = rgb[:, ::-1]
+        return rgb, random_hole(recipe.crop, rng, recipe.holes, recipe.hole_ratio)
+
+    def batch(self, first: int) -> Batch:
+        """The crops `first` to `first + recipe.batch - 1` as tensors."""
+        crops = [self.crop(first + i) for i in range(self.recipe.batch)]
+        rgb = torch.from_numpy(np.stack([rgb for rgb, _ in crops]))
+        mask = torch.from_numpy(np.stack([mask for _, mask in crops]))
+        photo = rgb.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        return Batch(photo, mask[:, None].float(), first)
+
+    def batches(self, first: int, ahead: int = 3) -> Iterator[Batch]:
+        """All batches from crop `first` on, prepared `ahead` of their use in a thread."""
+        size = self.recipe.batch
+        with ThreadPoolExecutor(1) as pool:
+            waiting = [pool.submit(self.batch, first + i * size) for i in range(ahead)]
+            while True:
+                first += size
+                waiting.append(pool.submit(self.batch, first + (ahead - 1) * size))
+                yield waiting.pop(0).result()
+
+    def _photo_of(self, index: int) -> int:
+        epoch, position = divmod(index, len(self.photos))
+        if self._epoch[0] != epoch:
+            order = np.random.default_rng([self.recipe.seed, 1, epoch]).permutation(len(self.photos))
+            self._epoch = (epoch, order)
+        return int(self._epoch[1][position])
+
+
+def _random_crop(
+    photo: Rgb, side: int, short_side: tuple[int, int], rng: np.random.Generator
+) -> Rgb:
+    """A square of `side` from the photo scaled to a random short side (log-uniform)."""
+    height, width = photo.shape[:2]
+    target = float(np.exp(rng.uniform(*np.log(short_side))))
+    wanted = side * min(height, width) / max(target, side)
+    window = max(1, min(round(wanted), height, width))
+    y = int(rng.integers(0, height - window + 1))
+    x = int(rng.integers(0, width - window + 1))
+    part = photo[y : y + window, x : x + window]
+    how = cv2.INTER_AREA if window > side else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(part, (side, side), interpolation=how), np.uint8)

@@ -1,0 +1,143 @@
+"""The efficient generator, our own: a smooth membrane in the graph, a network that corrects it.
+
+The hole is first filled by `training.layers.membrane`. A U-shaped residual network sees that
+picture and the mask and adds a correction; the last layer and the second convolution of every
+residual block start at zero, so step 0 already equals a classical method and every step improves
+on it. It works at 1/16 of the resolution for most of its depth: 17 GMAC for 512x512 pixels.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.data import Batch
+from training.layers import ResidualBlock, composite, membrane, zero_start
+from training.losses import FeatureDistance, hole_l1
+from training.networks import squeezenet11, vgg19
+from training.recipe import HoleMix, Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Widths and depths, from half the resolution down to a sixteenth."""
+
+    channels: tuple[int, int, int, int] = (32, 64, 128, 256)  # at 1/2, 1/4, 1/8, 1/16
+    blocks: tuple[int, int, int] = (1, 1, 2)  # residual blocks on each side at 1/2, 1/4, 1/8
+    trunk_dilations: tuple[int, ...] = (1, 2, 1, 4, 1, 2)  # one block each at 1/16
+
+
+class Generator(nn.Module):
+    """Photo with a hole in, photo without one out.
+
+    Input: `image` (n, 3, h, w) in [-1, 1], `mask` (n, 1, h, w), 1 in the hole; h and w are
+    multiples of 16. Pixels under the mask are not looked at. Output: (n, 3, h, w) in [-1, 1],
+    meant for the hole; known pixels come back as they were.
+    """
+
+    size_multiple = 16
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        c2, c4, c8, c16 = config.channels
+        b2, b4, b8 = config.blocks
+        self.stem = nn.Conv2d(16, c2, 3, padding=1)
+        self.down4 = nn.Conv2d(c2, c4, 3, stride=2, padding=1)
+        self.encode4 = _blocks(c4, b4)
+        self.down8 = nn.Conv2d(c4, c8, 3, stride=2, padding=1)
+        self.encode8 = _blocks(c8, b8)
+        self.down16 = nn.Conv2d(c8, c16, 3, stride=2, padding=1)
+        self.trunk = nn.Sequential(*(ResidualBlock(c16, d) for d in config.trunk_dilations))
+        self.up8 = nn.Conv2d(c16, 4 * c8, 1)
+        self.decode8 = _blocks(c8, b8)
+        self.up4 = nn.Conv2d(c8, 4 * c4, 1)
+        self.decode4 = _blocks(c4, b4)
+        self.up2 = nn.Conv2d(c4, 4 * c2, 1)
+        self.decode2 = _blocks(c2, b2)
+        self.head = nn.Conv2d(c2, 12, 3, padding=1)
+        zero_start(self.head)
+
+    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        smooth = membrane(image, mask)
+        x2 = F.silu(self.stem(F.pixel_unshuffle(torch.cat([smooth, mask], 1), 2)))
+        x4 = self.encode4(F.silu(self.down4(x2)))
+        x8 = self.encode8(F.silu(self.down8(x4)))
+        x = self.trunk(F.silu(self.down16(x8)))
+        x = self.decode8(x8 + F.pixel_shuffle(self.up8(x), 2))
+        x = self.decode4(x4 + F.pixel_shuffle(self.up4(x), 2))
+        x = self.decode2(x2 + F.pixel_shuffle(self.up2(x), 2))
+        correction = F.pixel_shuffle(self.head(x), 2)
+        return (smooth + mask * correction).clamp(-1, 1)
+
+
+def _blocks(channels: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(ResidualBlock(channels) for _ in range(count)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """Weights of the terms; a term with weight 0 is not computed."""
+
+    hole: float = 1.0
+    squeezenet: float = 0.15
+    vgg: float = 0.0
+    jitter: int = 8  # features see the crop shifted by up to this many pixels, against a grid
+
+
+class Objective(nn.Module):
+    """L1 in the hole and distances of deep features of the composite.
+
+    The features' strides leave a faint grid in large holes; shifting the crop by a few random
+    pixels before the features spreads the error evenly.
+    """
+
+    critic: nn.Module | None = None
+
+    def __init__(self, config: ObjectiveConfig, features: Path | None) -> None:
+        super().__init__()
+        self.config = config
+        self.squeezenet = FeatureDistance(squeezenet11(features)) if config.squeezenet else None
+        self.vgg = FeatureDistance(vgg19(features)) if config.vgg else None
+
+    def generator_loss(self, batch: Batch, predicted: Tensor) -> dict[str, Tensor]:
+        """The weighted terms by name; their sum is the loss."""
+        config = self.config
+        terms = {"hole": config.hole * hole_l1(predicted, batch.photo, batch.mask)}
+        y, x = _shift(batch.index, config.jitter)
+        filled = composite(batch.photo, batch.mask, predicted)[:, :, y:, x:]
+        photo = batch.photo[:, :, y:, x:]
+        if self.squeezenet is not None:
+            terms["squeezenet"] = config.squeezenet * self.squeezenet(filled, photo)
+        if self.vgg is not None:
+            terms["vgg"] = config.vgg * self.vgg(filled, photo)
+        return terms
+
+
+def _shift(seed: int, most: int) -> tuple[int, int]:
+    """Two offsets in [0, most) that depend on the crop's number alone."""
+    if most < 1:
+        return 0, 0
+    draw = torch.randint(most, (2,), generator=torch.Generator().manual_seed(seed))
+    return int(draw[0]), int(draw[1])
+
+
+_BASE = Recipe(
+    name="membrane",
+    family="membrane",
+    source="this project: pull-push membrane and a residual U-Net",
+    generator=Config(),
+    objective=ObjectiveConfig(),
+    crop=112,
+    short_side=(150, 300),
+    holes=HoleMix(),
+    batch=16,
+    images=400_000,
+    decay_images=120_000,
+    lr=4e-4,
+    betas=(0.9, 0.99),
+    weight_decay=1e-4,
+    gradient_norm=1.0,
+)
+RECIPES = (_BASE,)

@@ -1,0 +1,103 @@
+"""Random holes for training: rectangles, brush strokes, blobs, scratches. True is the hole."""
+
+import math
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.recipe import HoleMix
+
+Rng = np.random.Generator
+BoolArray = NDArray[np.bool_]
+
+
+def rectangle(side: int, rng: Rng) -> BoolArray:
+    """One axis-aligned rectangle, each side 1/6 to 2/3 of the crop's."""
+    mask = np.zeros((side, side), np.bool_)
+    height, width = (int(rng.uniform(side / 6, side * 2 / 3)) for _ in range(2))
+    y, x = int(rng.integers(0, side - height + 1)), int(rng.integers(0, side - width + 1))
+    mask[y : y + height, x : x + width] = True
+    return mask
+
+
+def brush(side: int, rng: Rng) -> BoolArray:
+    """Wandering strokes with round ends (the free-form masks of Yu et al. 2019, section 3.1)."""
+    mask = np.zeros((side, side), np.uint8)
+    thickest = rng.uniform(0.04, 0.3) * side
+    for _ in range(int(rng.integers(1, 9))):
+        thickness = max(1, round(float(rng.uniform(0.3, 1.0)) * thickest))
+        points = _walk(side, rng, steps=int(rng.integers(2, 9)), step=0.25, turn=1.2)
+        cv2.polylines(mask, [points], False, 1, thickness)
+        for x, y in points:
+            cv2.circle(mask, (int(x), int(y)), thickness // 2, 1, -1)
+    return mask > 0
+
+
+def blob(side: int, rng: Rng) -> BoolArray:
+    """A closed outline of low harmonics, as of an object."""
+    angle = np.linspace(0, 2 * math.pi, 120, endpoint=False)
+    radius = np.ones_like(angle)
+    for harmonic in range(1, 7):
+        phase = rng.uniform(0, 2 * math.pi)
+        radius += rng.normal(0, 0.28 / harmonic) * np.cos(harmonic * angle + phase)
+    radius = np.clip(radius, 0.25, 2) * side * rng.uniform(0.1, 0.3)
+    stretch = rng.uniform(0.7, 1.4)
+    centre = rng.uniform(0.15, 0.85, 2) * side
+    outline = np.stack(
+        [centre[0] + stretch * radius * np.cos(angle), centre[1] + radius * np.sin(angle) / stretch],
+        axis=1,
+    )
+    mask = np.zeros((side, side), np.uint8)
+    cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 1)
+    return mask > 0
+
+
+def thin(side: int, rng: Rng) -> BoolArray:
+    """Scratches and letters: lines of 1 to 6 pixels."""
+    mask = np.zeros((side, side), np.uint8)
+    for _ in range(int(rng.integers(2, 12))):
+        if rng.random() < 0.5:
+            points = _walk(side, rng, steps=int(rng.integers(4, 20)), step=0.08, turn=0.25)
+        else:
+            corner, size = rng.uniform(0, 0.9, 2) * side, rng.uniform(0.06, 0.2) * side
+            points = np.rint(corner + rng.uniform(0, size, (int(rng.integers(3, 7)), 2)))
+            points = points.astype(np.int32)
+        cv2.polylines(mask, [points], False, 1, int(rng.integers(1, 7)))
+    return mask > 0
+
+
+def _walk(side: int, rng: Rng, *, steps: int, step: float, turn: float) -> NDArray[np.int32]:
+    """A random walk (steps + 1, 2) of x, y inside the crop; `step` is a share of the side."""
+    point, angle = rng.uniform(0, side, 2), rng.uniform(0, 2 * math.pi)
+    points = [point]
+    for _ in range(steps):
+        angle += rng.uniform(-turn, turn)
+        length = rng.uniform(0.2, 1.0) * step * side
+        point = np.clip(point + length * np.array([math.cos(angle), math.sin(angle)]), 0, side - 1)
+        points.append(point)
+    return np.rint(np.stack(points)).astype(np.int32)
+
+
+KINDS: dict[str, Callable[[int, Rng], BoolArray]] = {
+    "rectangle": rectangle,
+    "brush": brush,
+    "blob": blob,
+    "thin": thin,
+}
+
+
+def random_hole(side: int, rng: Rng, mix: HoleMix, ratio: tuple[float, float]) -> BoolArray:
+    """One hole mask (side, side), True inside, drawn until its share of the crop lies in `ratio`.
+
+    Thin holes are exempt from the lower bound: a scratch is a small share of any picture.
+    """
+    names = list(KINDS)
+    weights = np.array([getattr(mix, name) for name in names], np.float64)
+    kind = names[int(rng.choice(len(names), p=weights / weights.sum()))]
+    low = 1 / side**2 if kind == "thin" else ratio[0]
+    while True:
+        mask = KINDS[kind](side, rng)
+        if low <= mask.mean() <= ratio[1]:
+            return mask

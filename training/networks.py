@@ -1,0 +1,129 @@
+"""Pretrained feature networks for losses, read from local files and never fetched.
+
+`--features DIR` names a folder with the safetensors files below, keyed as torchvision keys them
+(`features.N.weight`). The networks take BGR in 0..255 minus the ImageNet mean, which is folded
+in here: everything in this module takes RGB in [-1, 1].
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from inpaintcli.errors import UnreadableError, UsageError
+
+_BGR_MEAN = (103.939, 116.779, 123.68)
+
+
+class FeatureNetwork(nn.Module):
+    """A frozen network: RGB (n, 3, h, w) in [-1, 1] -> its chosen layers by name, shallow first."""
+
+    def __init__(self, layers: nn.Sequential, taps: dict[int, str]) -> None:
+        """Tap `layers` after the numbered ones; `taps` gives each a name."""
+        super().__init__()
+        self.layers = layers
+        self.taps = taps
+        self.requires_grad_(False)
+        self.register_buffer("mean", torch.tensor(_BGR_MEAN).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, rgb: Tensor) -> dict[str, Tensor]:
+        x = (rgb.flip(1) + 1) * 127.5 - self.mean
+        found = {}
+        for number, layer in enumerate(self.layers):
+            x = layer(x)
+            if number in self.taps:
+                found[self.taps[number]] = x
+            if len(found) == len(self.taps):
+                break
+        return found
+
+
+class _Fire(nn.Module):
+    """SqueezeNet's module: 1x1 squeeze, then 1x1 and 3x3 side by side (Iandola et al. 2016, 3.2)."""
+
+    def __init__(self, channels: int, squeezed: int, expanded: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, squeezed, 1)
+        self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
+        self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.squeeze(x))
+        return torch.cat([F.relu(self.expand1x1(x)), F.relu(self.expand3x3(x))], 1)
+
+
+def squeezenet11(folder: Path | None) -> FeatureNetwork:
+    """SqueezeNet 1.1 (Iandola et al. 2016), seven taps from relu1 to fire9.
+
+    Raises:
+        UsageError, UnreadableError: see `_weights`.
+    """
+
+    def pool() -> nn.Module:
+        return nn.MaxPool2d(3, 2, ceil_mode=True)
+
+    layers = nn.Sequential(
+        nn.Conv2d(3, 64, 3, 2), nn.ReLU(), pool(), _Fire(64, 16, 64), _Fire(128, 16, 64), pool(),
+        _Fire(128, 32, 128), _Fire(256, 32, 128), pool(), _Fire(256, 48, 192),
+        _Fire(384, 48, 192), _Fire(384, 64, 256), _Fire(512, 64, 256),
+    )  # fmt: skip
+    weights = _weights(folder, "squeezenet1_1*.safetensors", "SqueezeNet 1.1 features")
+    _load(layers, weights)
+    taps = {1: "relu1", 4: "fire3", 7: "fire5", 9: "fire6", 10: "fire7", 11: "fire8", 12: "fire9"}
+    return FeatureNetwork(layers, taps)
+
+
+_VGG19_BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
+
+
+def vgg19(folder: Path | None, layers: tuple[str, ...] = ()) -> FeatureNetwork:
+    """VGG-19 (Simonyan and Zisserman 2015) as deep as the file goes; ReLUs named relu1_1 onwards.
+
+    Args:
+        folder: holds `vgg19*.safetensors`; convolutions missing at the end cut the network short.
+        layers: the ReLUs wanted; all that lie beyond the file's last one are left out, and
+            `network.taps` says which remain. Default: the last ReLU of each block.
+
+    Raises:
+        UsageError, UnreadableError: see `_weights`.
+    """
+    weights = _weights(folder, "vgg19*.safetensors", "VGG-19 convolutions")
+    modules: list[nn.Module] = []
+    names: dict[str, int] = {}
+    channels = 3
+    for block, (width, depth) in enumerate(_VGG19_BLOCKS, 1):
+        for number in range(1, depth + 1):
+            if f"features.{len(modules)}.weight" not in weights:
+                break
+            modules += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+            names[f"relu{block}_{number}"] = len(modules) - 1
+            channels = width
+        modules.append(nn.MaxPool2d(2))
+    network = nn.Sequential(*modules)
+    _load(network, weights)
+    wanted = layers or ("relu1_2", "relu2_2", "relu3_4", "relu4_4", "relu5_4")
+    taps = {names[name]: name for name in wanted if name in names}
+    return FeatureNetwork(network, taps)
+
+
+def _load(network: nn.Sequential, weights: dict[str, Tensor]) -> None:
+    """Load tensors keyed `features.N...`, as torchvision keys them."""
+    network.load_state_dict({name.removeprefix("features."): w for name, w in weights.items()})
+
+
+def _weights(folder: Path | None, pattern: str, what: str) -> dict[str, Tensor]:
+    """The float32 tensors of the one file that matches.
+
+    Raises:
+        UsageError: no folder was given.
+        UnreadableError: the folder has no such file.
+    """
+    hint = f"The recipe's losses need {what}: pass --features DIR with a file {pattern}."
+    if folder is None:
+        raise UsageError("No folder of feature networks was given.", hint=hint)
+    path = next(iter(sorted(folder.glob(pattern))), None)
+    if path is None:
+        raise UnreadableError(f"{folder} has no {pattern}.", hint=hint)
+    return {name: tensor.float() for name, tensor in load_file(path).items()}
