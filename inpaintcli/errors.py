@@ -64,13 +64,7 @@ class ModelError(InpaintError):
     code = ExitCode.MODEL
 
 
-class EngineUnavailableError(InpaintError):
-    """The engine, device or precision asked for is not to be had here."""
+class FaultError(InpaintError):
+    """A fault of the program itself, told as an outcome so that the other photos go on."""
 
-    code = ExitCode.ENGINE_UNAVAILABLE
-
-
-class EngineFailedError(InpaintError):
-    """An engine failed while it ran."""
-
-    code = ExitCode.ENGINE_FAILED
+    code = ExitCode.FAULT

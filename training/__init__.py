@@ -1,1 +1,1 @@
-"""Train the generators: recipes, data, losses, one loop, export. The only package that imports torch."""
+"""Train the generators: recipes, data, losses, one loop, export. Nothing else imports torch."""

@@ -6,10 +6,10 @@ from typing import Any
 from torch import nn
 
 from inpaintcli.errors import UsageError
-from training.generators import membrane
+from training.generators import dmfn, membrane
 from training.recipe import Recipe
 
-FAMILIES: dict[str, Any] = {"membrane": membrane}
+FAMILIES: dict[str, Any] = {"membrane": membrane, "dmfn": dmfn}
 
 
 def recipes() -> dict[str, Recipe]:
@@ -25,7 +25,8 @@ def find_recipe(name: str) -> Recipe:
     """
     known = recipes()
     if name not in known:
-        raise UsageError(f"There is no recipe '{name}'.", hint=f"Recipes: {', '.join(sorted(known))}.")
+        hint = f"Recipes: {', '.join(sorted(known))}."
+        raise UsageError(f"There is no recipe '{name}'.", hint=hint)
     return known[name]
 
 
@@ -37,4 +38,4 @@ def build_generator(recipe: Recipe) -> nn.Module:
 
 def build_objective(recipe: Recipe, features: Path | None) -> Any:
     """The recipe's objective; `features` is the folder of pretrained feature networks."""
-    return FAMILIES[recipe.family].Objective(recipe.objective, features)
+    return FAMILIES[recipe.family].Objective(recipe, features)

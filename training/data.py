@@ -7,7 +7,7 @@ crops that an uninterrupted one would have seen, with nothing to save but a coun
 import logging
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,10 @@ class Member:
     path: Path
     offset: int = 0
     size: int = -1
+    name: str = ""  # inside the shard
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.name}" if self.name else str(self.path)
 
     def read(self) -> bytes:
         """The encoded photo."""
@@ -68,6 +72,7 @@ class Photos:
             UnreadableError: a source does not exist.
             UsageError: there is no photo in any of them.
         """
+        self.sources = sources
         self.members = [member for source in sources for member in _members(source)]
         if not self.members:
             raise UsageError(
@@ -99,18 +104,26 @@ class Photos:
             return None
         if index in self._cache:
             return self._cache[index]
-        encoded = np.frombuffer(self.members[index].read(), np.uint8)
-        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
-        if bgr is None:
+        rgb = _decoded(self.members[index])
+        if rgb is None:
             self.unreadable.add(index)
             _log.warning("left out, cannot be decoded: %s", self.members[index])
             return None
-        rgb = np.ascontiguousarray(bgr[:, :, ::-1])
         with self._lock:
             if self._room >= rgb.nbytes:
                 self._cache[index] = rgb
                 self._room -= rgb.nbytes
         return rgb
+
+
+def _decoded(member: Member) -> Rgb | None:
+    """The photo upright, as uint8 RGB (h, w, 3); None where that is not possible."""
+    try:
+        encoded = np.frombuffer(member.read(), np.uint8)
+        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    except (OSError, cv2.error):
+        return None
+    return None if bgr is None else np.ascontiguousarray(bgr[:, :, ::-1], np.uint8)
 
 
 def _members(source: Path) -> Iterator[Member]:
@@ -121,14 +134,24 @@ def _members(source: Path) -> Iterator[Member]:
             elif path.suffix.lower() in SUFFIXES and path.is_file():
                 yield Member(path)
     elif source.suffix.lower() == ".tar" and source.is_file():
-        with tarfile.open(source, "r:") as tar:
-            for info in tar:
-                if info.isfile() and Path(info.name).suffix.lower() in SUFFIXES:
-                    yield Member(source, info.offset_data, info.size)
+        yield from _shard(source)
     elif source.is_file():
         yield Member(source)
     else:
-        raise UnreadableError(f"{source} does not exist.", hint="--data takes folders and tar files.")
+        hint = "--data takes folders, tar files and photos."
+        raise UnreadableError(f"{source} does not exist.", hint=hint)
+
+
+def _shard(source: Path) -> Iterator[Member]:
+    """The photos of a tar; compressed ones are refused, for they cannot be read at random."""
+    try:
+        with tarfile.open(source, "r:") as tar:
+            for info in tar:
+                if info.isfile() and Path(info.name).suffix.lower() in SUFFIXES:
+                    yield Member(source, info.offset_data, info.size, info.name)
+    except (tarfile.TarError, OSError) as error:
+        hint = "Shards are uncompressed tar files."
+        raise UnreadableError(f"{source} cannot be read as tar: {error}.", hint=hint) from error
 
 
 class Crops:
@@ -160,21 +183,24 @@ class Crops:
         photo = rgb.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
         return Batch(photo, mask[:, None].float(), first)
 
-    def batches(self, first: int, ahead: int = 3) -> Iterator[Batch]:
+    def batches(self, first: int, ahead: int = 3) -> Generator[Batch, None, None]:
         """All batches from crop `first` on, prepared `ahead` of their use in a thread."""
         size = self.recipe.batch
-        with ThreadPoolExecutor(1) as pool:
+        pool = ThreadPoolExecutor(1)
+        try:
             waiting = [pool.submit(self.batch, first + i * size) for i in range(ahead)]
             while True:
                 first += size
                 waiting.append(pool.submit(self.batch, first + (ahead - 1) * size))
                 yield waiting.pop(0).result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _photo_of(self, index: int) -> int:
         epoch, position = divmod(index, len(self.photos))
         if self._epoch[0] != epoch:
-            order = np.random.default_rng([self.recipe.seed, 1, epoch]).permutation(len(self.photos))
-            self._epoch = (epoch, order)
+            rng = np.random.default_rng([self.recipe.seed, 1, epoch])
+            self._epoch = (epoch, rng.permutation(len(self.photos)))
         return int(self._epoch[1][position])
 
 

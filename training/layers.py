@@ -54,7 +54,9 @@ class ResidualBlock(nn.Module):
         zero_start(self.conv2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.silu(self.conv1(x)))
+        """Add the correction to `x`."""
+        correction: Tensor = self.conv2(F.silu(self.conv1(x)))
+        return x + correction
 
 
 def zero_start(conv: nn.Conv2d) -> None:

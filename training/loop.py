@@ -1,38 +1,32 @@
-"""The one training loop: steps, EMA, schedule, checkpoints that resume exactly.
+"""The one training loop: steps, EMA, schedule, checkpoints that resume exactly."""
 
-A run folder holds `recipe.json`, `state.pt` (everything needed to go on), `ema.safetensors` (the
-weights to export) and TensorBoard's events under `logs/`.
-"""
-
-import logging
 import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.utils.tensorboard import SummaryWriter
 
-from inpaintcli.errors import InpaintError, OutputError, UnreadableError
+from inpaintcli.errors import InpaintError, UsageError
 from training.catalog import build_generator, build_objective
 from training.data import Batch, Crops
 from training.layers import composite
-from training.recipe import Recipe, to_json
+from training.recipe import Recipe
+from training.runs import Record, load_state, write_plan, write_state
 
-_log = logging.getLogger(__name__)
-STATE = "state.pt"
-EMA = "ema.safetensors"
-RECIPE = "recipe.json"
+__all__ = ["DivergedError", "Trainer", "learning_rate", "load_state", "save", "train"]
 
 
 class DivergedError(InpaintError):
-    """A loss is no longer a number."""
+    """A loss, or a gradient, is no longer a number."""
 
 
 def learning_rate(recipe: Recipe, images: int) -> float:
@@ -48,13 +42,25 @@ def learning_rate(recipe: Recipe, images: int) -> float:
 class Trainer:
     """Generator, objective, optimisers and averages of one run; `step` does one step."""
 
-    def __init__(self, recipe: Recipe, features: Path | None) -> None:
+    def __init__(self, recipe: Recipe, features: Path | None, *, device: str = "cpu") -> None:
+        """Build everything fresh from the recipe's seed.
+
+        Args:
+            recipe: what to train, and how.
+            features: folder of the pretrained networks that the objective needs.
+            device: as torch names it, `cpu` or `cuda:0`.
+
+        Raises:
+            UsageError: the recipe's crop does not fit its generator, or there is no such device.
+        """
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.images = 0
-        layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
-        self.generator = build_generator(recipe).to(memory_format=layout)
-        self.objective = build_objective(recipe, features).to(memory_format=layout)
+        self.device = _device(device)
+        self.generator = self._placed(build_generator(recipe))
+        _check_crop(recipe, self.generator)
+        objective: Any = self._placed(build_objective(recipe, features))
+        self.objective = objective
         self.ema = {k: v.clone() for k, v in self.generator.state_dict().items()}
         self.optimizer = _optimizer(self.generator, recipe)
         self.critic: nn.Module | None = self.objective.critic
@@ -64,8 +70,10 @@ class Trainer:
         """One step of the critic, where there is one, and of the generator; the losses by name.
 
         Raises:
-            DivergedError: a loss is NaN or infinite; the weights are then as before the step.
+            DivergedError: a loss or a gradient is NaN or infinite; the network whose it is keeps
+                the weights it had before the step.
         """
+        batch = replace(batch, photo=batch.photo.to(self.device), mask=batch.mask.to(self.device))
         rate = learning_rate(self.recipe, self.images)
         with self._autocast():
             predicted = self.generator(batch.photo, batch.mask)
@@ -82,8 +90,14 @@ class Trainer:
         self.images += len(batch.photo)
         return losses
 
+    def _placed(self, module: nn.Module) -> nn.Module:
+        layout = torch.channels_last if self.recipe.channels_last else torch.contiguous_format
+        module.to(self.device)
+        return module.to(memory_format=layout)  # type: ignore[call-overload, no-any-return]
+
     def _autocast(self) -> torch.autocast:
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.precision == "bf16")
+        enabled = self.recipe.precision == "bf16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
     def _descend(
         self,
@@ -94,23 +108,28 @@ class Trainer:
     ) -> dict[str, float]:
         losses = {name: float(term.detach()) for name, term in terms.items()}
         for name, value in losses.items():
-            if not math.isfinite(value):
-                raise DivergedError(
-                    f"The loss '{name}' became {value} after {self.images} images.",
-                    hint="Resume from the last checkpoint with a lower rate: --resume --set lr=...",
-                )
+            self._check(f"The loss '{name}'", value)
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()
-        if self.recipe.gradient_norm > 0:
-            nn.utils.clip_grad_norm_(module.parameters(), self.recipe.gradient_norm)
+        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+        # With an infinite limit this only measures: the gradient is multiplied by exactly 1.
+        limit = self.recipe.gradient_norm or math.inf
+        norm = nn.utils.clip_grad_norm_(module.parameters(), limit)
+        self._check(f"The gradient of {', '.join(losses)}", float(norm))
         optimizer.step()
         return losses
 
+    def _check(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise DivergedError(
+                f"{what} became {value} after {self.images} images.",
+                hint="Resume from the last checkpoint with a lower rate: --resume --set lr=...",
+            )
+
     @torch.no_grad()
     def _average(self) -> None:
-        """Exponential moving average of the generator's weights; short at first, then `ema_decay`."""
+        """Exponential moving average of the weights; short at first, then `ema_decay`."""
         steps = self.images // self.recipe.batch
         decay = min(self.recipe.ema_decay, (1 + steps) / (10 + steps))
         for name, value in self.generator.state_dict().items():
@@ -120,7 +139,10 @@ class Trainer:
         """Everything that `restore` needs to go on as if never stopped."""
         critic = None
         if self.critic and self.critic_optimizer:
-            critic = {"weights": self.critic.state_dict(), "optimizer": self.critic_optimizer.state_dict()}
+            critic = {
+                "weights": self.critic.state_dict(),
+                "optimizer": self.critic_optimizer.state_dict(),
+            }
         return {
             "images": self.images,
             "generator": self.generator.state_dict(),
@@ -131,35 +153,94 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a saved state."""
+        """Take up a saved state.
+
+        A critic that the saved run did not have starts fresh, so a run can end with one; what the
+        optimisers do from here on is the recipe's to say, also where it was changed.
+
+        Raises:
+            UsageError: the state is of another network.
+        """
+        try:
+            self.generator.load_state_dict(state["generator"])
+            if self.critic and state["critic"]:
+                self.critic.load_state_dict(state["critic"]["weights"])
+        except RuntimeError as error:
+            hint = "Settings of the generator and the critic stay as they are in a resumed run."
+            raise UsageError(f"The saved weights do not fit: {error}.", hint=hint) from error
         self.images = state["images"]
-        self.generator.load_state_dict(state["generator"])
-        self.ema = state["ema"]
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.critic and self.critic_optimizer:
-            self.critic.load_state_dict(state["critic"]["weights"])
-            self.critic_optimizer.load_state_dict(state["critic"]["optimizer"])
+        self.ema = {name: tensor.to(self.device) for name, tensor in state["ema"].items()}
+        _restore_optimizer(self.optimizer, state["optimizer"], self.recipe)
+        if self.critic_optimizer and state["critic"]:
+            _restore_optimizer(self.critic_optimizer, state["critic"]["optimizer"], self.recipe)
         torch.set_rng_state(state["rng"])
 
     def start_from(self, weights: dict[str, Tensor]) -> None:
-        """Begin a fresh schedule from given generator weights (an earlier run's averages)."""
-        self.generator.load_state_dict(weights)
+        """Begin a fresh schedule from given generator weights (an earlier run's averages).
+
+        Raises:
+            UsageError: they are of another network.
+        """
+        try:
+            self.generator.load_state_dict(weights)
+        except RuntimeError as error:
+            raise UsageError(f"The weights to start from do not fit: {error}.") from error
         self.ema = {k: v.clone() for k, v in self.generator.state_dict().items()}
 
     @torch.no_grad()
     def fill(self, batch: Batch) -> Tensor:
         """The batch filled with the averaged weights, for looking at."""
-        live = {k: v.clone() for k, v in self.generator.state_dict().items()}
-        self.generator.load_state_dict(self.ema)
-        predicted = self.generator(batch.photo, batch.mask)
-        self.generator.load_state_dict(live)
-        return composite(batch.photo, batch.mask, predicted)
+        photo, mask = batch.photo.to(self.device), batch.mask.to(self.device)
+        return composite(photo, mask, functional_call(self.generator, self.ema, (photo, mask)))
+
+
+def _device(name: str) -> torch.device:
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(f"There is no '{name}' here to train on.", hint="--device cpu is.")
+    return torch.device(name)
+
+
+def _check_crop(recipe: Recipe, generator: Any) -> None:
+    multiple = generator.size_multiple
+    if recipe.crop % multiple:
+        raise UsageError(
+            f"crop is {recipe.crop}, but '{recipe.family}' takes multiples of {multiple}.",
+            hint=f"For example --set crop={max(1, recipe.crop // multiple) * multiple}.",
+        )
 
 
 def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
         module.parameters(), recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
     )
+
+
+def _restore_optimizer(
+    optimizer: torch.optim.Optimizer, state: dict[str, Any], recipe: Recipe
+) -> None:
+    """Load the moments, but not the settings that a state carries along."""
+    optimizer.load_state_dict(state)
+    for group in optimizer.param_groups:
+        group.update(betas=recipe.betas, weight_decay=recipe.weight_decay)
+
+
+class _Meter:
+    """Mean losses and speed since it was made."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.steps = 0
+        self.begun = time.monotonic()
+
+    def add(self, losses: dict[str, float]) -> None:
+        self.steps += 1
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def read(self) -> tuple[dict[str, float], float]:
+        """Mean losses and steps per second."""
+        means = {name: value / self.steps for name, value in self.sums.items()}
+        return means, self.steps / max(1e-9, time.monotonic() - self.begun)
 
 
 def train(
@@ -179,78 +260,77 @@ def train(
         crops: where the batches come from; the first is number `trainer.images`.
         folder: the run folder.
         report: called with images seen, mean losses and images per second.
-        log_every, sample_every, save_every: in steps.
+        log_every: steps between two reports.
+        sample_every: steps between two pictures in TensorBoard.
+        save_every: steps between two checkpoints.
+
+    Raises:
+        DivergedError: see `Trainer.step`; the last checkpoint stays as it is.
+        OutputError: the folder cannot be written.
     """
     recipe = trainer.recipe
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_text(folder / RECIPE, to_json(recipe))
+    write_plan(folder, recipe, _record(trainer, crops))
     shown = crops.batch(0)
-    sums: dict[str, float] = {}
-    begun = time.monotonic()
     step = trainer.images // recipe.batch
-    with SummaryWriter(str(folder / "logs"), purge_step=trainer.images) as writer, _stop() as stopped:
-        for batch in crops.batches(trainer.images):
+    meter = _Meter()
+    with (
+        SummaryWriter(str(folder / "logs"), purge_step=trainer.images) as writer,
+        closing(crops.batches(trainer.images)) as batches,
+        _stop() as stopped,
+    ):
+        for batch in batches:
             if trainer.images >= recipe.images or stopped():
                 break
-            for name, value in trainer.step(batch).items():
-                sums[name] = sums.get(name, 0.0) + value / log_every
+            meter.add(trainer.step(batch))
             step += 1
             if step % log_every == 0:
-                speed = log_every * recipe.batch / (time.monotonic() - begun)
-                _log_scalars(writer, trainer, sums, speed)
-                report(trainer.images, sums, speed)
-                sums, begun = {}, time.monotonic()
+                losses, speed = meter.read()
+                _log_scalars(writer, trainer, losses, speed * recipe.batch)
+                report(trainer.images, losses, speed * recipe.batch)
+                meter = _Meter()
             if step % sample_every == 0:
                 _log_samples(writer, trainer, shown)
             if step % save_every == 0:
                 save(trainer, folder)
-    save(trainer, folder)
+        # Inside, so that a second signal cannot cut the last checkpoint short.
+        save(trainer, folder)
+        write_plan(folder, recipe, _record(trainer, crops))
 
 
 def save(trainer: Trainer, folder: Path) -> None:
-    """Write the state and the averaged weights, each under its name only when whole.
+    """Write a checkpoint.
 
     Raises:
         OutputError: the folder cannot be written.
     """
-    try:
-        part = folder / (STATE + ".part")
-        torch.save(trainer.state(), part)
-        part.replace(folder / STATE)
-        part = folder / (EMA + ".part")
-        weights = {k: v.contiguous() for k, v in trainer.ema.items()}
-        save_file(weights, part, {"recipe": trainer.recipe.name, "images": str(trainer.images)})
-        part.replace(folder / EMA)
-    except OSError as error:
-        raise OutputError(f"The run cannot be saved in {folder}: {error}.") from error
+    write_state(folder, trainer.state(), trainer.ema)
 
 
-def load_state(folder: Path) -> dict[str, Any]:
-    """The saved state of a run.
-
-    Raises:
-        UnreadableError: the folder holds none.
-    """
-    path = folder / STATE
-    if not path.is_file():
-        raise UnreadableError(f"{folder} holds no run to resume.", hint=f"{path.name} is missing.")
-    state: dict[str, Any] = torch.load(path, weights_only=True)
-    return state
+def _record(trainer: Trainer, crops: Crops) -> Record:
+    photos = crops.photos
+    return Record(
+        data=tuple(source.resolve().name for source in photos.sources),
+        photos=len(photos),
+        unreadable=len(photos.unreadable),
+        features=trainer.objective.notes,
+    )
 
 
 def _log_scalars(
     writer: SummaryWriter, trainer: Trainer, losses: dict[str, float], speed: float
 ) -> None:
-    for name, value in losses.items():
-        writer.add_scalar(f"loss/{name}", value, trainer.images)
-    writer.add_scalar("progress/rate", learning_rate(trainer.recipe, trainer.images), trainer.images)
-    writer.add_scalar("progress/images_per_second", speed, trainer.images)
+    images = trainer.images
+    scalars = {f"loss/{name}": value for name, value in losses.items()}
+    scalars["progress/rate"] = learning_rate(trainer.recipe, images)
+    scalars["progress/images_per_second"] = speed
+    for name, value in scalars.items():
+        writer.add_scalar(name, value, images)
 
 
 def _log_samples(writer: SummaryWriter, trainer: Trainer, batch: Batch, most: int = 8) -> None:
     """A picture of rows: with the hole, filled, the photo."""
     shown = Batch(batch.photo[:most], batch.mask[:most], batch.index)
-    rows = [shown.photo * (1 - shown.mask), trainer.fill(shown), shown.photo]
+    rows = [shown.photo * (1 - shown.mask), trainer.fill(shown).cpu(), shown.photo]
     grid = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
     writer.add_image("samples", ((grid + 1) * 127.5).round().clamp(0, 255).byte(), trainer.images)
 
@@ -270,9 +350,3 @@ def _stop() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
-
-
-def _write_text(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

@@ -1,8 +1,11 @@
 """Losses that more than one objective uses. Pictures are (n, 3, h, w) in [-1, 1]."""
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.networks import FeatureNetwork
+
+Features = dict[str, Tensor]  # layers by name, (n, c, h, w) each, shallow first
 
 
 def hole_l1(predicted: Tensor, photo: Tensor, mask: Tensor) -> Tensor:
@@ -36,3 +39,38 @@ class FeatureDistance(nn.Module):
 def _unit(features: Tensor) -> Tensor:
     """Each channel vector of (n, c, h, w) divided by its length; smooth at zero."""
     return features * (features.square().sum(1, keepdim=True) + 1e-10).rsqrt()
+
+
+def layer_weight(features: Tensor) -> float:
+    """w^l = 1000 / C^2, C the layer's channels (DMFN, below equation 5)."""
+    return 1e3 / features.shape[1] ** 2
+
+
+def feature_matching(ours: Features, theirs: Features) -> Tensor:
+    """Weighted mean absolute differences, summed over layers (DMFN, equations 8 and 9).
+
+    No gradient flows into `theirs`.
+    """
+    terms = [
+        layer_weight(features) * F.l1_loss(features.float(), theirs[name].detach().float())
+        for name, features in ours.items()
+    ]
+    return sum(terms[1:], start=terms[0])
+
+
+def relativistic_generator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """The generator's relativistic average loss (DMFN, equation 10; Jolicoeur-Martineau 2018).
+
+    -E[log(1 - D(real, fake))] - E[log D(fake, real)] with D(a, b) = sigmoid(C(a) - E[C(b)]),
+    written with softplus, which is exact where the sigmoid is 0 or 1.
+
+    Args:
+        real: the critic's scores C of photos, (n, 1).
+        fake: of filled photos, (n, 1).
+    """
+    return F.softplus(real - fake.mean()).mean() + F.softplus(real.mean() - fake).mean()
+
+
+def relativistic_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """The critic's side: the generator's loss with the roles of real and fake exchanged."""
+    return relativistic_generator_loss(fake, real)

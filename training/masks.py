@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaintcli.errors import UsageError
 from training.recipe import HoleMix
 
 Rng = np.random.Generator
@@ -15,8 +16,20 @@ BoolArray = NDArray[np.bool_]
 
 def rectangle(side: int, rng: Rng) -> BoolArray:
     """One axis-aligned rectangle, each side 1/6 to 2/3 of the crop's."""
+    return _rectangle(side, rng, side / 6, side * 2 / 3)
+
+
+def box(side: int, rng: Rng) -> BoolArray:
+    """One axis-aligned rectangle, each side 1/4 to 1/2 of the crop's.
+
+    The papers train with rectangles of at most 128 pixels in crops of 256 (DMFN, section 4.1).
+    """
+    return _rectangle(side, rng, side / 4, side / 2)
+
+
+def _rectangle(side: int, rng: Rng, shortest: float, longest: float) -> BoolArray:
     mask = np.zeros((side, side), np.bool_)
-    height, width = (int(rng.uniform(side / 6, side * 2 / 3)) for _ in range(2))
+    height, width = (int(rng.uniform(shortest, longest)) for _ in range(2))
     y, x = int(rng.integers(0, side - height + 1)), int(rng.integers(0, side - width + 1))
     mask[y : y + height, x : x + width] = True
     return mask
@@ -45,10 +58,9 @@ def blob(side: int, rng: Rng) -> BoolArray:
     radius = np.clip(radius, 0.25, 2) * side * rng.uniform(0.1, 0.3)
     stretch = rng.uniform(0.7, 1.4)
     centre = rng.uniform(0.15, 0.85, 2) * side
-    outline = np.stack(
-        [centre[0] + stretch * radius * np.cos(angle), centre[1] + radius * np.sin(angle) / stretch],
-        axis=1,
-    )
+    x = centre[0] + stretch * radius * np.cos(angle)
+    y = centre[1] + radius * np.sin(angle) / stretch
+    outline = np.stack([x, y], axis=1)
     mask = np.zeros((side, side), np.uint8)
     cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 1)
     return mask > 0
@@ -85,19 +97,28 @@ KINDS: dict[str, Callable[[int, Rng], BoolArray]] = {
     "brush": brush,
     "blob": blob,
     "thin": thin,
+    "box": box,  # last: a kind added at the end leaves what a seed draws of the others as it was
 }
+_TRIES = 10_000
 
 
 def random_hole(side: int, rng: Rng, mix: HoleMix, ratio: tuple[float, float]) -> BoolArray:
     """One hole mask (side, side), True inside, drawn until its share of the crop lies in `ratio`.
 
     Thin holes are exempt from the lower bound: a scratch is a small share of any picture.
+
+    Raises:
+        UsageError: holes of the kind drawn never have such a share.
     """
     names = list(KINDS)
     weights = np.array([getattr(mix, name) for name in names], np.float64)
     kind = names[int(rng.choice(len(names), p=weights / weights.sum()))]
     low = 1 / side**2 if kind == "thin" else ratio[0]
-    while True:
+    for _ in range(_TRIES):
         mask = KINDS[kind](side, rng)
         if low <= mask.mean() <= ratio[1]:
             return mask
+    raise UsageError(
+        f"No hole of kind '{kind}' covers {low:.2g} to {ratio[1]:.2g} of a crop of {side} pixels.",
+        hint=f"Widen hole_ratio, or set holes.{kind} to 0.",
+    )

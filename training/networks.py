@@ -5,10 +5,12 @@
 in here: everything in this module takes RGB in [-1, 1].
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -20,15 +22,19 @@ _BGR_MEAN = (103.939, 116.779, 123.68)
 class FeatureNetwork(nn.Module):
     """A frozen network: RGB (n, 3, h, w) in [-1, 1] -> its chosen layers by name, shallow first."""
 
-    def __init__(self, layers: nn.Sequential, taps: dict[int, str]) -> None:
-        """Tap `layers` after the numbered ones; `taps` gives each a name."""
+    mean: Tensor
+
+    def __init__(self, layers: nn.Sequential, taps: dict[int, str], file: str = "") -> None:
+        """Tap `layers` after those that `taps` names by number; `file` is where they come from."""
         super().__init__()
         self.layers = layers
         self.taps = taps
+        self.file = file
         self.requires_grad_(False)
         self.register_buffer("mean", torch.tensor(_BGR_MEAN).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, rgb: Tensor) -> dict[str, Tensor]:
+        """The tapped layers' outputs, computed no deeper than the last of them."""
         x = (rgb.flip(1) + 1) * 127.5 - self.mean
         found = {}
         for number, layer in enumerate(self.layers):
@@ -41,7 +47,7 @@ class FeatureNetwork(nn.Module):
 
 
 class _Fire(nn.Module):
-    """SqueezeNet's module: 1x1 squeeze, then 1x1 and 3x3 side by side (Iandola et al. 2016, 3.2)."""
+    """SqueezeNet's module: squeeze 1x1, then 1x1 beside 3x3 (Iandola et al. 2016, 3.2)."""
 
     def __init__(self, channels: int, squeezed: int, expanded: int) -> None:
         super().__init__()
@@ -58,7 +64,8 @@ def squeezenet11(folder: Path | None) -> FeatureNetwork:
     """SqueezeNet 1.1 (Iandola et al. 2016), seven taps from relu1 to fire9.
 
     Raises:
-        UsageError, UnreadableError: see `_weights`.
+        UsageError: no folder was given.
+        UnreadableError: the folder lacks the file, or it holds something else.
     """
 
     def pool() -> nn.Module:
@@ -69,10 +76,10 @@ def squeezenet11(folder: Path | None) -> FeatureNetwork:
         _Fire(128, 32, 128), _Fire(256, 32, 128), pool(), _Fire(256, 48, 192),
         _Fire(384, 48, 192), _Fire(384, 64, 256), _Fire(512, 64, 256),
     )  # fmt: skip
-    weights = _weights(folder, "squeezenet1_1*.safetensors", "SqueezeNet 1.1 features")
-    _load(layers, weights)
+    path = _find(folder, "squeezenet1_1*.safetensors", "SqueezeNet 1.1 features")
+    _load(layers, _weights(path), path)
     taps = {1: "relu1", 4: "fire3", 7: "fire5", 9: "fire6", 10: "fire7", 11: "fire8", 12: "fire9"}
-    return FeatureNetwork(layers, taps)
+    return FeatureNetwork(layers, taps, path.name)
 
 
 _VGG19_BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
@@ -87,43 +94,59 @@ def vgg19(folder: Path | None, layers: tuple[str, ...] = ()) -> FeatureNetwork:
             `network.taps` says which remain. Default: the last ReLU of each block.
 
     Raises:
-        UsageError, UnreadableError: see `_weights`.
+        UsageError: no folder was given.
+        UnreadableError: the folder lacks the file, or it holds something else.
     """
-    weights = _weights(folder, "vgg19*.safetensors", "VGG-19 convolutions")
+    path = _find(folder, "vgg19*.safetensors", "VGG-19 convolutions")
+    weights = _weights(path)
     modules: list[nn.Module] = []
     names: dict[str, int] = {}
     channels = 3
+    for block, number, width in _vgg19_convolutions():
+        if number == 1 and block > 1:
+            modules.append(nn.MaxPool2d(2))
+        if f"features.{len(modules)}.weight" not in weights:
+            break
+        modules += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+        names[f"relu{block}_{number}"] = len(modules) - 1
+        channels = width
+    network = nn.Sequential(*modules)
+    if not modules:
+        raise UnreadableError(f"{path} has no features.0.weight, VGG-19's first convolution.")
+    _load(network, weights, path)
+    wanted = layers or ("relu1_2", "relu2_2", "relu3_4", "relu4_4", "relu5_4")
+    return FeatureNetwork(network, {names[n]: n for n in wanted if n in names}, path.name)
+
+
+def _vgg19_convolutions() -> Iterator[tuple[int, int, int]]:
+    """Block, number in the block, and channels of each convolution."""
     for block, (width, depth) in enumerate(_VGG19_BLOCKS, 1):
         for number in range(1, depth + 1):
-            if f"features.{len(modules)}.weight" not in weights:
-                break
-            modules += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
-            names[f"relu{block}_{number}"] = len(modules) - 1
-            channels = width
-        modules.append(nn.MaxPool2d(2))
-    network = nn.Sequential(*modules)
-    _load(network, weights)
-    wanted = layers or ("relu1_2", "relu2_2", "relu3_4", "relu4_4", "relu5_4")
-    taps = {names[name]: name for name in wanted if name in names}
-    return FeatureNetwork(network, taps)
+            yield block, number, width
 
 
-def _load(network: nn.Sequential, weights: dict[str, Tensor]) -> None:
-    """Load tensors keyed `features.N...`, as torchvision keys them."""
-    network.load_state_dict({name.removeprefix("features."): w for name, w in weights.items()})
-
-
-def _weights(folder: Path | None, pattern: str, what: str) -> dict[str, Tensor]:
-    """The float32 tensors of the one file that matches.
-
-    Raises:
-        UsageError: no folder was given.
-        UnreadableError: the folder has no such file.
-    """
+def _find(folder: Path | None, pattern: str, what: str) -> Path:
+    """The one file of the folder that matches."""
     hint = f"The recipe's losses need {what}: pass --features DIR with a file {pattern}."
     if folder is None:
         raise UsageError("No folder of feature networks was given.", hint=hint)
     path = next(iter(sorted(folder.glob(pattern))), None)
     if path is None:
         raise UnreadableError(f"{folder} has no {pattern}.", hint=hint)
-    return {name: tensor.float() for name, tensor in load_file(path).items()}
+    return path
+
+
+def _weights(path: Path) -> dict[str, Tensor]:
+    """The tensors keyed `features.N...`, as torchvision keys them, as float32; no others."""
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise UnreadableError(f"{path} cannot be read as safetensors: {error}.") from error
+    return {name: w.float() for name, w in tensors.items() if name.startswith("features.")}
+
+
+def _load(network: nn.Sequential, weights: dict[str, Tensor], path: Path) -> None:
+    try:
+        network.load_state_dict({name.removeprefix("features."): w for name, w in weights.items()})
+    except RuntimeError as error:
+        raise UnreadableError(f"{path} holds another network: {error}.") from error

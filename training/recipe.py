@@ -3,9 +3,11 @@
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from inpaintcli.errors import UsageError
+
+PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,12 @@ class HoleMix:
     brush: float = 0.4
     blob: float = 0.15
     thin: float = 0.15
+    box: float = 0.0
+
+    def __post_init__(self) -> None:
+        weights = [getattr(self, f.name) for f in dataclasses.fields(self)]
+        if min(weights) < 0 or sum(weights) <= 0:
+            raise UsageError("The weights of the holes are not negative, and one is above 0.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +58,15 @@ class Recipe:
     channels_last: bool = True
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            hint = f"Precisions: {', '.join(PRECISIONS)}."
+            raise UsageError(f"There is no training in '{self.precision}'.", hint=hint)
+        if min(self.crop, self.batch, *self.short_side) < 1:
+            raise UsageError("crop, batch and short_side are at least 1.")
+        if not 0 <= self.hole_ratio[0] < self.hole_ratio[1] <= 1:
+            raise UsageError("hole_ratio takes two shares of the crop, the smaller one first.")
+
 
 def to_json(recipe: Recipe) -> str:
     """The recipe as JSON, the form in which a run folder keeps it."""
@@ -57,64 +74,103 @@ def to_json(recipe: Recipe) -> str:
 
 
 def with_settings(recipe: Recipe, settings: dict[str, str]) -> Recipe:
-    """A copy with fields replaced from text, as `--set lr=1e-4` or `--set objective.vgg=0` gives them.
+    """A copy with fields replaced from text: `lr` by "1e-4", `objective.vgg` by "0".
 
     Raises:
-        UsageError: a name that the recipe does not have, or a value of the wrong type.
+        UsageError: a name that the recipe does not have, or a value that does not fit it.
     """
     for name, text in settings.items():
-        recipe = _replaced(recipe, name.split("."), text, name)
+        if name in ("name", "family", "source"):
+            raise UsageError(f"'{name}' says which recipe it is and cannot be set.")
+        changed: Recipe = _replaced(recipe, name.split("."), text, name)
+        recipe = changed
     return recipe
 
 
 def _replaced(value: Any, path: list[str], text: str, name: str) -> Any:
     head, *rest = path
-    fields = {f.name for f in dataclasses.fields(value)}
+    fields = (
+        {f.name for f in dataclasses.fields(value)} if dataclasses.is_dataclass(value) else set()
+    )
     if head not in fields:
-        raise UsageError(
-            f"The recipe has no setting '{name}'.",
-            hint=f"Settings here: {', '.join(sorted(fields))}.",
-        )
+        hint = f"Settings here: {', '.join(sorted(fields))}." if fields else ""
+        raise UsageError(f"The recipe has no setting '{name}'.", hint=hint)
     old = getattr(value, head)
-    new = _replaced(old, rest, text, name) if rest else _parsed(old, text, name)
+    kind = get_type_hints(type(value))[head]
+    new = _replaced(old, rest, text, name) if rest else _parsed(kind, old, text, name)
     return dataclasses.replace(value, **{head: new})
 
 
-def _parsed(old: Any, text: str, name: str) -> Any:
+def _parsed(kind: Any, old: Any, text: str, name: str) -> Any:
     try:
-        new = text if isinstance(old, str) else json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"'{text}' is not a value for '{name}': {error}.") from error
-    if isinstance(old, tuple):
-        new = tuple(new) if isinstance(new, list) else new
-    elif isinstance(old, float) and isinstance(new, int) and not isinstance(new, bool):
-        new = float(new)
-    if type(new) is not type(old):
-        raise UsageError(
-            f"'{name}' takes {type(old).__name__}, not '{text}'.", hint=f"It is {old!r} now."
-        )
-    return new
+        return text if kind is str else _typed(kind, json.loads(text, parse_constant=_no_number))
+    except (ValueError, TypeError) as error:
+        takes = getattr(kind, "__name__", kind) if get_origin(kind) is None else kind
+        hint = f"It takes {takes} and is {json.dumps(old, default=str)} now."
+        raise UsageError(f"'{text}' is not a value for '{name}'.", hint=hint) from error
+
+
+def _no_number(constant: str) -> float:
+    """JSON proper has no NaN or Infinity, and no setting takes them."""
+    raise ValueError(constant)
+
+
+def _typed(kind: Any, value: Any) -> Any:
+    """A value from JSON as `kind`: lists become tuples, integers floats where these are wanted.
+
+    Raises:
+        TypeError: it is of another type or length.
+    """
+    if get_origin(kind) is tuple and isinstance(value, list):
+        kinds = get_args(kind)
+        if kinds[-1] is Ellipsis:
+            kinds = kinds[:1] * len(value)
+        if len(kinds) != len(value):
+            raise TypeError(value)
+        return tuple(_typed(k, v) for k, v in zip(kinds, value, strict=True))
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise TypeError(value)
+    return value
 
 
 def restored(recipe: Recipe, text: str) -> Recipe:
     """The recipe with every field as the JSON of a run folder says, typed as in `recipe`.
 
+    A field that the JSON lacks, because it was added later, takes its class's default; such a
+    default must therefore mean what was done before there was the field.
+
     Raises:
-        UsageError: the JSON is of another recipe.
+        UsageError: the JSON is of another recipe, or damaged.
     """
-    return _restored(recipe, json.loads(text), recipe.name)
+    try:
+        saved = json.loads(text)
+        if saved["name"] != recipe.name:
+            raise UsageError(f"The saved recipe is '{saved['name']}', not '{recipe.name}'.")
+        back: Recipe = _restored(recipe, saved)
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"The saved recipe of '{recipe.name}' is damaged: {error!r}.") from error
+    return back
 
 
-def _restored(value: Any, saved: dict[str, Any], name: str) -> Any:
+def _restored(value: Any, saved: dict[str, Any]) -> Any:
+    kinds = get_type_hints(type(value))
     changes = {}
     for f in dataclasses.fields(value):
         old = getattr(value, f.name)
         if f.name not in saved:
-            raise UsageError(f"The saved recipe of '{name}' lacks '{f.name}'; it is of another version.")
-        new = saved[f.name]
-        if dataclasses.is_dataclass(old):
-            new = _restored(old, new, name)
-        elif isinstance(old, tuple):
-            new = tuple(new)
-        changes[f.name] = new
+            changes[f.name] = _default(f)
+        elif dataclasses.is_dataclass(old):
+            changes[f.name] = _restored(old, saved[f.name])
+        else:
+            changes[f.name] = _typed(kinds[f.name], saved[f.name])
     return dataclasses.replace(value, **changes)
+
+
+def _default(f: "dataclasses.Field[Any]") -> Any:
+    if f.default is not dataclasses.MISSING:
+        return f.default
+    if f.default_factory is not dataclasses.MISSING:
+        return f.default_factory()
+    raise KeyError(f.name)

@@ -8,6 +8,7 @@ on it. It works at 1/16 of the resolution for most of its depth: 17 GMAC for 512
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +61,7 @@ class Generator(nn.Module):
         zero_start(self.head)
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Fill the hole, see the class."""
         smooth = membrane(image, mask)
         x2 = F.silu(self.stem(F.pixel_unshuffle(torch.cat([smooth, mask], 1), 2)))
         x4 = self.encode4(F.silu(self.down4(x2)))
@@ -95,11 +97,18 @@ class Objective(nn.Module):
 
     critic: nn.Module | None = None
 
-    def __init__(self, config: ObjectiveConfig, features: Path | None) -> None:
+    def __init__(self, recipe: Recipe, features: Path | None) -> None:
         super().__init__()
+        config: ObjectiveConfig = recipe.objective
         self.config = config
         self.squeezenet = FeatureDistance(squeezenet11(features)) if config.squeezenet else None
         self.vgg = FeatureDistance(vgg19(features)) if config.vgg else None
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """Which pretrained layers the terms used."""
+        used = [d.network for d in (self.squeezenet, self.vgg) if d is not None]
+        return {network.file: list(network.taps.values()) for network in used}
 
     def generator_loss(self, batch: Batch, predicted: Tensor) -> dict[str, Tensor]:
         """The weighted terms by name; their sum is the loss."""

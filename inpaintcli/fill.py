@@ -1,0 +1,200 @@
+"""Fill the holes of one picture: the pipeline under every command."""
+
+import time
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.base import Engine
+from engines.select import open_engine
+from inpaintcli.errors import MisfitError
+from inpaintcli.holes import Sizes, Tile, bounding_box, model_input, model_output, plan
+from inpaintcli.masks import feather_weights, grow
+from inpaintcli.models import Card, find_card, verify
+from inpaintcli.picture import Mask, Picture
+
+
+@dataclass(frozen=True)
+class Model:
+    """A card and the engine that runs it; `why` says why that engine. A context manager."""
+
+    card: Card
+    engine: Engine
+    why: str
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.engine.close()
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A filled picture, and what it took: tiles filled, seconds in the engine and in all."""
+
+    picture: Picture
+    tiles: int
+    engine_seconds: float
+    seconds: float
+
+
+def open_model(
+    name: str | None = None,
+    *,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+) -> Model:
+    """Find a model, check that it is whole, and load it.
+
+    Args:
+        name: of a card, or the path of one; None for the default.
+        engine: a backend's name, or auto.
+        device: auto, cpu or cuda[:N].
+        precision: auto, fp32, bf16 or fp16.
+        threads: of the inference; None leaves it to the engine.
+
+    Raises:
+        ModelError: the model is missing or damaged.
+        EngineError: the engine cannot be had or cannot load it.
+    """
+    card = find_card(name)
+    verify(card)
+    choice = open_engine(
+        card.file, engine=engine, device=device, precision=precision, threads=threads
+    )
+    return Model(card, choice.engine, choice.why)
+
+
+def fill(
+    picture: Picture,
+    mask: Mask,
+    model: Model,
+    *,
+    grow_by: int = 0,
+    feather: int = 0,
+    reveal: bool = False,
+    sizes: Sizes | None = None,
+) -> Filled:
+    """Fill the holes of a picture; every other pixel comes back as it was.
+
+    What the model may look at is what is known and not wholly transparent: the colour under
+    transparent pixels is often rubbish.
+
+    Args:
+        picture: as displayed.
+        mask: (h, w) bool, True in the hole.
+        model: from `open_model`.
+        grow_by: pixels that the hole is widened by first.
+        feather: pixels inside the hole's rim over which the old content fades into the new.
+        reveal: make the hole opaque (for holes that are the transparent pixels themselves).
+        sizes: how holes are cut; None for the card's.
+
+    Raises:
+        MisfitError: the sizes differ, or the hole is the whole picture.
+        EngineError: the engine failed.
+    """
+    started = time.perf_counter()
+    _check(picture, mask)
+    hole = grow(mask, grow_by) if grow_by else mask
+    if hole.all():
+        raise MisfitError(
+            "The hole is the whole picture: there is nothing to fill it from.",
+            hint="White is the hole; pass --invert-mask if yours is the other way round.",
+        )
+    painter = _Painter(picture, hole, model)
+    for tile in plan(hole, sizes or _sizes(model.card)):
+        painter.paint(tile)
+    pixels = _feathered(picture.pixels, painter.pixels, hole, feather)
+    filled = picture.with_pixels(pixels)
+    if reveal and filled.alpha is not None:
+        opaque = np.asarray(np.iinfo(filled.alpha.dtype).max, filled.alpha.dtype)
+        filled = replace(filled, alpha=np.where(hole, opaque, filled.alpha))
+    seconds = time.perf_counter() - started
+    return Filled(filled, painter.tiles, painter.engine_seconds, seconds)
+
+
+def _sizes(card: Card) -> Sizes:
+    return Sizes(thickness=card.max_thickness, multiple=card.size_multiple)
+
+
+def _check(picture: Picture, mask: Mask) -> None:
+    if mask.shape != (picture.height, picture.width):
+        raise MisfitError(
+            f"The mask is {mask.shape[1]}x{mask.shape[0]} but the photo is "
+            f"{picture.width}x{picture.height}.",
+        )
+
+
+class _Painter:
+    """Fills tile after tile into a copy of the pixels; what is filled is known to the next tile."""
+
+    def __init__(self, picture: Picture, hole: Mask, model: Model) -> None:
+        self.pixels = picture.pixels.copy()
+        self.tiles = 0
+        self.engine_seconds = 0.0
+        self._model = model
+        self._top = 255 if picture.depth == 8 else 65535
+        self._unknown = hole.copy()
+        if picture.alpha is not None:
+            transparent = (picture.alpha == 0) | hole
+            if not transparent.all():
+                self._unknown = transparent
+
+    def paint(self, tile: Tile) -> None:
+        """Run the model on one tile and take its answer for the tile's target."""
+        inside = tile.box.slices
+        rgb = _to_float(self.pixels[inside], self._top)
+        multiple = self._model.card.size_multiple
+        rgb_hwc, hole = model_input(rgb, self._unknown[inside], tile.scale, multiple)
+        answer = model_output(self._run(rgb_hwc, hole), tile.box, tile.scale)
+        filled = _from_float(answer, self._top, self.pixels.shape[2], self.pixels.dtype)
+        np.copyto(self.pixels[inside], filled, where=tile.target[..., None])
+        self._unknown[inside] &= ~tile.target
+        self.tiles += 1
+
+    def _run(self, rgb_hwc: NDArray[np.float32], hole: NDArray[np.float32]) -> NDArray[np.float32]:
+        rgb_nchw = np.ascontiguousarray(rgb_hwc.transpose(2, 0, 1)[None])
+        started = time.perf_counter()
+        outputs = self._model.engine.run({"image": rgb_nchw, "mask": hole[None, None]})
+        self.engine_seconds += time.perf_counter() - started
+        return np.asarray(outputs["filled"][0].transpose(1, 2, 0), np.float32)
+
+
+def _to_float(pixels: NDArray[Any], top: int) -> NDArray[np.float32]:
+    """(h, w, 1 or 3) integers up to `top` to (h, w, 3) in [-1, 1]."""
+    scaled = pixels.astype(np.float32) * np.float32(2 / top) - np.float32(1)
+    return np.broadcast_to(scaled, (*scaled.shape[:2], 3))
+
+
+def _from_float(
+    rgb: NDArray[np.float32], top: int, channels: int, dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """Back from [-1, 1] to integers up to `top`; grey is the mean of the three channels."""
+    if channels == 1:
+        rgb = rgb.mean(axis=2, keepdims=True)
+    scaled: NDArray[Any] = np.clip(np.rint((rgb + 1) * np.float32(top / 2)), 0, top)
+    return scaled.astype(dtype)
+
+
+def _feathered(before: NDArray[Any], after: NDArray[Any], hole: Mask, feather: int) -> NDArray[Any]:
+    """Fade from `before` at the hole's rim to `after` deeper in; known pixels stay untouched."""
+    box = bounding_box(hole)
+    if feather <= 0 or box is None:
+        return after
+    inside = box.grown(feather + 1, *hole.shape).slices
+    weight = feather_weights(hole[inside], feather)[..., None]
+    old, new = before[inside].astype(np.float32), after[inside].astype(np.float32)
+    mixed = np.rint(old + weight * (new - old)).astype(after.dtype)
+    np.copyto(after[inside], mixed, where=hole[inside][..., None])
+    return after

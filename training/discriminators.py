@@ -1,0 +1,113 @@
+"""Critics that more than one paper uses, and the windows that they look through."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.losses import Features
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A critic's view of pictures: `score` (n, 1), unbounded, and the local branch's features."""
+
+    score: Tensor
+    local: Features
+
+
+class _Branch(nn.Module):
+    """5x5 convolutions of stride 2 with leaky ReLU, then one fully connected layer to 512."""
+
+    def __init__(self, side: int, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        channels = (3, *widths)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(channels[i], width, 5, stride=2, padding=2) for i, width in enumerate(widths)
+        )
+        left = math.ceil(side / 2 ** len(widths))
+        self.joint = nn.Linear(widths[-1] * left * left, 512)
+
+    def forward(self, rgb: Tensor) -> tuple[Tensor, Features]:
+        """(n, 3, side, side) -> (n, 512) and what follows each convolution."""
+        features = {}
+        x = rgb
+        for number, conv in enumerate(self.convs, 1):
+            x = F.leaky_relu(conv(x), 0.2)
+            features[f"conv{number}"] = x
+        return self.joint(x.flatten(1)), features
+
+
+class GlobalLocalCritic(nn.Module):
+    """Two branches, the whole crop and a window of half its side (DMFN 3.2.3, figure 3).
+
+    Channels 64-128-256-512-512-512 and 64-128-256-512-512, joined by a fully connected layer.
+    The papers' crop is 256 and their window 128; other crops keep the proportion. A leaky ReLU
+    stands between the last two layers, which would be one linear map without it.
+    """
+
+    def __init__(self, crop: int, width: int = 64) -> None:
+        """Build for crops of side `crop`; `width` is the first layer's channels."""
+        super().__init__()
+        self.crop = crop
+        self.window = max(1, crop // 2)
+        widths = (width, 2 * width, 4 * width, 8 * width, 8 * width, 8 * width)
+        self.whole = _Branch(crop, widths)
+        self.local = _Branch(self.window, widths[:5])
+        self.score = nn.Linear(2 * 512, 1)
+
+    def forward(self, rgb: Tensor, windows: list[tuple[int, int]]) -> Judgement:
+        """Judge pictures.
+
+        Args:
+            rgb: (n, 3, crop, crop) in [-1, 1].
+            windows: top and left of each picture's window, from `hole_windows`.
+        """
+        whole, _ = self.whole(rgb)
+        local, features = self.local(cut(rgb, windows, self.window))
+        joined = F.leaky_relu(torch.cat([whole, local], 1), 0.2)
+        return Judgement(self.score(joined).float(), features)
+
+
+def hole_windows(mask: Tensor, side: int) -> list[tuple[int, int]]:
+    """Top and left of a square of `side` around each hole's middle, moved to lie in the picture.
+
+    Args:
+        mask: (n, 1, h, w), 1 in the hole. Without a hole the square lies in the picture's middle.
+        side: at most h and w.
+    """
+    return [(_start(hole.any(1), side), _start(hole.any(0), side)) for hole in mask[:, 0] > 0.5]
+
+
+def _start(line: Tensor, side: int) -> int:
+    """The start of a stretch of `side` around the middle of the true part of a line."""
+    where = line.nonzero()
+    length = len(line)
+    twice_middle = int(where[0] + where[-1] + 1) if len(where) else length
+    return min(max(0, (twice_middle - side) // 2), length - side)
+
+
+def cut(pictures: Tensor, windows: list[tuple[int, int]], side: int) -> Tensor:
+    """The square of each picture: (n, c, h, w) -> (n, c, side, side)."""
+    parts = [
+        picture[:, top : top + side, left : left + side]
+        for picture, (top, left) in zip(pictures, windows, strict=True)
+    ]
+    return torch.stack(parts)
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Inside, graphs that pass through the module leave no gradient in its parameters."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
