@@ -1,18 +1,27 @@
-# `make check` is exactly what CI runs. `make quick` is for between two edits.
+# `make demo` fills a real picture. `make check` is exactly what CI runs. Both set everything up.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-.PHONY: check quick lint types imports test setup
+PIP := $(BIN)/pip --disable-pip-version-check install --quiet
+.PHONY: demo check quick lint types imports test clean
 
-check: setup lint types imports test
+# Fill a sample photo with a caption and scratches on it: build/demo/*.png
+demo: $(VENV)/.runtime
+	$(BIN)/python examples/demo.py build/demo
+
+check: $(VENV)/.developer lint types imports test
+
+$(VENV)/.runtime: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable . scikit-image
+	touch $@
 
 # torch first and pinned: any wider request may pull a CUDA build of several gigabytes.
-setup: $(VENV)/.installed
-$(VENV)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[train,dev]'
-	touch $@
+$(VENV)/.developer: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) torch==2.13.0
+	$(PIP) --editable '.[train,onnxruntime,dev]'
+	touch $@ $(VENV)/.runtime
 
 lint:
 	$(BIN)/ruff check .
@@ -27,5 +36,10 @@ imports:
 test:
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
+# Between two edits.
 quick:
-	$(BIN)/ruff check . && $(BIN)/python -m pytest -q -m 'not slow'
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -q -m 'not slow'
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .coverage

@@ -10,9 +10,9 @@ from queue import SimpleQueue
 from typing import Any, Literal
 
 from engines.base import EngineError, cores
-from inpaintcli.errors import ExitCode, FaultError, InpaintError
+from inpaintcli.errors import ExitCode, FaultError, InpaintError, OutputError
 from inpaintcli.fill import Filled, Model, fill
-from inpaintcli.images import read_picture, write_bytes, write_picture
+from inpaintcli.images import check_writable, read_picture, write_bytes, write_picture
 from inpaintcli.masks import fit_mask, mask_from_alpha, read_mask
 from inpaintcli.pairs import Job, Skip
 from inpaintcli.picture import Mask, Picture
@@ -91,12 +91,12 @@ def fill_file(job: Job, model: Model, settings: Settings, notes: Notes) -> Outco
         InpaintError, EngineError: whatever is wrong with the files, the output or the engine.
     """
     started = time.perf_counter()
+    check_writable(job.output, source=job.photo, overwrite=settings.overwrite)
     picture, mask = read_pair(job, settings)
     note, tiles = "", 0
     if mask.any():
         filled = fill_picture(job, picture, mask, model, settings)
         tiles = filled.tiles
-        job.output.parent.mkdir(parents=True, exist_ok=True)
         write_picture(
             filled.picture, job.output, source=job.photo, overwrite=settings.overwrite, notes=notes
         )
@@ -124,15 +124,19 @@ def read_pair(job: Job, settings: Settings) -> tuple[Picture, Mask]:
     """
     picture = read_picture(job.photo)
     if job.mask is None:
-        mask = mask_from_alpha(picture, threshold=settings.mask_threshold)
-        return picture, ~mask if settings.invert_mask else mask
+        return picture, mask_from_alpha(
+            picture,
+            threshold=settings.mask_threshold,
+            invert=settings.invert_mask,
+            name=job.photo.name,
+        )
     mask = read_mask(job.mask, threshold=settings.mask_threshold, invert=settings.invert_mask)
     return picture, fit_mask(
         mask,
         picture,
         resize=settings.resize_mask,
         mask_name=job.mask.name,
-        photo_name=job.photo.name,
+        picture_name=job.photo.name,
     )
 
 
@@ -152,7 +156,6 @@ def fill_picture(
 
 def _copy(job: Job, picture: Picture, settings: Settings, notes: Notes) -> None:
     """Nothing to fill: the same bytes where the format stays, else the same pixels."""
-    job.output.parent.mkdir(parents=True, exist_ok=True)
     if job.output.suffix.lower() == job.photo.suffix.lower():
         write_bytes(job.photo.read_bytes(), job.output, overwrite=settings.overwrite)
     else:
@@ -203,12 +206,25 @@ def _settled(job: Job, model: Model, settings: Settings, notes: Notes) -> Outcom
     """The outcome of a job, whatever happens in it."""
     started = time.perf_counter()
     try:
+        make_folder(job.output.parent)
         return fill_file(job, model, settings, notes)
     except (InpaintError, EngineError) as error:
         reason: InpaintError | EngineError = error
     except Exception as error:  # noqa: BLE001 - one bad file never stops the rest
         reason = FaultError(f"A fault of the program: {type(error).__name__}: {error}")
     return failed(job, model, reason, time.perf_counter() - started)
+
+
+def make_folder(folder: Path) -> None:
+    """The folder, made with all above it where it is missing.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
 
 
 def failed(

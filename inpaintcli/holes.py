@@ -139,9 +139,12 @@ def _levels(mask: Bools, thickness: int) -> NDArray[np.uint8]:
 
 
 def _distance(mask: Bools) -> Floats:
-    """Euclidean distance of each hole pixel to the nearest known pixel (infinite without one)."""
+    """Euclidean distance of each hole pixel to the nearest known pixel.
+
+    Without any known pixel, the longest that a distance in such a picture can be.
+    """
     distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    return np.asarray(distance, np.float32)
+    return np.minimum(distance, np.float32(math.hypot(*mask.shape)), dtype=np.float32)
 
 
 def _groups(mask: Bools, level: int, sizes: Sizes) -> Iterator[tuple[Box, Bools]]:

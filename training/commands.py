@@ -1,5 +1,6 @@
 """What `inpaintcli train` and `inpaintcli export` do; the command line parses and calls these."""
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from inpaintcli.errors import OutputError, UnreadableError, UsageError
-from training.catalog import find_recipe
+from training.catalog import find_recipe, recipes
 from training.data import Crops, Photos
 from training.export import export_run, read_weights
 from training.layers import count_parameters
@@ -21,7 +22,13 @@ from training.runs import holds_run, load_recipe, load_state
 Report = Callable[[str], None]
 
 
-def run_training(
+def list_recipes(*, report: Report) -> None:
+    """Report every recipe, one a line: its name, a tab, its source."""
+    for name, recipe in sorted(recipes().items()):
+        report(f"{name}\t{recipe.source}")
+
+
+def run_training(  # noqa: PLR0913 - one argument an option of the command
     recipe_name: str | None,
     data: list[Path],
     out: Path,
@@ -117,7 +124,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _recipe(name: str | None, out: Path, resume: bool, init: Path | None) -> Recipe:
-    """The run's own recipe when resuming, else the catalogue's; refuses what does not go together."""
+    """The run's own recipe when resuming, else the catalogue's; checks that the options agree."""
     if resume:
         if init is not None:
             raise UsageError("--init and --resume exclude each other.")
@@ -159,7 +166,9 @@ def _tell(trainer: Trainer, crops: Crops, report: Report) -> None:
     shown = " ".join(f"{key} {value:.4f}" for key, value in losses.items())
     report(f"One step: {seconds:.2f} s, {recipe.batch / seconds:.1f} images/s: {shown}")
     report(f"The whole run: {left / recipe.batch * seconds / 3600:.1f} hours.")
-    report(f"Memory: {_memory(trainer.device) / 2**30:.1f} GiB at the most.")
+    memory = _memory(trainer.device)
+    if memory is not None:
+        report(f"Memory: {memory / 2**30:.1f} GiB at the most.")
     _report_unreadable(photos, report)
 
 
@@ -168,10 +177,13 @@ def _report_unreadable(photos: Photos, report: Report) -> None:
         report(f"{len(photos.unreadable)} of {len(photos)} photos could not be decoded.")
 
 
-def _memory(device: torch.device) -> int:
-    """Peak bytes: of the device's allocator on CUDA, else of this process."""
+def _memory(device: torch.device) -> int | None:
+    """Peak bytes: of the device's allocator on CUDA, else of this process where it can tell."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
-    import resource  # noqa: PLC0415 - Unix only
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    try:
+        import resource  # Unix has it
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

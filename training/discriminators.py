@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -37,7 +37,11 @@ class _Branch(nn.Module):
         features = {}
         x = rgb
         for number, conv in enumerate(self.convs, 1):
-            x = F.leaky_relu(conv(x), 0.2)
+            # Over a single pixel (crops below 64), oneDNN's bf16 gradient of these weights is
+            # uninitialised memory (torch 2.13 on the CPU): such a layer runs in fp32.
+            single = x.shape[2:] == (1, 1)
+            with torch.autocast(x.device.type, enabled=False) if single else nullcontext():
+                x = F.leaky_relu(conv(x.float() if single else x), 0.2)
             features[f"conv{number}"] = x
         return self.joint(x.flatten(1)), features
 

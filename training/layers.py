@@ -32,8 +32,10 @@ def _push(colour: Tensor, weight: Tensor, levels: int, sweeps: int) -> Tensor:
         mean = colour.mean((2, 3), keepdim=True) / weight.mean((2, 3), keepdim=True).clamp(min=1e-6)
         return colour + (1 - weight) * mean
     height, width = colour.shape[2:]
-    summed = F.avg_pool2d(colour, 2, ceil_mode=True)
-    share = F.avg_pool2d(weight, 2, ceil_mode=True)
+    # A row and a column of nothing stand in for ceil_mode, which OpenVINO refuses on one pixel;
+    # they take part in neither colours nor weights, so the quotient is the same.
+    summed = F.avg_pool2d(F.pad(colour, (0, 1, 0, 1)), 2)
+    share = F.avg_pool2d(F.pad(weight, (0, 1, 0, 1)), 2)
     present = (share > 0).to(colour.dtype)
     coarse = _push(summed / share.clamp(min=0.2), present, levels - 1, sweeps)
     finer = F.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=False)

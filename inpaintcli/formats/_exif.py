@@ -46,10 +46,13 @@ def without_thumbnail(exif: bytes) -> bytes:
         return exif
 
 
-def carried(origin: Origin) -> bytes | None:
-    """The EXIF block to write with pixels in `origin`'s stored arrangement, or None."""
+def carried(origin: Origin, most: int = 1 << 31) -> bytes | None:
+    """The EXIF block to write with pixels in `origin`'s stored arrangement, or None.
+
+    One of more bytes than `most`, which a format cannot hold, shrinks to its orientation.
+    """
     exif = without_thumbnail(origin.exif) if origin.exif else None
-    if orientation(exif) == origin.orientation:
+    if orientation(exif) == origin.orientation and len(exif or b"") <= most:
         return exif
     # A block that lacks the tag cannot be given one in place; the right way up comes first.
     entry = struct.pack("<HHIHH", ORIENTATION, 3, 1, origin.orientation, 0)

@@ -17,9 +17,10 @@ from inpaintcli.formats._writing import (
     is_bilevel,
     refuse_depth,
     repainted,
+    resolution,
     stored_samples,
 )
-from inpaintcli.picture import Mode, Origin, Palette, Picture, displayed
+from inpaintcli.picture import Mode, Origin, Palette, Picture
 
 NAME = "BMP"
 SUFFIXES = (".bmp", ".dib")
@@ -77,7 +78,7 @@ def write(picture: Picture) -> bytes:
         samples = stored_samples(picture)
         image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
     out = io.BytesIO()
-    image.save(out, NAME, dpi=picture.origin.dpi or (96, 96))
+    image.save(out, NAME, dpi=resolution(picture.origin) or (96, 96))
     return out.getvalue()
 
 
@@ -103,8 +104,10 @@ def _with_alpha(picture: Picture) -> bytes:
     start = 14 + 108
     if start + len(bgra) >= 1 << 32:
         raise OutputError("BMP cannot hold more than 4 GiB.", hint="Write it as .png.")
-    x, y = (round(value * INCHES_PER_METRE) for value in picture.origin.dpi or (96, 96))
-    header = struct.pack("<2sIIIIiiHHI", b"BM", start + len(bgra), 0, start, 108, width, height, 1, 32, 3)
+    x, y = (round(value * INCHES_PER_METRE) for value in resolution(picture.origin) or (96, 96))
+    header = struct.pack(
+        "<2sIIIIiiHHI", b"BM", start + len(bgra), 0, start, 108, width, height, 1, 32, 3
+    )
     header += struct.pack("<IiiII", len(bgra), x, y, 0, 0)
     header += struct.pack("<IIII4s", 0xFF0000, 0xFF00, 0xFF, 0xFF000000, b"BGRs")
     return header + bytes(start - len(header)) + bgra

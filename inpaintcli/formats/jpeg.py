@@ -6,7 +6,9 @@ keeps its size. Source: ITU-T T.81 (markers: table B.1), and T.871 for JFIF.
 
 import io
 import struct
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +17,7 @@ import numpy as np
 from inpaintcli.errors import OutputError
 from inpaintcli.formats import _exif
 from inpaintcli.formats._reading import check_size, decoding, refuse_mode, split_alpha
-from inpaintcli.formats._writing import refuse_depth, stored_samples
+from inpaintcli.formats._writing import refuse_depth, resolution, stored_samples
 from inpaintcli.picture import Encoding, Origin, Picture, displayed
 
 NAME = "JPEG"
@@ -25,10 +27,14 @@ EXIFTOOL_WRITES = True
 
 QUALITY = 95
 LARGEST_SIDE = 65500
+LARGEST_BLOCK = 65000
+"""What surely fits one segment; exiftool knows how to spread more over several."""
 APP0, APP1, APP2, APP14, COM, DHT, SOS = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE, 0xC4, 0xDA
 EXIF_PREFIX = b"Exif\0\0"
 STANDARD_HUFFMAN = (416, 208)
 """Bytes of the example tables of T.81, annex K, for colour and for grey."""
+
+_ROOM_LOCK = threading.Lock()
 
 Segment = tuple[int, bytes]
 
@@ -38,7 +44,8 @@ class JpegEncoding(Encoding):
     """How the file was coded, and its application and comment segments.
 
     `tables` are the quantisation tables in the order of their numbers, `sampling` is Pillow's
-    number for the chroma sampling, `keep_rgb` is true of the rare files without YCbCr.
+    number for the chroma sampling, `keep_rgb` is true of the rare files without YCbCr, `dense`
+    of files of more than a byte a pixel.
     """
 
     tables: tuple[tuple[int, ...], ...]
@@ -46,6 +53,7 @@ class JpegEncoding(Encoding):
     progressive: bool
     optimised: bool
     keep_rgb: bool
+    dense: bool
     segments: tuple[Segment, ...]
 
 
@@ -66,7 +74,8 @@ def read(data: bytes, name: str) -> Picture:
         check_size(image.width, image.height, name)
         if image.mode not in ("L", "RGB"):
             raise refuse_mode(name, image.mode)
-        encoding = _encoding(image, list(_segments(data)))
+        dense = len(data) > image.width * image.height
+        encoding = _encoding(image, list(_segments(data)), dense)
         image.load()
         exif = next((c[6:] for m, c in encoding.segments if _is_exif(m, c)), None)
         origin = Origin(
@@ -94,12 +103,33 @@ def write(picture: Picture) -> bytes:
     _refuse(picture)
     samples = stored_samples(picture)[:, :, : picture.pixels.shape[2]]
     image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
-    out = io.BytesIO()
-    image.save(out, NAME, **_options(picture.origin, image.mode))
     encoding = picture.origin.encoding
+    with _room(4 * samples.size if getattr(encoding, "dense", False) else 0):
+        out = io.BytesIO()
+        image.save(out, NAME, **_options(picture.origin, image.mode))
     if isinstance(encoding, JpegEncoding):
         return _with_segments(out.getvalue(), encoding.segments)
     return out.getvalue()
+
+
+@contextmanager
+def _room(size: int) -> Iterator[None]:
+    """Let Pillow's buffer for progressive and optimised files have `size` bytes.
+
+    It has two a pixel, must hold the whole file, and fails where noise needs more. The setting is
+    the process's; other threads' buffers are only larger than need be for a while.
+    """
+    from PIL import ImageFile
+
+    if not size:
+        yield
+        return
+    with _ROOM_LOCK:
+        usual, ImageFile.MAXBLOCK = ImageFile.MAXBLOCK, size
+        try:
+            yield
+        finally:
+            ImageFile.MAXBLOCK = usual
 
 
 def _refuse(picture: Picture) -> None:
@@ -116,7 +146,7 @@ def _refuse(picture: Picture) -> None:
         )
 
 
-def _encoding(image: Any, segments: list[Segment]) -> JpegEncoding:
+def _encoding(image: Any, segments: list[Segment], dense: bool) -> JpegEncoding:
     from PIL.JpegImagePlugin import get_sampling
 
     huffman = sum(len(content) for marker, content in segments if marker == DHT)
@@ -128,6 +158,7 @@ def _encoding(image: Any, segments: list[Segment]) -> JpegEncoding:
         progressive=bool(image.info.get("progressive")),
         optimised=huffman not in STANDARD_HUFFMAN,
         keep_rgb=image.info.get("adobe_transform") == 0,
+        dense=dense,
         segments=tuple(segment for segment in segments if _is_kept(*segment)),
     )
 
@@ -142,15 +173,14 @@ def _options(origin: Origin, mode: str) -> dict[str, Any]:
             "optimize": encoding.optimised,
             "keep_rgb": encoding.keep_rgb and mode == "RGB",
         }
-    exif = _exif.carried(origin)
+    exif = _exif.carried(origin, most=LARGEST_BLOCK)
     return {
         "quality": QUALITY,
         "subsampling": 0,
-        "dpi": origin.dpi or (0, 0),
+        "dpi": resolution(origin) or (0, 0),
         "icc_profile": origin.icc,
         "exif": EXIF_PREFIX + exif if exif else b"",
-        # One segment holds less than 64 KiB; exiftool knows how to spread a longer one.
-        "xmp": origin.xmp if origin.xmp and len(origin.xmp) < 65000 else b"",
+        "xmp": origin.xmp if origin.xmp and len(origin.xmp) <= LARGEST_BLOCK else b"",
     }
 
 
@@ -186,7 +216,7 @@ def _with_segments(encoded: bytes, segments: tuple[Segment, ...]) -> bytes:
     at = 2
     own = []
     for marker, content in _segments(encoded):
-        if marker == APP14 or not APP0 <= marker <= 0xEF and marker != COM:
+        if marker == APP14 or (not APP0 <= marker <= 0xEF and marker != COM):
             own.append(encoded[at : at + 4 + len(content)])
         at += 4 + len(content)
     kept = [_packed(*_without_thumbnail(*segment)) for segment in segments]

@@ -22,7 +22,14 @@ from inpaintcli.formats._reading import (
     refuse_frames,
     split_alpha,
 )
-from inpaintcli.formats._writing import bits, is_bilevel, repainted, stored_samples
+from inpaintcli.formats._writing import (
+    DEFLATE_LEVEL,
+    bits,
+    is_bilevel,
+    repainted,
+    resolution,
+    stored_samples,
+)
 from inpaintcli.picture import Encoding, Mode, Origin, Palette, Picture, displayed, stored
 
 NAME = "PNG"
@@ -127,8 +134,8 @@ def _origin(chunks: list[Chunk], colour_type: int, depth: int) -> Origin:
     key = _key(content.get(b"tRNS"), colour_type)
     # Pillow unpacks what is packed in the metadata chunks; they need no pixels for that.
     small = (b"IHDR", b"PLTE", b"iCCP", b"pHYs", b"iTXt")
-    pixels = next((c for c in chunks if c[0] == b"IDAT"), (b"IDAT", b""))
-    with PngImageFile(io.BytesIO(_file([*(c for c in chunks if c[0] in small), pixels]))) as image:
+    needed = [chunk for chunk in chunks if chunk[0] in small]
+    with PngImageFile(io.BytesIO(_file([*needed, (b"IDAT", b"")]))) as image:
         info = image.info
     bilevel = colour_type == GREY and depth == 1 and key is None
     mode: Mode = "palette" if colour_type == INDEXED else "rgb" if colour_type & RGB else "grey"
@@ -150,7 +157,7 @@ def _is_kept(kind: bytes) -> bool:
 
 
 def _safe_unknown(kind: bytes) -> bool:
-    return kind[:1].islower() and kind[3:].islower() and kind not in (b"hIST",)
+    return kind[:1].islower() and kind[3:].islower()
 
 
 def _key(content: bytes | None, colour_type: int) -> tuple[int, ...] | None:
@@ -251,7 +258,7 @@ def _write_indexed(picture: Picture, palette: Palette) -> bytes:
     # Pillow takes the bits an index has from the size of the palette; the true one comes after.
     image.putpalette(bytes(3 << depth))
     out = io.BytesIO()
-    image.save(out, "PNG", bits=depth)
+    image.save(out, "PNG", bits=depth, compress_level=DEFLATE_LEVEL)
     alphas = b"" if palette.alphas is None else palette.alphas.tobytes().rstrip(b"\xff")
     return _assembled(picture, out.getvalue(), alphas, palette.colours.tobytes())
 
@@ -273,7 +280,8 @@ def _body(samples: NDArray[Any], depth: int = 8) -> bytes:
     out = io.BytesIO()
     squeezed = samples[:, :, 0] if samples.ndim == 3 and samples.shape[2] == 1 else samples
     image = Image.fromarray(squeezed)
-    image.save(out, "PNG", **({"bits": depth} if image.mode == "L" else {}))
+    options = {"bits": depth} if image.mode == "L" else {}
+    image.save(out, "PNG", compress_level=DEFLATE_LEVEL, **options)
     return out.getvalue()
 
 
@@ -283,7 +291,7 @@ def _body_16(samples: NDArray[Any]) -> bytes:
     colour_type = {1: GREY, 2: GREY_ALPHA, 3: RGB, 4: RGB_ALPHA}[channels]
     header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
     rows = samples.astype(">u2").reshape(height, -1).view(np.uint8)
-    packer = zlib.compressobj(6)
+    packer = zlib.compressobj(DEFLATE_LEVEL)
     above = np.zeros((1, rows.shape[1]), np.uint8)
     parts = []
     for first in range(0, height, 64):  # bounds the working copies
@@ -319,9 +327,7 @@ def _paeth(
     return predicted.astype(np.uint8)
 
 
-def _assembled(
-    picture: Picture, body: bytes, transparency: bytes, colours: bytes = b""
-) -> bytes:
+def _assembled(picture: Picture, body: bytes, transparency: bytes, colours: bytes = b"") -> bytes:
     """The header and pixels of `body` with the picture's own chunks around them."""
     plain = list(_chunks(body))
     kept = list(_metadata(picture.origin, plain[0][1]))
@@ -353,8 +359,8 @@ def _metadata(origin: Origin, header: bytes) -> Iterator[Chunk]:
 def _metadata_of_others(origin: Origin) -> Iterator[Chunk]:
     if origin.icc:
         yield b"iCCP", b"ICC profile\0\0" + zlib.compress(origin.icc)
-    if origin.dpi:
-        x, y = (round(value * INCHES_PER_METRE) for value in origin.dpi)
+    if dpi := resolution(origin):
+        x, y = (round(value * INCHES_PER_METRE) for value in dpi)
         yield b"pHYs", struct.pack(">IIB", x, y, 1)
     if exif := _exif.carried(origin):
         yield b"eXIf", exif

@@ -263,11 +263,11 @@ def guidance_map(filled: Tensor, photo: Tensor, *, epsilon: float = 1e-8) -> Ten
 def self_guided_loss(ours: Features, theirs: Features, guidance: Tensor) -> Tensor:
     """Feature differences at relu1_1 and relu2_1, weighted by the guidance (equations 4 and 5)."""
     total = guidance.new_zeros(())
-    for name in _GUIDED:
+    for level, name in enumerate(_GUIDED):
         if name in ours:
             difference = (ours[name] - theirs[name]).float().abs()
-            total = total + layer_weight(difference) * (guidance * difference).mean()
-        guidance = F.avg_pool2d(guidance, 2)
+            attention = F.avg_pool2d(guidance, 2**level)  # equation 4, level times over
+            total = total + layer_weight(difference) * (attention * difference).mean()
     return total
 
 

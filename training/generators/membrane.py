@@ -86,6 +86,7 @@ class ObjectiveConfig:
     squeezenet: float = 0.15
     vgg: float = 0.0
     jitter: int = 8  # features see the crop shifted by up to this many pixels, against a grid
+    vgg_window: int = 96  # VGG sees a window of this side on the hole: it costs ten generators
 
 
 class Objective(nn.Module):
@@ -120,7 +121,11 @@ class Objective(nn.Module):
         if self.squeezenet is not None:
             terms["squeezenet"] = config.squeezenet * self.squeezenet(filled, photo)
         if self.vgg is not None:
-            terms["vgg"] = config.vgg * self.vgg(filled, photo)
+            side = min(config.vgg_window, *batch.photo.shape[2:])
+            corners = _window_corners(batch, side)
+            filled = composite(batch.photo, batch.mask, predicted)
+            windows = _windows(filled, corners, side), _windows(batch.photo, corners, side)
+            terms["vgg"] = config.vgg * self.vgg(*windows)
         return terms
 
 
@@ -130,6 +135,29 @@ def _shift(seed: int, most: int) -> tuple[int, int]:
         return 0, 0
     draw = torch.randint(most, (2,), generator=torch.Generator().manual_seed(seed))
     return int(draw[0]), int(draw[1])
+
+
+def _window_corners(batch: Batch, side: int) -> list[tuple[int, int]]:
+    """For each picture a window's top left corner, centred on a random hole pixel where it fits."""
+    height, width = batch.mask.shape[2:]
+    corners = []
+    for number, mask in enumerate(batch.mask[:, 0]):
+        pixels = mask.nonzero()
+        draw = torch.Generator().manual_seed(batch.index + number)
+        y, x = pixels[int(torch.randint(len(pixels), (1,), generator=draw))].tolist()
+        corners.append(
+            (
+                min(max(0, y - side // 2), height - side),
+                min(max(0, x - side // 2), width - side),
+            )
+        )
+    return corners
+
+
+def _windows(pictures: Tensor, corners: list[tuple[int, int]], side: int) -> Tensor:
+    """One window of each picture: (n, c, h, w) -> (n, c, side, side)."""
+    cut = [p[:, y : y + side, x : x + side] for p, (y, x) in zip(pictures, corners, strict=True)]
+    return torch.stack(cut)
 
 
 _BASE = Recipe(

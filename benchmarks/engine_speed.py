@@ -1,0 +1,76 @@
+"""How fast is the default model in each engine, against torch and the paper's DMFN? Prints JSON.
+
+python benchmarks/engine_speed.py [--size 512] [--rounds 7]
+
+All are measured in one run, interleaved, at batch 1; needs the extra `train`. Weights do not
+matter for the time, so DMFN's are random.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from engines.base import cores
+from engines.select import available_backends, open_engine
+from inpaintcli.models import find_card
+from training.catalog import build_generator, find_recipe
+
+
+def runners(size: int) -> dict[str, Callable[[], object]]:
+    """What is measured, by name: each runs one fill of size x size pixels."""
+    rng = np.random.default_rng(0)
+    image = rng.uniform(-1, 1, (1, 3, size, size)).astype(np.float32)
+    mask = np.zeros((1, 1, size, size), np.float32)
+    mask[:, :, size // 4 : size // 2, size // 4 : size // 2] = 1
+    found: dict[str, Callable[[], object]] = {}
+    for name, reason in available_backends().items():
+        for precision in ("auto", "fp32") if reason is None else ():
+            engine = open_engine(find_card().file, engine=name, precision=precision).engine
+            key = f"{name} {engine.info.precision}"
+            found.setdefault(key, lambda e=engine: e.run({"image": image, "mask": mask}))
+    for recipe in (find_card().recipe, "dmfn"):
+        generator = build_generator(find_recipe(recipe)).eval()
+        inputs = torch.from_numpy(image), torch.from_numpy(mask)
+        found[f"torch fp32 {recipe}"] = lambda g=generator, i=inputs: g(*i)
+    return found
+
+
+def main() -> None:
+    """Print the median and the least time of each, and the ratios to DMFN in torch."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    torch.set_num_threads(cores())
+    measured = runners(options.size)
+    times: dict[str, list[float]] = {name: [] for name in measured}
+    with torch.inference_mode():
+        for _ in range(options.rounds + 1):
+            for name, run in measured.items():
+                started = time.perf_counter()
+                run()
+                times[name].append((time.perf_counter() - started) * 1000)
+    times = {name: t[1:] for name, t in times.items()}  # the first round warms up
+    medians = {name: statistics.median(t) for name, t in times.items()}
+    print(
+        json.dumps(
+            {
+                "size": options.size,
+                "cores": cores(),
+                "median_ms": {name: round(t, 1) for name, t in medians.items()},
+                "least_ms": {name: round(min(t), 1) for name, t in times.items()},
+                "share_of_dmfn_in_torch": {
+                    name: round(t / medians["torch fp32 dmfn"], 4) for name, t in medians.items()
+                },
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

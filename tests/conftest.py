@@ -1,0 +1,65 @@
+"""Shared: a model without an engine behind it, photos made by code."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.base import Engine, EngineInfo, TensorSpec
+from inpaintcli.fill import Model
+from inpaintcli.models import Card
+
+
+class GreyEngine(Engine):
+    """Fills with one grey and remembers what it was shown."""
+
+    def __init__(self, grey: float = 0.0) -> None:
+        self.grey = grey
+        self.seen: list[dict] = []
+        self.closed = False
+        self.info = EngineInfo("grey", "cpu", "fp32", "1", 1)
+        f32 = np.dtype(np.float32)
+        self.inputs = (
+            TensorSpec("image", (None, 3, None, None), f32),
+            TensorSpec("mask", (None, 1, None, None), f32),
+        )
+        self.outputs = (TensorSpec("filled", (None, 3, None, None), f32),)
+
+    def _run(self, arrays):
+        self.seen.append({name: array.copy() for name, array in arrays.items()})
+        return {"filled": np.full_like(arrays["image"], self.grey)}
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def card(**changes) -> Card:
+    fields = {
+        "name": "grey", "path": Path("grey.toml"), "file": Path("grey.onnx"), "sha256": "0",
+        "licence": "Apache-2.0", "family": "grey", "recipe": "grey", "source": "tests",
+        "task": "fill", "size_multiple": 16, "max_thickness": 64,
+        "training": {}, "parity": {}, "scores": {},
+    }  # fmt: skip
+    return Card(**{**fields, **changes})
+
+
+@pytest.fixture
+def grey_model() -> Model:
+    return Model(card(), GreyEngine(), "for tests")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def photo_pixels(height: int, width: int, channels: int = 3, depth: int = 8) -> np.ndarray:
+    """A smooth picture with some noise: compresses, and no two regions are equal."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    top = 255 if depth == 8 else 65535
+    planes = [
+        0.5 + 0.4 * np.sin(x / (9 + 4 * c)) * np.cos(y / (7 + 3 * c)) for c in range(channels)
+    ]
+    noise = np.random.default_rng(height * width).normal(0, 0.02, (height, width, channels))
+    pixels = np.clip(np.stack(planes, axis=2) + noise, 0, 1) * top
+    return pixels.astype(np.uint8 if depth == 8 else np.uint16)

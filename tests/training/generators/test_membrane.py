@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.catalog import build_generator
+from training.data import Batch
+from training.generators import membrane
+from training.layers import composite
+from training.layers import membrane as smooth_fill
+from training.recipe import Recipe, with_settings
+
+
+def restless(recipe: Recipe) -> torch.nn.Module:
+    """A generator whose zero-started layers are not zero."""
+    generator = build_generator(recipe)
+    for parameter in generator.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return generator
+
+
+def test_the_first_step_equals_the_classical_membrane(tiny_membrane: Recipe, batch: Batch) -> None:
+    filled = build_generator(tiny_membrane)(batch.photo, batch.mask)
+    torch.testing.assert_close(filled, smooth_fill(batch.photo, batch.mask))
+
+
+def test_known_pixels_come_back_and_the_hole_is_not_looked_at(
+    tiny_membrane: Recipe, batch: Batch
+) -> None:
+    generator = restless(tiny_membrane)
+    filled = generator(batch.photo, batch.mask)
+    assert torch.equal(filled, composite(batch.photo, batch.mask, filled))
+    noise = composite(batch.photo, batch.mask, torch.rand_like(batch.photo))
+    assert torch.equal(filled, generator(noise, batch.mask))
+
+
+def test_pictures_of_a_batch_do_not_see_each_other(tiny_membrane: Recipe, batch: Batch) -> None:
+    generator = restless(tiny_membrane)
+    together = generator(batch.photo, batch.mask)
+    alone = generator(batch.photo[:1], batch.mask[:1])
+    torch.testing.assert_close(together[:1], alone)
+
+
+def test_gradients_reach_every_parameter(
+    tiny_membrane: Recipe, batch: Batch, features: Path
+) -> None:
+    generator = restless(tiny_membrane)
+    recipe = with_settings(tiny_membrane, {"objective.vgg": "0.1"})
+    objective = membrane.Objective(recipe, features)
+    terms = objective.generator_loss(batch, generator(batch.photo, batch.mask))
+    assert set(terms) == {"hole", "squeezenet", "vgg"}
+    sum(terms.values()).backward()
+    silent = [n for n, p in generator.named_parameters() if p.grad is None or not p.grad.any()]
+    assert silent == []
+
+
+def test_terms_of_weight_0_need_no_features(tiny_membrane: Recipe, batch: Batch) -> None:
+    recipe = with_settings(tiny_membrane, {"objective.squeezenet": "0"})
+    objective = membrane.Objective(recipe, None)
+    assert set(objective.generator_loss(batch, batch.photo)) == {"hole"}
+    assert objective.notes == {}
+
+
+def test_notes_name_the_file_and_its_layers(tiny_membrane: Recipe, features: Path) -> None:
+    notes = membrane.Objective(tiny_membrane, features).notes
+    assert list(notes) == ["squeezenet1_1_random.safetensors"]
+    assert notes["squeezenet1_1_random.safetensors"][-1] == "fire9"
+
+
+@pytest.mark.parametrize("most", [0, 1, 8])
+def test_the_shift_depends_on_the_crops_number_alone(most: int) -> None:
+    shifts = {membrane._shift(seed, most) for seed in range(40)}
+    assert shifts == {membrane._shift(seed, most) for seed in range(40)}
+    assert all(0 <= y <= max(0, most - 1) and 0 <= x <= max(0, most - 1) for y, x in shifts)
+    assert len(shifts) == 1 if most < 2 else len(shifts) > 10

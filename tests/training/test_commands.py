@@ -1,0 +1,179 @@
+"""Training and exporting as the command line calls them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from inpaintcli.errors import OutputError, UnreadableError, UsageError
+from training import commands
+from training.commands import list_recipes, load_weights, run_export, run_training
+from training.export import Parity
+from training.runs import load_recipe, load_state
+
+SMALL = {
+    "generator.channels": "[4, 4, 4, 4]",
+    "generator.trunk_dilations": "[1]",
+    "crop": "32",
+    "short_side": "[32, 48]",
+    "batch": "2",
+    "images": "4",
+    "objective.squeezenet": "0",
+}
+
+
+class Calls:
+    """`run_training` with what most tests leave alone filled in, and what was reported."""
+
+    def __init__(self, photos: Path, out: Path) -> None:
+        self.photos = photos
+        self.out = out
+        self.lines: list[str] = []
+
+    def __call__(self, recipe: str | None = "membrane", **changes) -> None:
+        options = {
+            "features": None,
+            "resume": False,
+            "dry_run": False,
+            "settings": SMALL,
+            "init": None,
+            "device": "cpu",
+        }
+        run_training(
+            recipe, [self.photos], self.out, report=self.lines.append, **(options | changes)
+        )
+
+
+@pytest.fixture
+def call(photo_folder: Path, tmp_path: Path) -> Calls:
+    return Calls(photo_folder, tmp_path / "run")
+
+
+def test_recipes_are_listed_with_their_sources() -> None:
+    lines: list[str] = []
+    list_recipes(report=lines.append)
+    names = [line.split("\t")[0] for line in lines]
+    assert names == sorted(names)
+    assert {"membrane", "dmfn", "dmfn-small", "dmfn-public"} <= set(names)
+    assert all(line.split("\t")[1] for line in lines)
+
+
+def test_a_run_is_trained_and_told(call: Calls) -> None:
+    call()
+    assert load_state(call.out)["images"] == 4
+    assert "Stopped at 4 of 4 images" in call.lines[-1]
+
+
+def test_resuming_goes_on_with_the_runs_own_recipe_and_the_settings_given(call: Calls) -> None:
+    call()
+    call(None, resume=True, settings={"images": "8", "lr": "1e-5"})
+    assert load_state(call.out)["images"] == 8
+    recipe = load_recipe(call.out)
+    assert (recipe.lr, recipe.images, recipe.crop) == (1e-5, 8, 32)
+    assert any("Resuming" in line and "4 of 8" in line for line in call.lines)
+
+
+def test_a_folder_that_holds_a_run_is_not_begun_again(call: Calls) -> None:
+    call()
+    before = (call.out / "state.pt").read_bytes()
+    with pytest.raises(OutputError, match="--resume"):
+        call()
+    assert (call.out / "state.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "error"),
+    [
+        (None, {}, UsageError),
+        ("nothing", {}, UsageError),
+        ("membrane", {"resume": True}, UnreadableError),
+        ("membrane", {"resume": True, "init": Path("w.safetensors")}, UsageError),
+        ("membrane", {"settings": SMALL | {"speed": "1"}}, UsageError),
+        ("membrane", {"settings": SMALL | {"objective.squeezenet": "1"}}, UsageError),
+        ("membrane", {"init": Path("w.pt")}, UsageError),
+        ("membrane", {"init": Path("missing.safetensors")}, UnreadableError),
+        ("membrane", {"init": Path("missing.onnx")}, UnreadableError),
+    ],
+)
+def test_what_does_not_go_together_is_refused_and_writes_nothing(
+    recipe: str | None, changes: dict[str, object], error: type[Exception], call: Calls
+) -> None:
+    with pytest.raises(error):
+        call(recipe, **changes)
+    assert not call.out.exists()
+
+
+def test_a_run_is_resumed_only_as_what_it_is(call: Calls) -> None:
+    call()
+    with pytest.raises(UsageError, match="membrane"):
+        call("dmfn", resume=True, settings={})
+
+
+def test_a_dry_run_tells_all_and_writes_nothing(call: Calls, tmp_path: Path) -> None:
+    call(dry_run=True)
+    assert list(tmp_path.iterdir()) == []
+    assert json.loads(call.lines[0])["crop"] == 32
+    told = "\n".join(call.lines)
+    for part in ("parameters on cpu", "Photos: 5", "features: none", "Steps to go: 2", "One step:"):
+        assert part in told
+
+
+def test_a_dry_run_tells_the_features_and_the_critic(call: Calls, features: Path) -> None:
+    small = {"generator.width": "4", "generator.blocks": "1", "objective.critic_width": "2"}
+    small |= {name: SMALL[name] for name in ("crop", "short_side", "batch", "images")}
+    call("dmfn", dry_run=True, settings=small, features=features)
+    told = "\n".join(call.lines)
+    assert "Critic:" in told
+    assert "relu3_1" in told
+
+
+def test_a_run_can_begin_with_the_weights_of_another(call: Calls, tmp_path: Path) -> None:
+    call()
+    weights = call.out / "ema.safetensors"
+    call.out = tmp_path / "next"
+    call(init=weights, settings=SMALL | {"images": "0"})
+    ours, theirs = load_file(call.out / "ema.safetensors"), load_file(weights)
+    assert all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
+
+
+def test_weights_of_another_network_are_refused(call: Calls, tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(UsageError, match="do not fit"):
+        call(init=tmp_path / "other.safetensors")
+
+
+def test_unreadable_photos_are_told_at_the_end(call: Calls, photo_folder: Path, tmp_path) -> None:
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    for photo in photo_folder.iterdir():
+        (mixed / photo.name).write_bytes(photo.read_bytes())
+    (mixed / "bad.jpg").write_bytes(b"no photo")
+    call.photos = mixed
+    call(settings=SMALL | {"images": "12"})
+    assert call.lines[-1] == "1 of 6 photos could not be decoded."
+
+
+def test_damaged_weights_are_unreadable(tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(b"nothing")
+    with pytest.raises(UnreadableError):
+        load_weights(tmp_path / "w.safetensors")
+
+
+def test_the_device_is_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for available, expected in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda found=available: found)
+        assert commands._device("auto") == expected
+    assert commands._device("cuda:1") == "cuda:1"
+
+
+def test_exporting_tells_how_the_model_compares(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"x" * 2_000_000)
+    parity = Parity(max_abs=1e-6, fp16_psnr_db=90.0, openvino_max_abs=2e-6, sizes=())
+    monkeypatch.setattr(commands, "export_run", lambda *_args, **_kw: (path, parity))
+    lines: list[str] = []
+    assert run_export(tmp_path, None, name="m", report=lines.append) == path
+    assert "1e-06" in lines[0]
+    assert "2.0 MB" in lines[-1]

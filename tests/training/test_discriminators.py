@@ -1,0 +1,80 @@
+import pytest
+import torch
+
+from training.discriminators import GlobalLocalCritic, cut, frozen, hole_windows
+
+
+def mask(side: int, top: int, bottom: int, left: int, right: int) -> torch.Tensor:
+    hole = torch.zeros(1, 1, side, side)
+    hole[:, :, top:bottom, left:right] = 1
+    return hole
+
+
+@pytest.mark.parametrize(
+    ("hole", "window"),
+    [
+        (mask(16, 6, 10, 6, 10), (4, 4)),  # in the middle: half of 8 around (8, 8)
+        (mask(16, 0, 2, 0, 2), (0, 0)),  # in a corner: moved inside
+        (mask(16, 14, 16, 0, 16), (8, 4)),
+        (torch.zeros(1, 1, 16, 16), (4, 4)),  # no hole: the picture's middle
+    ],
+)
+def test_the_window_is_around_the_hole_and_inside_the_picture(hole, window) -> None:
+    assert hole_windows(hole, 8) == [window]
+
+
+def test_every_picture_has_its_own_window() -> None:
+    masks = torch.cat([mask(16, 0, 2, 0, 2), mask(16, 14, 16, 14, 16)])
+    assert hole_windows(masks, 8) == [(0, 0), (8, 8)]
+    pictures = torch.arange(256.0).view(1, 1, 16, 16).repeat(2, 1, 1, 1)
+    parts = cut(pictures, hole_windows(masks, 8), 8)
+    assert torch.equal(parts[0], pictures[0, :, :8, :8])
+    assert torch.equal(parts[1], pictures[1, :, 8:, 8:])
+
+
+@pytest.mark.parametrize("crop", [32, 64])
+def test_gradients_in_bf16_are_those_in_fp32_but_for_rounding(crop: int) -> None:
+    """Also over maps of one pixel, where oneDNN's own bf16 gradients are garbage."""
+    critic = GlobalLocalCritic(crop, width=2).to(memory_format=torch.channels_last)
+    rgb = torch.rand(2, 3, crop, crop)
+    gradients = []
+    for enabled in (False, True):
+        critic.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            score = critic(rgb, [(0, 0), (0, 0)]).score
+        score.sum().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in critic.parameters()]))
+    fp32, bf16 = gradients
+    assert float((bf16 - fp32).norm() / fp32.norm()) < 0.05
+
+
+@pytest.mark.parametrize("crop", [32, 36, 112, 128])
+def test_the_critic_takes_any_crop(crop: int) -> None:
+    critic = GlobalLocalCritic(crop, width=2)
+    judged = critic(torch.rand(2, 3, crop, crop), [(0, 0), (crop // 2, crop // 2)])
+    assert judged.score.shape == (2, 1)
+    assert [f.shape[1] for f in judged.local.values()] == [2, 4, 8, 16, 16]
+
+
+def test_the_critic_of_the_paper_has_its_layers() -> None:
+    with torch.device("meta"):
+        critic = GlobalLocalCritic(256)
+    assert critic.window == 128
+    assert [c.out_channels for c in critic.whole.convs] == [64, 128, 256, 512, 512, 512]
+    assert [c.out_channels for c in critic.local.convs] == [64, 128, 256, 512, 512]
+    assert critic.whole.joint.in_features == critic.local.joint.in_features == 4 * 4 * 512
+    assert critic.whole.joint.out_features == critic.local.joint.out_features == 512
+    assert critic.score.in_features == 1024
+
+
+def test_frozen_lets_gradients_through_and_leaves_none_behind() -> None:
+    critic = GlobalLocalCritic(32, width=2)
+    critic.score.bias.requires_grad_(False)
+    rgb = torch.rand(1, 3, 32, 32, requires_grad=True)
+    with frozen(critic):
+        score = critic(rgb, [(0, 0)]).score
+    score.sum().backward()
+    assert rgb.grad.abs().sum() > 0
+    assert all(p.grad is None for p in critic.parameters())
+    untrained = {name for name, p in critic.named_parameters() if not p.requires_grad}
+    assert untrained == {"score.bias"}

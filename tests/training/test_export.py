@@ -1,0 +1,300 @@
+"""The exported file does what torch does, is half the size, and is kept only when it is right."""
+
+import hashlib
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inpaintcli.errors import ExitCode, OutputError, UnreadableError
+from training import export
+from training.catalog import FAMILIES, build_generator
+from training.commands import load_weights
+from training.export import ExportError, export_run, read_weights, to_toml
+from training.loop import Trainer
+from training.recipe import Recipe
+from training.runs import Record, load_ema, write_plan, write_state
+
+# fp32 all along, but runtimes sum in another order, and instance norms over few pixels divide by
+# small deviations: 1e-5 is usual, 1e-3 (an eighth of an 8-bit grey level) is far from any fault.
+TOLERANCE = 1e-3
+SIZES = [(1, 64, 64), (3, 112, 176), (2, 256, 192), (1, 16, 16), (1, 32, 320)]
+
+
+@dataclass(frozen=True)
+class Exported:
+    run: Path
+    path: Path
+    recipe: Recipe
+
+
+def write_run(folder: Path, recipe: Recipe) -> None:
+    """A run folder as training leaves it, with random weights everywhere."""
+    torch.manual_seed(0)
+    weights = build_generator(recipe).state_dict()
+    for number, tensor in enumerate(weights.values()):
+        # Every fourth is a bias that is still zero: equal weights must stay apart in the file.
+        torch.nn.init.normal_(tensor, std=0.1 if number % 4 != 3 else 0)
+    record = Record(data=("photos",), photos=6, unreadable=1, features={"file": "vgg19"})
+    write_plan(folder, recipe, record)
+    write_state(folder, {"images": 4321}, weights)
+    os.utime(folder / "ema.safetensors", (1_700_000_000, 1_700_000_000))
+
+
+@pytest.fixture(scope="module", params=sorted(FAMILIES))
+def exported(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_recipes: dict[str, Recipe],
+) -> Exported:
+    """A tiny model of each family, exported once."""
+    recipe = tiny_recipes[request.param]
+    run = tmp_path_factory.mktemp(recipe.family)
+    write_run(run, recipe)
+    path, _ = export_run(run, run / "out", name="tiny")
+    return Exported(run, path, recipe)
+
+
+def rounded_generator(exported: Exported) -> torch.nn.Module:
+    """The generator with weights rounded as the file stores them."""
+    generator = build_generator(exported.recipe).eval()
+    weights, _ = load_ema(exported.run)
+    generator.load_state_dict({name: export._rounded(w) for name, w in weights.items()})
+    return generator
+
+
+def inputs(batch: int, height: int, width: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(height)
+    mask = np.zeros((batch, 1, height, width), np.float32)
+    mask[:, :, height // 4 : height // 2 + 3, 5 : width // 2] = 1
+    image = rng.uniform(-1, 1, (batch, 3, height, width)).astype(np.float32)
+    return {"image": image, "mask": mask}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_onnx_runtime_agrees_with_torch_at_any_size_and_batch(exported: Exported, size) -> None:
+    ort = pytest.importorskip("onnxruntime")
+    fed = inputs(*size)
+    session = ort.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
+    filled = session.run(["filled"], fed)[0]
+    expected = export._torch(rounded_generator(exported))(fed["image"], fed["mask"])
+    assert filled.shape == expected.shape
+    assert np.abs(filled - expected).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_openvino_in_fp32_agrees_with_torch_at_any_size_and_batch(exported: Exported, size) -> None:
+    openvino = pytest.importorskip("openvino")
+    fed = inputs(*size)
+    compiled = openvino.Core().compile_model(
+        exported.path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    expected = export._torch(rounded_generator(exported))(fed["image"], fed["mask"])
+    assert np.abs(compiled(fed)[0] - expected).max() <= TOLERANCE
+
+
+def test_the_graph_is_as_promised(exported: Exported) -> None:
+    model = onnx.load(exported.path)
+    onnx.checker.check_model(model, full_check=True)
+    assert [opset.version for opset in model.opset_import if not opset.domain] == [20]
+
+    def shape(value: onnx.ValueInfoProto) -> list[str | int]:
+        dims = value.type.tensor_type.shape.dim
+        return [dim.dim_param or dim.dim_value for dim in dims]
+
+    named = {value.name: shape(value) for value in (*model.graph.input, *model.graph.output)}
+    assert {name: (dims[0], dims[1]) for name, dims in named.items()} == {
+        "image": ("n", 3), "mask": ("n", 1), "filled": ("n", 3),
+    }  # fmt: skip
+    assert all(isinstance(side, str) for dims in named.values() for side in dims[2:])
+
+
+def test_weights_are_stored_as_fp16_under_their_names_in_torch(exported: Exported) -> None:
+    stored = {t.name: t.data_type for t in onnx.load(exported.path).graph.initializer}
+    weights, _ = load_ema(exported.run)
+    for name, weight in weights.items():
+        large = weight.numel() >= 256
+        assert stored[name] == (onnx.TensorProto.FLOAT16 if large else onnx.TensorProto.FLOAT)
+
+
+def test_weights_read_back_are_the_averages_rounded_to_fp16(exported: Exported) -> None:
+    weights, _ = load_ema(exported.run)
+    back = read_weights(exported.path)
+    assert back.keys() == weights.keys()
+    for name, weight in weights.items():
+        stored = weight.half().float() if weight.numel() >= 256 else weight
+        assert torch.equal(back[name], stored)
+        assert back[name].dtype == torch.float32
+
+
+def test_training_can_start_from_an_exported_model(exported: Exported, features: Path) -> None:
+    trainer = Trainer(exported.recipe, features)
+    trainer.start_from(load_weights(exported.path))
+    expected = rounded_generator(exported).state_dict()
+    assert all(torch.equal(trainer.ema[name], tensor) for name, tensor in expected.items())
+
+
+def test_the_card_says_what_the_model_is(exported: Exported) -> None:
+    card = tomllib.loads(exported.path.with_suffix(".toml").read_text(encoding="utf-8"))
+    recipe = exported.recipe
+    parity = card.pop("parity")
+    assert 0 <= parity["torch_onnx_max_abs"] <= TOLERANCE
+    assert parity["sizes"] == [[64, 64], [112, 176], [256, 192]]
+    assert parity["fp16_psnr_db"] > 40
+    assert card == {
+        "schema": 1,
+        "name": "tiny",
+        "file": "tiny.onnx",
+        "sha256": hashlib.sha256(exported.path.read_bytes()).hexdigest(),
+        "licence": "Apache-2.0",
+        "family": recipe.family,
+        "recipe": recipe.name,
+        "source": recipe.source,
+        "task": "fill",
+        "input": {
+            "layout": "nchw",
+            "range": [-1.0, 1.0],
+            "mask": "1 is the hole",
+            "size_multiple": build_generator(recipe).size_multiple,
+            "opset": 20,
+        },
+        "working": {"max_thickness": 64},
+        "training": {
+            "images": 4321,
+            "crop": recipe.crop,
+            "photos": 5,
+            "features": {"file": "vgg19"},
+            "data": "5 photos of photos",
+            "date": "2023-11-14",
+        },
+        "scores": {},
+    }
+
+
+def test_two_files_and_no_more_are_written(exported: Exported) -> None:
+    assert {p.name for p in exported.path.parent.iterdir()} == {"tiny.onnx", "tiny.toml"}
+
+
+@pytest.fixture
+def already(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> Exported:
+    """Exporting gives the graph at hand at once; all that follows is as ever."""
+    monkeypatch.setattr(export, "to_onnx", lambda _generator: onnx.load(exported.path))
+    return exported
+
+
+@pytest.mark.parametrize("runtime", ["_onnxruntime", "_openvino"])
+@pytest.mark.parametrize("fault", [0.01, np.nan])
+def test_a_graph_that_differs_is_an_error_and_leaves_nothing(
+    runtime: str, fault: float, already: Exported, tmp_path: Path, monkeypatch
+) -> None:
+    honest = export._torch(rounded_generator(already))
+    monkeypatch.setattr(export, "_onnxruntime", lambda _model: honest)
+    monkeypatch.setattr(export, "_openvino", lambda _model: None)
+    monkeypatch.setattr(
+        export, runtime, lambda _model: lambda image, mask: honest(image, mask) + np.float32(fault)
+    )
+    with pytest.raises(ExportError, match="differs") as caught:
+        export_run(already.run, tmp_path / "out")
+    assert caught.value.code == ExitCode.MODEL
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_that_does_not_run_is_an_error_and_leaves_nothing(
+    already: Exported, tmp_path: Path, monkeypatch
+) -> None:
+    def broken(_image, _mask):
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr(export, "_onnxruntime", lambda _model: broken)
+    with pytest.raises(ExportError, match="no such operator"):
+        export_run(already.run, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_openvino_the_card_leaves_it_out(
+    already: Exported, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(export, "_openvino", lambda _model: None)
+    path, parity = export_run(already.run, tmp_path, max_thickness=48, min_context=0.5)
+    assert parity.openvino_max_abs is None
+    card = tomllib.loads(path.with_suffix(".toml").read_text())
+    assert "openvino_max_abs" not in card["parity"]
+    assert card["working"] == {"max_thickness": 48, "min_context": 0.5}
+    assert path.name == f"{already.recipe.name}.onnx"
+
+
+def test_an_output_folder_that_cannot_be_written_is_an_output_error(
+    already: Exported, tmp_path: Path, monkeypatch
+) -> None:
+    honest = export._torch(rounded_generator(already))
+    monkeypatch.setattr(export, "_onnxruntime", lambda _model: honest)
+    monkeypatch.setattr(export, "_openvino", lambda _model: None)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError):
+        export_run(already.run, tmp_path / "file")
+
+
+def test_a_folder_without_a_checkpoint_is_unreadable(
+    tmp_path: Path, tiny_recipes: dict[str, Recipe]
+) -> None:
+    with pytest.raises(UnreadableError, match="no run"):
+        export_run(tmp_path)
+    write_plan(tmp_path, tiny_recipes["membrane"], Record())
+    with pytest.raises(UnreadableError, match="checkpoint"):
+        export_run(tmp_path)
+
+
+def test_what_is_no_onnx_file_is_unreadable(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"nothing of the kind")
+    with pytest.raises(UnreadableError, match="ONNX"):
+        read_weights(tmp_path / "model.onnx")
+
+
+def test_the_pictures_compared_have_holes_and_the_range() -> None:
+    for seed, size in enumerate([(64, 64), (112, 176)]):
+        image, mask = export._pictures(size, batch=3, seed=seed)
+        assert image.shape == (3, 3, *size)
+        assert mask.shape == (3, 1, *size)
+        assert image.dtype == mask.dtype == np.float32
+        assert -1 <= image.min() < image.max() <= 1
+        assert set(np.unique(mask)) == {0.0, 1.0}
+        assert mask.any((1, 2, 3)).all()
+
+
+def test_the_training_of_an_older_run_is_told_as_not_recorded(tiny_recipes) -> None:
+    when = export.datetime(2026, 1, 2, tzinfo=export.UTC)
+    told = export._training(tiny_recipes["membrane"], Record(), 100, when)
+    assert (told["data"], told["photos"], told["date"]) == ("not recorded", 0, "2026-01-02")
+
+
+plain = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False),
+    st.booleans(),
+)
+values = st.one_of(plain, st.lists(plain, max_size=3), st.lists(st.lists(plain, max_size=2)))
+keys = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+tables = st.recursive(
+    st.dictionaries(keys, values, max_size=4),
+    lambda inner: st.dictionaries(keys, st.one_of(values, inner), max_size=4),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None)  # a busy machine is no fault
+@given(tables)
+def test_toml_comes_back_equal(table: dict[str, object]) -> None:
+    assert tomllib.loads(to_toml(table)) == table
+
+
+def test_what_toml_has_no_form_for_is_a_type_error() -> None:
+    with pytest.raises(TypeError):
+        to_toml({"nothing": None})
