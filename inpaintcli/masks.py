@@ -11,7 +11,7 @@ from inpaintcli.images import read_picture
 from inpaintcli.picture import Mask, Picture, displayed
 
 THRESHOLD = 127
-LUMA = np.array([299, 587, 114], np.uint64)
+LUMA = (299, 587, 114)
 """Thousandths of red, green and blue in the lightness of a colour (ITU-R BT.601)."""
 
 
@@ -37,11 +37,10 @@ def mask_of(picture: Picture, *, threshold: int = THRESHOLD, invert: bool = Fals
     if alpha is None or (alpha == top).all():
         light, scale = _luma(picture.pixels), 1000 * top
     elif _has_one_colour(picture.pixels) and alpha.min() < alpha.max():
-        light, scale = alpha.astype(np.uint64), top
+        light, scale = alpha, top
     else:
-        light, scale = _luma(picture.pixels) * alpha, 1000 * top * top
-    # Integers throughout: the threshold must not depend on how a float was rounded.
-    return np.asarray((light * 255 > threshold * scale) ^ invert, np.bool_)
+        light, scale = _luma(picture.pixels).astype(np.uint64) * alpha, 1000 * top * top
+    return _above(light, threshold, scale) ^ invert
 
 
 def mask_from_alpha(
@@ -65,8 +64,7 @@ def mask_from_alpha(
             f"{name} has no transparency to take the hole from.", hint="Name a mask with --mask."
         )
     top = int(np.iinfo(picture.alpha.dtype).max)
-    clear = (top - picture.alpha).astype(np.uint64)
-    return np.asarray((clear * 255 > threshold * top) ^ invert, np.bool_)
+    return _above(np.asarray(top - picture.alpha), threshold, top) ^ invert
 
 
 def fit_mask(
@@ -96,8 +94,8 @@ def fit_mask(
     if not resize:
         raise MisfitError(
             f"{mask_name} is {mask.shape[1]}x{mask.shape[0]} "
-            f"but {picture_name} is {picture.width}x{picture.height};",
-            hint="draw the mask on the photo itself, or pass --resize-mask.",
+            f"but {picture_name} is {picture.width}x{picture.height}.",
+            hint="Draw the mask on the photo itself, or pass --resize-mask.",
         )
     return _resized(mask, size)
 
@@ -145,11 +143,22 @@ def _check_threshold(threshold: int) -> None:
         )
 
 
-def _luma(pixels: NDArray[Any]) -> NDArray[np.uint64]:
+def _above(values: NDArray[Any], threshold: int, scale: int) -> Mask:
+    """Where `values`, of which `scale` stands for 255, are above `threshold`.
+
+    In integers: the answer must not depend on how a float was rounded.
+    """
+    return np.asarray(values > threshold * scale // 255, np.bool_)
+
+
+def _luma(pixels: NDArray[Any]) -> NDArray[np.uint32]:
     """Lightness (h, w) in thousandths of a sample's step."""
     if pixels.shape[2] == 1:
-        return pixels[:, :, 0].astype(np.uint64) * np.uint64(1000)
-    return np.asarray(pixels.astype(np.uint64) @ LUMA, np.uint64)
+        return pixels[:, :, 0].astype(np.uint32) * np.uint32(1000)
+    light = np.zeros(pixels.shape[:2], np.uint32)
+    for channel, weight in enumerate(LUMA):
+        light += pixels[:, :, channel].astype(np.uint32) * np.uint32(weight)
+    return light
 
 
 def _has_one_colour(pixels: NDArray[Any]) -> bool:

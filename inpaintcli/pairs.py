@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from inpaintcli.errors import InpaintError, MisfitError, OutputError, UnreadableError, UsageError
-from inpaintcli.images import SUFFIXES
+from inpaintcli.images import SUFFIXES, check_writable
 
 ALPHA = "alpha"
 _ENDINGS = (".mask", "_mask")
@@ -68,8 +68,7 @@ def plan_photo(photo: Path, mask: str | None, output: Path | None, *, overwrite:
     if target.is_dir():
         target = target / photo.name
     _check_output(photo, chosen, target)
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists already.", hint="Pass --overwrite to replace it.")
+    check_writable(target, source=photo, overwrite=overwrite)
     return Job(photo, chosen, target)
 
 

@@ -131,7 +131,7 @@ def _members(source: Path) -> Iterator[Member]:
         for path in sorted(source.rglob("*")):
             if path.suffix.lower() == ".tar":
                 yield from _members(path)
-            elif path.suffix.lower() in SUFFIXES and path.is_file():
+            elif _is_photo(path) and path.is_file():
                 yield Member(path)
     elif source.suffix.lower() == ".tar" and source.is_file():
         yield from _shard(source)
@@ -142,12 +142,17 @@ def _members(source: Path) -> Iterator[Member]:
         raise UnreadableError(f"{source} does not exist.", hint=hint)
 
 
+def _is_photo(path: Path) -> bool:
+    """Whether the name is a photo's; masks that lie beside photos are called NAME.mask.EXT."""
+    return path.suffix.lower() in SUFFIXES and not path.stem.endswith((".mask", "_mask"))
+
+
 def _shard(source: Path) -> Iterator[Member]:
     """The photos of a tar; compressed ones are refused, for they cannot be read at random."""
     try:
         with tarfile.open(source, "r:") as tar:
             for info in tar:
-                if info.isfile() and Path(info.name).suffix.lower() in SUFFIXES:
+                if info.isfile() and _is_photo(Path(info.name)):
                     yield Member(source, info.offset_data, info.size, info.name)
     except (tarfile.TarError, OSError) as error:
         hint = "Shards are uncompressed tar files."

@@ -10,11 +10,9 @@ import copy
 import hashlib
 import io
 import logging
-import math
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,47 +20,21 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
-from inpaintcli.errors import ExitCode, InpaintError, OutputError, UnreadableError
+from inpaintcli.errors import OutputError, UnreadableError
 from training.catalog import build_generator
-from training.masks import KINDS
+from training.parity import ExportError, Parity, compare, size_multiple_of
 from training.recipe import Recipe
 from training.runs import EMA, Record, load_ema, load_recipe, load_record
+from training.tomlwriter import to_toml
 
 OPSET = 20
-TOLERANCE = 1e-3  # over holes, of a range of 2: an eighth of an 8-bit grey level
 LICENCE = "Apache-2.0"
 MAX_THICKNESS = 64
 _FP16_FROM = 256  # elements; what is smaller stays fp32, it would save nothing
 _CAST = ".fp32"  # suffix of a weight's name after its cast
-_UNITS = ((4, 4), (7, 11), (16, 12))  # the heights and widths compared, of 16 pixels each
-
-Floats = NDArray[np.float32]
-Run = Callable[[Floats, Floats], Floats]
-
-
-class ExportError(InpaintError):
-    """The exported graph does not do what the generator does; nothing was kept."""
-
-    code = ExitCode.MODEL
-
-
-@dataclass(frozen=True)
-class Parity:
-    """How the exported graph compares with torch, over the holes of real and made pictures.
-
-    `max_abs` is the largest difference from torch with the same rounded weights. `fp16_psnr_db`
-    is the peak signal-to-noise ratio between fp16-stored and fp32 weights, both run in torch.
-    `openvino_max_abs` is as `max_abs`, of OpenVINO at fp32; None where it is not installed.
-    """
-
-    max_abs: float
-    fp16_psnr_db: float
-    openvino_max_abs: float | None
-    sizes: tuple[tuple[int, int], ...]  # height, width
 
 
 def export_run(
@@ -98,7 +70,7 @@ def export_run(
     model = to_onnx(generator)
     parity = compare(model.SerializeToString(), recipe, generator, weights)
     out, name = out or run, name or recipe.name
-    card = _card(name, recipe, parity, size_multiple=_multiple(generator))
+    card = _card(name, recipe, parity, size_multiple=size_multiple_of(generator))
     card["working"]["max_thickness"] = max_thickness
     if min_context is not None:
         card["working"]["min_context"] = min_context
@@ -124,7 +96,7 @@ def to_onnx(generator: nn.Module) -> onnx.ModelProto:
 
 def _graph(generator: nn.Module) -> onnx.ModelProto:
     """What the exporter makes of the generator, with any number and size of pictures."""
-    multiple = _multiple(generator)
+    multiple = size_multiple_of(generator)
     height, width = torch.export.Dim("h", min=2), torch.export.Dim("w", min=2)
     dims = {0: torch.export.Dim("batch"), 2: multiple * height, 3: multiple * width}
     sample = torch.zeros(2, 3, 5 * multiple, 6 * multiple)
@@ -225,136 +197,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     }
 
 
-def compare(
-    model: bytes, recipe: Recipe, generator: nn.Module, weights: dict[str, Tensor]
-) -> Parity:
-    """Run the model and torch on the same pictures.
-
-    Args:
-        model: the ONNX model.
-        recipe: of the generator.
-        generator: with rounded weights.
-        weights: before rounding.
-
-    Raises:
-        ExportError: a runtime's output differs from torch's by more than `TOLERANCE` in a hole.
-    """
-    exact = build_generator(recipe).eval()
-    exact.load_state_dict(weights)
-    runtimes = {"ONNX Runtime": _onnxruntime(model), "OpenVINO": _openvino(model)}
-    worst = {name: 0.0 for name, run in runtimes.items() if run is not None}
-    squares: list[float] = []
-    unit = math.lcm(16, _multiple(generator))
-    sizes = [(unit * h, unit * w) for h, w in _UNITS]
-    for number, size in enumerate(sizes):
-        image, mask = _pictures(size, batch=1 + 2 * (number % 2), seed=number)
-        hole = np.broadcast_to(mask > 0, image.shape)
-        expected = _torch(generator)(image, mask)
-        squares.extend((expected - _torch(exact)(image, mask))[hole] ** 2)
-        for name, before in worst.items():
-            difference = np.abs(_call(runtimes[name], image, mask) - expected)[hole]
-            worst[name] = max(before, float(np.nan_to_num(difference, nan=np.inf).max()))
-    for name, difference in worst.items():
-        _check(name, difference)
-    noise = max(float(np.mean(squares)), 1e-20)
-    return Parity(
-        max_abs=worst["ONNX Runtime"],
-        fp16_psnr_db=10 * math.log10(2**2 / noise),
-        openvino_max_abs=worst.get("OpenVINO"),
-        sizes=tuple(sizes),
-    )
-
-
-def _check(runtime: str, difference: float) -> None:
-    if not difference <= TOLERANCE:
-        raise ExportError(
-            f"In {runtime} the exported graph differs from torch by {difference:.3g} in a hole; "
-            f"at most {TOLERANCE:g} is accepted.",
-            hint="Nothing was written. Are the weights finite, and the packages of one release?",
-        )
-
-
-def _call(run: Run | None, image: Floats, mask: Floats) -> Floats:
-    """Run, with whatever a runtime raises as our error."""
-    try:
-        return run(image, mask) if run else image
-    except Exception as error:
-        raise ExportError(f"The exported graph does not run: {error}.") from error
-
-
-def _torch(generator: nn.Module) -> Run:
-    @torch.no_grad()
-    def run(image: Floats, mask: Floats) -> Floats:
-        filled: Floats = generator(torch.from_numpy(image), torch.from_numpy(mask)).numpy()
-        return filled
-
-    return run
-
-
-def _onnxruntime(model: bytes) -> Run:
-    import onnxruntime  # heavy, and only the comparison needs it
-
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-
-    def run(image: Floats, mask: Floats) -> Floats:
-        filled: Floats = session.run(None, {"image": image, "mask": mask})[0]
-        return filled
-
-    return run
-
-
-def _openvino(model: bytes) -> Run | None:
-    try:
-        import openvino  # need not be installed
-    except ImportError:
-        return None
-    # CPUs with bf16 would use it unasked, which alone is 1e-3 away from torch.
-    settings = {"INFERENCE_PRECISION_HINT": "f32"}
-    core = openvino.Core()
-    compiled = core.compile_model(core.read_model(io.BytesIO(model)), "CPU", settings)
-
-    def run(image: Floats, mask: Floats) -> Floats:
-        filled: Floats = compiled({"image": image, "mask": mask})[0]
-        return filled
-
-    return run
-
-
-def _pictures(size: tuple[int, int], *, batch: int, seed: int) -> tuple[Floats, Floats]:
-    """Pictures (batch, 3, h, w) in [-1, 1], photos where there are any, and random holes."""
-    height, width = size
-    rng = np.random.default_rng(seed)
-    photo = _photo(seed)
-    parts, masks = [], []
-    for number in range(batch):
-        y = int(rng.integers(0, photo.shape[0] - height + 1))
-        x = int(rng.integers(0, photo.shape[1] - width + 1))
-        parts.append(photo[y : y + height, x : x + width].transpose(2, 0, 1))
-        kind = ("rectangle", "brush", "blob")[(seed + number) % 3]
-        hole = KINDS[kind](max(size), rng)[:height, :width]
-        hole[height // 3 : height // 2, width // 3 : width // 2] = True  # never without a hole
-        masks.append(hole[None])
-    image = np.stack(parts).astype(np.float32) / np.float32(127.5) - 1
-    return np.ascontiguousarray(image, np.float32), np.stack(masks).astype(np.float32)
-
-
-def _photo(number: int) -> NDArray[np.uint8]:
-    """One of scikit-image's bundled photos (h, w, 3), or noise where it is not installed."""
-    try:
-        from skimage import data  # a developer's package, need not be installed
-    except ImportError:
-        noise = np.random.default_rng(number).integers(0, 256, (512, 512, 3))
-        return noise.astype(np.uint8)
-    # These two are in the package itself; others would be fetched.
-    photo: NDArray[np.uint8] = (data.astronaut, data.chelsea)[number % 2]()  # type: ignore[no-untyped-call]
-    return photo
-
-
-def _multiple(generator: Any) -> int:
-    """The pixels of which height and width must be multiples."""
-    return int(generator.size_multiple)
-
-
 def _card(name: str, recipe: Recipe, parity: Parity, *, size_multiple: int) -> dict[str, Any]:
     """The card's fields without what `_keep` and the training record add."""
     compared: dict[str, Any] = {
@@ -417,38 +259,3 @@ def _keep(model: onnx.ModelProto, card: dict[str, Any], out: Path, name: str) ->
     except OSError as error:
         raise OutputError(f"The model cannot be written to {out}: {error}.") from error
     return target
-
-
-def to_toml(table: dict[str, Any], prefix: str = "") -> str:
-    """A table as TOML: strings, numbers, booleans, arrays of these, tables; no dates, no None."""
-    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    tables = {key: value for key, value in table.items() if isinstance(value, dict)}
-    lines = [f"{_toml_string(key)} = {_toml_value(value)}" for key, value in plain.items()]
-    text = "".join(f"{line}\n" for line in lines)
-    for key, value in tables.items():
-        path = prefix + _toml_string(key)
-        text += f"\n[{path}]\n" + to_toml(value, f"{path}.")
-    return text
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml_value, value))}]"
-    if isinstance(value, str):
-        return _toml_quoted(value)
-    if isinstance(value, int | float):
-        return repr(value)  # Python's nan, inf and 1e-05 are TOML's, too
-    raise TypeError(f"{type(value).__name__} has no form here in TOML")
-
-
-def _toml_string(key: str) -> str:
-    bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
-    return key if bare else _toml_quoted(key)
-
-
-def _toml_quoted(text: str) -> str:
-    """A basic string; what TOML wants escaped becomes its code point."""
-    escaped = "".join(f"\\u{ord(c):04x}" if ord(c) < 32 or c in '"\\\x7f' else c for c in text)
-    return f'"{escaped}"'

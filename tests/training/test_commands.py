@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from inpaintcli.errors import OutputError, UnreadableError, UsageError
 from training import commands
 from training.commands import list_recipes, load_weights, run_export, run_training
-from training.export import Parity
+from training.parity import Parity
 from training.runs import load_recipe, load_state
 
 SMALL = {

@@ -33,7 +33,8 @@ def test_a_tar_shard_gives_the_same_crops_as_its_folder(
 def test_a_folder_is_searched_for_photos_and_shards(photo_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     shard(photo_folder, tmp_path / "deep" / "photos.tar")
-    (tmp_path / "notes.txt").write_text("no photo")
+    for name in ("notes.txt", "one.mask.png", "one_mask.png"):
+        (tmp_path / name).write_text("no photo")
     cv2.imwrite(str(tmp_path / "one.PNG"), np.zeros((8, 8, 3), np.uint8))
     assert len(Photos([tmp_path])) == 6
 

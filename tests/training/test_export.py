@@ -10,15 +10,14 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from inpaintcli.errors import ExitCode, OutputError, UnreadableError
-from training import export
+from training import export, parity
 from training.catalog import FAMILIES, build_generator
 from training.commands import load_weights
-from training.export import ExportError, export_run, read_weights, to_toml
+from training.export import export_run, read_weights
 from training.loop import Trainer
+from training.parity import ExportError
 from training.recipe import Recipe
 from training.runs import Record, load_ema, write_plan, write_state
 
@@ -84,7 +83,7 @@ def test_onnx_runtime_agrees_with_torch_at_any_size_and_batch(exported: Exported
     fed = inputs(*size)
     session = ort.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
     filled = session.run(["filled"], fed)[0]
-    expected = export._torch(rounded_generator(exported))(fed["image"], fed["mask"])
+    expected = parity._torch(rounded_generator(exported))(fed["image"], fed["mask"])
     assert filled.shape == expected.shape
     assert np.abs(filled - expected).max() <= TOLERANCE
 
@@ -96,7 +95,7 @@ def test_openvino_in_fp32_agrees_with_torch_at_any_size_and_batch(exported: Expo
     compiled = openvino.Core().compile_model(
         exported.path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
-    expected = export._torch(rounded_generator(exported))(fed["image"], fed["mask"])
+    expected = parity._torch(rounded_generator(exported))(fed["image"], fed["mask"])
     assert np.abs(compiled(fed)[0] - expected).max() <= TOLERANCE
 
 
@@ -144,10 +143,10 @@ def test_training_can_start_from_an_exported_model(exported: Exported, features:
 def test_the_card_says_what_the_model_is(exported: Exported) -> None:
     card = tomllib.loads(exported.path.with_suffix(".toml").read_text(encoding="utf-8"))
     recipe = exported.recipe
-    parity = card.pop("parity")
-    assert 0 <= parity["torch_onnx_max_abs"] <= TOLERANCE
-    assert parity["sizes"] == [[64, 64], [112, 176], [256, 192]]
-    assert parity["fp16_psnr_db"] > 40
+    compared = card.pop("parity")
+    assert 0 <= compared["torch_onnx_max_abs"] <= TOLERANCE
+    assert compared["sizes"] == [[64, 64], [112, 176], [256, 192]]
+    assert compared["fp16_psnr_db"] > 40
     assert card == {
         "schema": 1,
         "name": "tiny",
@@ -194,11 +193,11 @@ def already(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> Exported:
 def test_a_graph_that_differs_is_an_error_and_leaves_nothing(
     runtime: str, fault: float, already: Exported, tmp_path: Path, monkeypatch
 ) -> None:
-    honest = export._torch(rounded_generator(already))
-    monkeypatch.setattr(export, "_onnxruntime", lambda _model: honest)
-    monkeypatch.setattr(export, "_openvino", lambda _model: None)
+    honest = parity._torch(rounded_generator(already))
+    monkeypatch.setattr(parity, "_onnxruntime", lambda _model: honest)
+    monkeypatch.setattr(parity, "_openvino", lambda _model: None)
     monkeypatch.setattr(
-        export, runtime, lambda _model: lambda image, mask: honest(image, mask) + np.float32(fault)
+        parity, runtime, lambda _model: lambda image, mask: honest(image, mask) + np.float32(fault)
     )
     with pytest.raises(ExportError, match="differs") as caught:
         export_run(already.run, tmp_path / "out")
@@ -212,7 +211,7 @@ def test_a_graph_that_does_not_run_is_an_error_and_leaves_nothing(
     def broken(_image, _mask):
         raise RuntimeError("no such operator")
 
-    monkeypatch.setattr(export, "_onnxruntime", lambda _model: broken)
+    monkeypatch.setattr(parity, "_onnxruntime", lambda _model: broken)
     with pytest.raises(ExportError, match="no such operator"):
         export_run(already.run, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
@@ -221,9 +220,9 @@ def test_a_graph_that_does_not_run_is_an_error_and_leaves_nothing(
 def test_without_openvino_the_card_leaves_it_out(
     already: Exported, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(export, "_openvino", lambda _model: None)
-    path, parity = export_run(already.run, tmp_path, max_thickness=48, min_context=0.5)
-    assert parity.openvino_max_abs is None
+    monkeypatch.setattr(parity, "_openvino", lambda _model: None)
+    path, found = export_run(already.run, tmp_path, max_thickness=48, min_context=0.5)
+    assert found.openvino_max_abs is None
     card = tomllib.loads(path.with_suffix(".toml").read_text())
     assert "openvino_max_abs" not in card["parity"]
     assert card["working"] == {"max_thickness": 48, "min_context": 0.5}
@@ -233,9 +232,9 @@ def test_without_openvino_the_card_leaves_it_out(
 def test_an_output_folder_that_cannot_be_written_is_an_output_error(
     already: Exported, tmp_path: Path, monkeypatch
 ) -> None:
-    honest = export._torch(rounded_generator(already))
-    monkeypatch.setattr(export, "_onnxruntime", lambda _model: honest)
-    monkeypatch.setattr(export, "_openvino", lambda _model: None)
+    honest = parity._torch(rounded_generator(already))
+    monkeypatch.setattr(parity, "_onnxruntime", lambda _model: honest)
+    monkeypatch.setattr(parity, "_openvino", lambda _model: None)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError):
         export_run(already.run, tmp_path / "file")
@@ -259,7 +258,7 @@ def test_what_is_no_onnx_file_is_unreadable(tmp_path: Path) -> None:
 
 def test_the_pictures_compared_have_holes_and_the_range() -> None:
     for seed, size in enumerate([(64, 64), (112, 176)]):
-        image, mask = export._pictures(size, batch=3, seed=seed)
+        image, mask = parity._pictures(size, batch=3, seed=seed)
         assert image.shape == (3, 3, *size)
         assert mask.shape == (3, 1, *size)
         assert image.dtype == mask.dtype == np.float32
@@ -272,29 +271,3 @@ def test_the_training_of_an_older_run_is_told_as_not_recorded(tiny_recipes) -> N
     when = export.datetime(2026, 1, 2, tzinfo=export.UTC)
     told = export._training(tiny_recipes["membrane"], Record(), 100, when)
     assert (told["data"], told["photos"], told["date"]) == ("not recorded", 0, "2026-01-02")
-
-
-plain = st.one_of(
-    st.text(st.characters(exclude_categories=["Cs"])),
-    st.integers(-(2**63), 2**63 - 1),
-    st.floats(allow_nan=False),
-    st.booleans(),
-)
-values = st.one_of(plain, st.lists(plain, max_size=3), st.lists(st.lists(plain, max_size=2)))
-keys = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-tables = st.recursive(
-    st.dictionaries(keys, values, max_size=4),
-    lambda inner: st.dictionaries(keys, st.one_of(values, inner), max_size=4),
-    max_leaves=6,
-)
-
-
-@settings(deadline=None)  # a busy machine is no fault
-@given(tables)
-def test_toml_comes_back_equal(table: dict[str, object]) -> None:
-    assert tomllib.loads(to_toml(table)) == table
-
-
-def test_what_toml_has_no_form_for_is_a_type_error() -> None:
-    with pytest.raises(TypeError):
-        to_toml({"nothing": None})

@@ -1,0 +1,173 @@
+"""How an exported graph compares with torch, on the same pictures with the same holes."""
+
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from inpaintcli.errors import ExitCode, InpaintError
+from training.catalog import build_generator
+from training.masks import KINDS
+from training.recipe import Recipe
+
+TOLERANCE = 1e-3  # over holes, of a range of 2: an eighth of an 8-bit grey level
+_UNITS = ((4, 4), (7, 11), (16, 12))  # the heights and widths compared, of 16 pixels each
+Floats = NDArray[np.float32]
+Run = Callable[[Floats, Floats], Floats]
+
+
+class ExportError(InpaintError):
+    """The exported graph does not do what the generator does; nothing was kept."""
+
+    code = ExitCode.MODEL
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How the exported graph compares with torch, over the holes of real and made pictures.
+
+    `max_abs` is the largest difference from torch with the same rounded weights. `fp16_psnr_db`
+    is the peak signal-to-noise ratio between fp16-stored and fp32 weights, both run in torch.
+    `openvino_max_abs` is as `max_abs`, of OpenVINO at fp32; None where it is not installed.
+    """
+
+    max_abs: float
+    fp16_psnr_db: float
+    openvino_max_abs: float | None
+    sizes: tuple[tuple[int, int], ...]  # height, width
+
+
+def compare(
+    model: bytes, recipe: Recipe, generator: nn.Module, weights: dict[str, Tensor]
+) -> Parity:
+    """Run the model and torch on the same pictures.
+
+    Args:
+        model: the ONNX model.
+        recipe: of the generator.
+        generator: with rounded weights.
+        weights: before rounding.
+
+    Raises:
+        ExportError: a runtime's output differs from torch's by more than `TOLERANCE` in a hole.
+    """
+    exact = build_generator(recipe).eval()
+    exact.load_state_dict(weights)
+    runtimes = {"ONNX Runtime": _onnxruntime(model), "OpenVINO": _openvino(model)}
+    worst = {name: 0.0 for name, run in runtimes.items() if run is not None}
+    squares: list[float] = []
+    unit = math.lcm(16, size_multiple_of(generator))
+    sizes = [(unit * h, unit * w) for h, w in _UNITS]
+    for number, size in enumerate(sizes):
+        image, mask = _pictures(size, batch=1 + 2 * (number % 2), seed=number)
+        hole = np.broadcast_to(mask > 0, image.shape)
+        expected = _torch(generator)(image, mask)
+        squares.extend((expected - _torch(exact)(image, mask))[hole] ** 2)
+        for name, before in worst.items():
+            difference = np.abs(_call(runtimes[name], image, mask) - expected)[hole]
+            worst[name] = max(before, float(np.nan_to_num(difference, nan=np.inf).max()))
+    for name, difference in worst.items():
+        _check(name, difference)
+    noise = max(float(np.mean(squares)), 1e-20)
+    return Parity(
+        max_abs=worst["ONNX Runtime"],
+        fp16_psnr_db=10 * math.log10(2**2 / noise),
+        openvino_max_abs=worst.get("OpenVINO"),
+        sizes=tuple(sizes),
+    )
+
+
+def _check(runtime: str, difference: float) -> None:
+    if not difference <= TOLERANCE:
+        raise ExportError(
+            f"In {runtime} the exported graph differs from torch by {difference:.3g} in a hole; "
+            f"at most {TOLERANCE:g} is accepted.",
+            hint="Nothing was written. Are the weights finite, and the packages of one release?",
+        )
+
+
+def _call(run: Run | None, image: Floats, mask: Floats) -> Floats:
+    """Run, with whatever a runtime raises as our error."""
+    try:
+        return run(image, mask) if run else image
+    except Exception as error:
+        raise ExportError(f"The exported graph does not run: {error}.") from error
+
+
+def _torch(generator: nn.Module) -> Run:
+    @torch.no_grad()
+    def run(image: Floats, mask: Floats) -> Floats:
+        filled: Floats = generator(torch.from_numpy(image), torch.from_numpy(mask)).numpy()
+        return filled
+
+    return run
+
+
+def _onnxruntime(model: bytes) -> Run:
+    import onnxruntime  # heavy, and only the comparison needs it
+
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+
+    def run(image: Floats, mask: Floats) -> Floats:
+        filled: Floats = session.run(None, {"image": image, "mask": mask})[0]
+        return filled
+
+    return run
+
+
+def _openvino(model: bytes) -> Run | None:
+    try:
+        import openvino  # need not be installed
+    except ImportError:
+        return None
+    # CPUs with bf16 would use it unasked, which alone is 1e-3 away from torch.
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(io.BytesIO(model)), "CPU", settings)
+
+    def run(image: Floats, mask: Floats) -> Floats:
+        filled: Floats = compiled({"image": image, "mask": mask})[0]
+        return filled
+
+    return run
+
+
+def _pictures(size: tuple[int, int], *, batch: int, seed: int) -> tuple[Floats, Floats]:
+    """Pictures (batch, 3, h, w) in [-1, 1], photos where there are any, and random holes."""
+    height, width = size
+    rng = np.random.default_rng(seed)
+    photo = _photo(seed)
+    parts, masks = [], []
+    for number in range(batch):
+        y = int(rng.integers(0, photo.shape[0] - height + 1))
+        x = int(rng.integers(0, photo.shape[1] - width + 1))
+        parts.append(photo[y : y + height, x : x + width].transpose(2, 0, 1))
+        kind = ("rectangle", "brush", "blob")[(seed + number) % 3]
+        hole = KINDS[kind](max(size), rng)[:height, :width]
+        hole[height // 3 : height // 2, width // 3 : width // 2] = True  # never without a hole
+        masks.append(hole[None])
+    image = np.stack(parts).astype(np.float32) / np.float32(127.5) - 1
+    return np.ascontiguousarray(image, np.float32), np.stack(masks).astype(np.float32)
+
+
+def _photo(number: int) -> NDArray[np.uint8]:
+    """One of scikit-image's bundled photos (h, w, 3), or noise where it is not installed."""
+    try:
+        from skimage import data  # a developer's package, need not be installed
+    except ImportError:
+        noise = np.random.default_rng(number).integers(0, 256, (512, 512, 3))
+        return noise.astype(np.uint8)
+    # These two are in the package itself; others would be fetched.
+    photo: NDArray[np.uint8] = (data.astronaut, data.chelsea)[number % 2]()  # type: ignore[no-untyped-call]
+    return photo
+
+
+def size_multiple_of(generator: Any) -> int:
+    """The pixels of which height and width must be multiples."""
+    return int(generator.size_multiple)
