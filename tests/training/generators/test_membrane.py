@@ -73,3 +73,12 @@ def test_the_shift_depends_on_the_crops_number_alone(most: int) -> None:
     assert shifts == {membrane._shift(seed, most) for seed in range(40)}
     assert all(0 <= y <= max(0, most - 1) and 0 <= x <= max(0, most - 1) for y, x in shifts)
     assert len(shifts) == 1 if most < 2 else len(shifts) > 10
+
+
+def test_vgg_sees_a_window_that_holds_part_of_the_hole(batch: Batch) -> None:
+    side = 16
+    corners = membrane._window_corners(batch, side)
+    assert corners == membrane._window_corners(batch, side)
+    cut = membrane._windows(batch.mask, corners, side)
+    assert cut.shape == (len(batch.photo), 1, side, side)
+    assert cut.flatten(1).any(dim=1).all()
