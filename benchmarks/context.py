@@ -1,6 +1,6 @@
 """At which scale, and with how much context, should a hole be filled? Prints JSON.
 
-python benchmarks/context.py FOLDER [--limit N] [--thickness 48,64,96] [--context 0.5,1,2]
+python benchmarks/context.py FOLDER [--model NAME] [--limit N] [--thickness 48,64] [--context 1,2]
 
 FOLDER holds whole photos NAME.jpg and masks NAME.mask.png. For each pair of settings: mean PSNR of
 the hole, megapixels shown to the model, seconds in the engine.
@@ -40,12 +40,13 @@ def main() -> None:
     """Print one line of JSON for each pair of settings."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--model")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--thickness", default="48,64,96,128")
     parser.add_argument("--context", default="0.5,1,2")
     options = parser.parse_args()
     photos = sorted(options.folder.glob("*.jpg"))[: options.limit]
-    with open_model() as model:
+    with open_model(options.model) as model:
         for thickness, context in product(
             map(int, options.thickness.split(",")), map(float, options.context.split(","))
         ):

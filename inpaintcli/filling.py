@@ -14,9 +14,7 @@ from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, InpaintError, UsageError
 from inpaintcli.fill import Model, open_model
 from inpaintcli.images import picture_bytes
-from inpaintcli.pairs import Job, Plan, plan_folder, plan_photo
-
-STDOUT = Path("-")
+from inpaintcli.pairs import ALPHA, STDOUT, Job, Plan, plan_folder, plan_photo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +50,15 @@ def fill_photo(run: Run, photo: Path, mask: str | None, output: Path | None) -> 
     console = run.console
     if output == STDOUT and console.json:
         raise UsageError("-o - and --json both want standard output.", hint="Drop one of them.")
-    job = Job(photo, Path(mask) if mask and mask != "alpha" else None, output or photo)
+    job = Job(photo, Path(mask) if mask and mask != ALPHA else None, output or photo)
     try:
-        place = photo.with_name(f"-{photo.name}") if output == STDOUT else output
-        overwrite = run.settings.overwrite or output == STDOUT
-        job = plan_photo(photo, mask, place, overwrite=overwrite)
+        job = plan_photo(photo, mask, output, overwrite=run.settings.overwrite)
         if run.dry_run:
             _tell_plan(run, job)
             return ExitCode.OK
         with run.open_model() as model:
             _tell_model(console, model)
-            if output == STDOUT:
+            if job.output == STDOUT:
                 _to_stdout(job, model, run)
             else:
                 _tell(console, batch.fill_file(job, model, run.settings, console.say))

@@ -14,6 +14,7 @@ from inpaintcli.errors import InpaintError, MisfitError, OutputError, Unreadable
 from inpaintcli.images import SUFFIXES, check_writable
 
 ALPHA = "alpha"
+STDOUT = Path("-")
 _ENDINGS = (".mask", "_mask")
 
 
@@ -52,7 +53,7 @@ def plan_photo(photo: Path, mask: str | None, output: Path | None, *, overwrite:
     Args:
         photo: the file.
         mask: a file, a folder of masks, `alpha`, or None for the mask beside the photo.
-        output: a file or an existing folder; None for `NAME.filled.EXT` beside the photo.
+        output: a file, an existing folder, or STDOUT; None for `NAME.filled.EXT` beside the photo.
         overwrite: whether an existing output may be replaced.
 
     Raises:
@@ -64,6 +65,8 @@ def plan_photo(photo: Path, mask: str | None, output: Path | None, *, overwrite:
     if not photo.exists():
         raise UnreadableError(f"{photo} does not exist.")
     chosen = _mask_of_one(photo, mask)
+    if output == STDOUT:
+        return Job(photo, chosen, STDOUT)
     target = output or photo.with_name(f"{photo.stem}.filled{photo.suffix}")
     if target.is_dir():
         target = target / photo.name

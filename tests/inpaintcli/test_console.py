@@ -1,0 +1,48 @@
+"""Standard output is for data, standard error for people, bars for terminals."""
+
+import io
+import json
+import sys
+
+from inpaintcli.console import Console
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_data_and_messages_go_their_ways(capsys):
+    console = Console(json=True)
+    console.data("a line")
+    console.record({"schema": 1, "name": "Blümchen"})
+    console.say("a message")
+    console.detail("not without -v")
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == "a line"
+    assert json.loads(out.splitlines()[1])["name"] == "Blümchen"
+    assert err == "a message\n"
+
+
+def test_quiet_and_verbose(capsys):
+    Console(quiet=True).say("nothing")
+    Console(verbose=True).detail("something")
+    Console().record({"only": "with --json"})
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "something\n")
+
+
+def test_a_bar_is_for_terminals_only(monkeypatch, capsys):
+    with Console().bar(9) as bar:
+        bar.advance()
+    assert capsys.readouterr() == ("", "")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with Console().bar(9) as bar:
+        bar.advance()
+    assert terminal.getvalue()
+    silent = Terminal()
+    monkeypatch.setattr(sys, "stderr", silent)
+    with Console(quiet=True).bar(9) as bar:
+        bar.advance()
+    assert silent.getvalue() == ""
