@@ -125,7 +125,7 @@ def fill(
 
 
 def _sizes(card: Card) -> Sizes:
-    return Sizes(thickness=card.max_thickness, multiple=card.size_multiple)
+    return Sizes(thickness=card.max_thickness, context=card.context, multiple=card.size_multiple)
 
 
 def _check(picture: Picture, mask: Mask) -> None:

@@ -69,8 +69,8 @@ class Sizes:
     `benchmarks/context.py` measures quality and time over thickness and context.
     """
 
-    thickness: int = 64  # a thicker hole is scaled down to this
-    context: float = 1.0  # margin around a target, in thicknesses of the hole ...
+    thickness: int = 96  # a thicker hole is scaled down to this
+    context: float = 0.5  # margin around a target, in thicknesses of the hole ...
     least_context: int = 48  # ... and at least this
     tile: int = 512  # longest side of what the model sees at once, before rounding up
     multiple: int = 16  # sides of the model's input are multiples of this

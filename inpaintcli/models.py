@@ -18,8 +18,8 @@ class Card:
     """What a model is. Read from a TOML file that lies beside the model's file.
 
     `size_multiple`: sides of its input are multiples of this. `max_thickness`: the thickness of a
-    hole, in pixels of its input, that it fills best. Pictures go in as float32 NCHW in [-1, 1],
-    masks with 1 in the hole.
+    hole, in pixels of its input, that it fills best; `context`: how much to show around the hole,
+    in thicknesses of the hole. Pictures go in as float32 NCHW in [-1, 1], masks with 1 in the hole.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Card:
     task: str
     size_multiple: int
     max_thickness: int
+    context: float
     training: dict[str, Any]
     parity: dict[str, Any]
     scores: dict[str, Any]
@@ -87,6 +88,7 @@ def read_card(path: Path) -> Card:
             task=fields["task"],
             size_multiple=int(fields["input"]["size_multiple"]),
             max_thickness=int(fields["working"]["max_thickness"]),
+            context=float(fields["working"]["context"]),
             training=fields.get("training", {}),
             parity=fields.get("parity", {}),
             scores=fields.get("scores", {}),

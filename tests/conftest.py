@@ -37,7 +37,7 @@ def card(**changes) -> Card:
     fields = {
         "name": "grey", "path": Path("grey.toml"), "file": Path("grey.onnx"), "sha256": "0",
         "licence": "Apache-2.0", "family": "grey", "recipe": "grey", "source": "tests",
-        "task": "fill", "size_multiple": 16, "max_thickness": 64,
+        "task": "fill", "size_multiple": 16, "max_thickness": 64, "context": 1.0,
         "training": {}, "parity": {}, "scores": {},
     }  # fmt: skip
     return Card(**{**fields, **changes})

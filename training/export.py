@@ -32,7 +32,10 @@ from training.tomlwriter import to_toml
 
 OPSET = 20
 LICENCE = "Apache-2.0"
-MAX_THICKNESS = 64
+# Of the crop that a model was trained on: how thick a hole it fills best, and how much it is shown
+# around it (in thicknesses). Measured with benchmarks/context.py, see docs/log.md.
+THICKNESS_OF_CROP = 0.6
+CONTEXT = 0.5
 _FP16_FROM = 256  # elements; what is smaller stays fp32, it would save nothing
 _CAST = ".fp32"  # suffix of a weight's name after its cast
 
@@ -42,8 +45,8 @@ def export_run(
     out: Path | None = None,
     *,
     name: str | None = None,
-    max_thickness: float = MAX_THICKNESS,
-    min_context: float | None = None,
+    max_thickness: int | None = None,
+    context: float = CONTEXT,
 ) -> tuple[Path, Parity]:
     """Write `NAME.onnx` and its card `NAME.toml` from a run's averaged weights.
 
@@ -51,9 +54,9 @@ def export_run(
         run: the run folder.
         out: the folder for the two files; the run folder by default.
         name: the model's name; the recipe's by default.
-        max_thickness: pixels; the card tells the runtime to scale holes that are thicker.
-        min_context: share of the hole's size that the runtime shows around it; left to the
-            runtime when None.
+        max_thickness: pixels; the card tells the runtime to scale holes that are thicker. By
+            default it follows the crop that the model was trained on.
+        context: how much the runtime shows around a hole, in thicknesses of the hole.
 
     Returns:
         The ONNX file, and how it compares.
@@ -71,9 +74,8 @@ def export_run(
     parity = compare(model.SerializeToString(), recipe, generator, weights)
     out, name = out or run, name or recipe.name
     card = _card(name, recipe, parity, size_multiple=size_multiple_of(generator))
-    card["working"]["max_thickness"] = max_thickness
-    if min_context is not None:
-        card["working"]["min_context"] = min_context
+    thickness = max_thickness or round(THICKNESS_OF_CROP * recipe.crop)
+    card["working"] = {"max_thickness": thickness, "context": context}
     trained = datetime.fromtimestamp((run / EMA).stat().st_mtime, UTC)
     card["training"] = _training(recipe, load_record(run), images, trained)
     return _keep(model, card, out, name), parity

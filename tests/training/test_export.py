@@ -164,7 +164,7 @@ def test_the_card_says_what_the_model_is(exported: Exported) -> None:
             "size_multiple": build_generator(recipe).size_multiple,
             "opset": 20,
         },
-        "working": {"max_thickness": 64},
+        "working": {"max_thickness": 19, "context": 0.5},
         "training": {
             "images": 4321,
             "crop": recipe.crop,
@@ -221,11 +221,11 @@ def test_without_openvino_the_card_leaves_it_out(
     already: Exported, tmp_path: Path, monkeypatch
 ) -> None:
     monkeypatch.setattr(parity, "_openvino", lambda _model: None)
-    path, found = export_run(already.run, tmp_path, max_thickness=48, min_context=0.5)
+    path, found = export_run(already.run, tmp_path, max_thickness=48, context=0.7)
     assert found.openvino_max_abs is None
     card = tomllib.loads(path.with_suffix(".toml").read_text())
     assert "openvino_max_abs" not in card["parity"]
-    assert card["working"] == {"max_thickness": 48, "min_context": 0.5}
+    assert card["working"] == {"max_thickness": 48, "context": 0.7}
     assert path.name == f"{already.recipe.name}.onnx"
 
 
