@@ -12,7 +12,7 @@ Pure functions over arrays: no files, no model. Masks are bool, True in the hole
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -120,6 +120,41 @@ def plan(mask: Bools, sizes: Sizes) -> list[Tile]:
     return tiles
 
 
+def regions(mask: Bools, least: float, margin: Callable[[float], int]) -> list[Tile]:
+    """The parts of a mask that are locally at least `least` thick, at full resolution.
+
+    Args:
+        mask: (h, w) bool, True in the hole.
+        least: thickness in pixels; scratches that cross a thick part are left out.
+        margin: how much to see around a part, in pixels, by its thickness in pixels.
+
+    Returns:
+        One tile of scale 1 for each connected part, its target the part's pixels.
+    """
+    outer = bounding_box(mask)
+    if outer is None:
+        return []
+    frame = outer.grown(1, *mask.shape)
+    inside = mask[frame.slices]
+    depth = _distance(inside)
+    thick = _opened(inside, depth, least / 2)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        thick.astype(np.uint8), connectivity=8
+    )
+    found: list[Tile] = []
+    for label in range(1, count):
+        x, y, w, h = (int(v) for v in stats[label, :4])
+        box = Box(y, x, y + h, x + w)
+        part = labels[box.slices] == label
+        thickness = 2 * float(depth[box.slices][part].max())
+        place = box.moved(frame.top, frame.left)
+        seen = place.grown(margin(thickness), *mask.shape)
+        target = np.zeros((seen.height, seen.width), np.bool_)
+        target[place.moved(-seen.top, -seen.left).slices] = part
+        found.append(Tile(seen, 1.0, target))
+    return found
+
+
 def _levels(mask: Bools, thickness: int) -> NDArray[np.uint8]:
     """Scale level of each hole pixel, by the local thickness of the hole; 0 where known.
 
@@ -131,11 +166,19 @@ def _levels(mask: Bools, thickness: int) -> NDArray[np.uint8]:
     depth = _distance(mask)
     levels = mask.astype(np.uint8)
     level, radius = 2, thickness / 2
-    while (core := depth > radius).any():
-        reach = cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-        levels[mask & (reach <= 1.5 * radius)] = level
+    while (thick := _opened(mask, depth, radius)).any():
+        levels[thick] = level
         level, radius = level + 1, radius * 2
     return levels
+
+
+def _opened(mask: Bools, depth: Floats, radius: float) -> Bools:
+    """The parts of a mask that hold disks of `radius`, with their corners; `depth` from the rim."""
+    core = depth > radius
+    if not core.any():
+        return core
+    reach = cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return np.asarray(mask & (reach <= 1.5 * radius), np.bool_)
 
 
 def _distance(mask: Bools) -> Floats:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inpaintcli.holes import Box, Sizes, bounding_box, model_input, model_output, plan
+from inpaintcli.holes import (
+    Box,
+    Sizes,
+    bounding_box,
+    model_input,
+    model_output,
+    plan,
+    regions,
+)
 
 
 @st.composite
@@ -153,3 +161,28 @@ def test_at_full_resolution_the_model_sees_the_very_pixels():
     np.testing.assert_array_equal(hole > 0, unknown)
     np.testing.assert_array_equal(image[~unknown], rgb[~unknown])
     np.testing.assert_array_equal(model_output(image, Box(0, 0, 32, 48), 1.0), image)
+
+
+@settings(max_examples=100, deadline=None)
+@given(masks())
+def test_regions_hold_thick_hole_pixels_once_and_nothing_else(mask):
+    count = np.zeros(mask.shape, int)
+    for region in regions(mask, 10, round):
+        assert region.target.shape == (region.box.height, region.box.width)
+        assert region.scale == 1
+        count[region.box.slices] += region.target
+    assert count.max(initial=0) <= 1
+    assert not count[~mask].any()
+    if not mask.all():  # without a known pixel no depth is known either
+        depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
+        assert (count[(depth > 5) & mask] == 1).all()
+
+
+def test_regions_leave_scratches_out_and_see_as_much_as_asked_for():
+    mask = np.zeros((300, 300), bool)
+    mask[100:160, 100:160] = True
+    mask[10:14, 10:290] = True
+    mask[130:132, :] = True
+    (region,) = regions(mask, 20, round)
+    assert region.box == Box(*(pytest.approx(v, abs=8) for v in (40, 40, 220, 220)))
+    assert region.target.sum() < 60 * 60 + 200
