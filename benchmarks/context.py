@@ -8,27 +8,29 @@ the hole, megapixels shown to the model, seconds in the engine.
 
 import argparse
 import json
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 
-from inpaintcli.fill import Model, fill, open_model
-from inpaintcli.holes import Sizes, plan
+from inpaintcli.fill import Model, fill, open_model, sizes_of
+from inpaintcli.holes import plan
 from inpaintcli.images import read_picture
 from inpaintcli.masks import read_mask
 
 
-def score(photos: list[Path], model: Model, sizes: Sizes) -> dict[str, float]:
+def score(photos: list[Path], model: Model) -> dict[str, float]:
     """Mean hole PSNR in dB, and cost, over all photos."""
     decibels, seconds, shown = [], 0.0, 0.0
     for path in photos:
         picture, mask = read_picture(path), read_mask(path.with_suffix(".mask.png"))
-        done = fill(picture, mask, model, sizes=sizes)
+        done = fill(picture, mask, model, detail="network")
         error = done.picture.pixels[mask].astype(np.float64) - picture.pixels[mask]
         decibels.append(10 * np.log10(255**2 / max(float((error**2).mean()), 1e-9)))
         seconds += done.engine_seconds
-        shown += sum(t.box.height * t.box.width * t.scale**2 for t in plan(mask, sizes))
+        tiles = plan(mask, sizes_of(model.card))
+        shown += sum(t.box.height * t.box.width * t.scale**2 for t in tiles)
     return {
         "hole_psnr_db": round(float(np.mean(decibels)), 3),
         "megapixels": round(shown / 1e6, 1),
@@ -50,8 +52,8 @@ def main() -> None:
         for thickness, context in product(
             map(int, options.thickness.split(",")), map(float, options.context.split(","))
         ):
-            sizes = Sizes(thickness=thickness, context=context, multiple=model.card.size_multiple)
-            measured = score(photos, model, sizes)
+            card = replace(model.card, max_thickness=thickness, context=context)
+            measured = score(photos, replace(model, card=card))
             print(json.dumps({"thickness": thickness, "context": context, **measured}), flush=True)
 
 

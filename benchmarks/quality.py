@@ -1,6 +1,6 @@
 """How good are the fills, beside OpenCV's Telea and Navier-Stokes? Prints JSON, one line a method.
 
-python benchmarks/quality.py PHOTOS [--features DIR] [--save DIR] [--methods ours,telea,ns]
+python benchmarks/quality.py PHOTOS [--features DIR] [--save DIR] [--methods auto,network]
 
 PHOTOS holds whole photos NAME.jpg and masks NAME.mask.png (white is the hole). Means over photos:
 
@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaintcli.detail import Detail
 from inpaintcli.fill import Model, fill, open_model
 from inpaintcli.holes import Box, bounding_box
 from inpaintcli.images import encode_picture, read_picture
@@ -42,9 +43,11 @@ def by_opencv(flag: int) -> Method:
     return run
 
 
-def by_us(model: Model) -> Method:
-    """The program itself, default settings."""
-    return lambda picture, mask: np.asarray(fill(picture, mask, model).picture.pixels)
+def by_us(model: Model, detail: Detail) -> Method:
+    """The program itself, with that choice of texture; auto is its default."""
+    return lambda picture, mask: np.asarray(
+        fill(picture, mask, model, detail=detail).picture.pixels
+    )
 
 
 def around(mask: Mask) -> Box:
@@ -104,12 +107,14 @@ def main() -> None:
     parser.add_argument("photos", type=Path)
     parser.add_argument("--features", type=Path)
     parser.add_argument("--save", type=Path)
-    parser.add_argument("--methods", default="ours,telea,ns")
+    parser.add_argument("--methods", default="auto,network,patches,telea,ns")
     options = parser.parse_args()
     distance = feature_distance(options.features) if options.features else None
     with open_model() as model:
         methods = {
-            "ours": by_us(model),
+            "auto": by_us(model, "auto"),
+            "network": by_us(model, "network"),
+            "patches": by_us(model, "patches"),
             "telea": by_opencv(cv2.INPAINT_TELEA),
             "ns": by_opencv(cv2.INPAINT_NS),
         }

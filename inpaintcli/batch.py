@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from typing import Any, Literal
 
 from engines.base import EngineError, cores
+from inpaintcli.detail import Decision, Detail
 from inpaintcli.errors import ExitCode, FaultError, InpaintError, OutputError
 from inpaintcli.fill import Filled, Model, fill
 from inpaintcli.images import check_writable, read_picture, write_bytes, write_picture
@@ -30,6 +31,7 @@ class Settings:
     grow: int = 0
     feather: int = 0
     resize_mask: bool = False
+    detail: Detail = "auto"
     overwrite: bool = False
 
 
@@ -44,6 +46,7 @@ class Outcome:
     model: Model | None = None
     seconds: float = 0.0
     tiles: int = 0
+    decisions: tuple[Decision, ...] = ()
     note: str = ""
     error: InpaintError | EngineError | None = None
 
@@ -62,6 +65,7 @@ class Outcome:
             "precision": info.precision if info else None,
             "seconds": round(self.seconds, 3),
             "tiles": self.tiles,
+            "detail": [decision.to_json() for decision in self.decisions],
             "note": self.note or None,
             "error": error_json(self.error) if self.error else None,
         }
@@ -94,9 +98,10 @@ def fill_file(job: Job, model: Model, settings: Settings, notes: Notes) -> Outco
     check_writable(job.output, source=job.photo, overwrite=settings.overwrite)
     picture, mask = read_pair(job, settings)
     note, tiles = "", 0
+    decisions: tuple[Decision, ...] = ()
     if mask.any():
-        filled = fill_picture(job, picture, mask, model, settings)
-        tiles = filled.tiles
+        filled = fill_picture(job, picture, mask, model, settings, notes)
+        tiles, decisions = filled.tiles, filled.decisions
         write_picture(
             filled.picture, job.output, source=job.photo, overwrite=settings.overwrite, notes=notes
         )
@@ -111,6 +116,7 @@ def fill_file(job: Job, model: Model, settings: Settings, notes: Notes) -> Outco
         model=model,
         seconds=time.perf_counter() - started,
         tiles=tiles,
+        decisions=decisions,
         note=note,
     )
 
@@ -141,7 +147,7 @@ def read_pair(job: Job, settings: Settings) -> tuple[Picture, Mask]:
 
 
 def fill_picture(
-    job: Job, picture: Picture, mask: Mask, model: Model, settings: Settings
+    job: Job, picture: Picture, mask: Mask, model: Model, settings: Settings, notes: Notes
 ) -> Filled:
     """`fill` with the settings of a run; holes that are the transparent pixels become opaque."""
     return fill(
@@ -151,6 +157,8 @@ def fill_picture(
         grow_by=settings.grow,
         feather=settings.feather,
         reveal=job.mask is None,
+        detail=settings.detail,
+        notes=notes,
     )
 
 

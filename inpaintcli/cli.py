@@ -54,6 +54,7 @@ class Detail(StrEnum):
 
     auto = "auto"
     network = "network"
+    patches = "patches"
 
 
 def _device(text: str) -> str:
@@ -121,7 +122,10 @@ def fill(
     engine: EngineOption = EngineName.auto,
     device: DeviceOption = "auto",
     precision: PrecisionOption = PrecisionName.auto,
-    detail: Annotated[Detail, typer.Option(help="Whose texture: the network's.")] = Detail.auto,
+    detail: Annotated[
+        Detail,
+        typer.Option(help="Whose texture: the network's, patches of the photo, or both."),
+    ] = Detail.auto,
     invert_mask: Annotated[bool, typer.Option("--invert-mask", help="Black is the hole.")] = False,
     mask_threshold: Annotated[
         int, typer.Option(min=0, max=254, help="Mask values above this are the hole (0-255).")
@@ -159,6 +163,7 @@ def fill(
         grow=grow,
         feather=feather,
         resize_mask=resize_mask,
+        detail=detail.value,
         overwrite=overwrite,
     )
     run = filling.Run(
@@ -169,7 +174,6 @@ def fill(
         device=device,
         precision=precision.value,
         dry_run=dry_run,
-        detail=detail.value,
     )
     if photo.is_dir():
         code = filling.fill_folder(run, photo, mask, output, workers=workers)

@@ -1,7 +1,8 @@
 """Fill the holes of one picture: the pipeline under every command."""
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from engines.base import Engine
 from engines.select import open_engine
+from inpaintcli.detail import Decision, Detail, textured
 from inpaintcli.errors import MisfitError
 from inpaintcli.holes import Sizes, Tile, bounding_box, model_input, model_output, plan
+from inpaintcli.images import ignore
 from inpaintcli.masks import feather_weights, grow
 from inpaintcli.models import Card, find_card, verify
 from inpaintcli.picture import Mask, Picture
@@ -39,12 +42,17 @@ class Model:
 
 @dataclass(frozen=True)
 class Filled:
-    """A filled picture, and what it took: tiles filled, seconds in the engine and in all."""
+    """A filled picture, and what it took.
+
+    tiles: calls of the model. seconds: in the engine, and in all. decisions: whose texture fills
+    each thick part of the holes.
+    """
 
     picture: Picture
     tiles: int
     engine_seconds: float
     seconds: float
+    decisions: tuple[Decision, ...] = ()
 
 
 def open_model(
@@ -84,7 +92,8 @@ def fill(
     grow_by: int = 0,
     feather: int = 0,
     reveal: bool = False,
-    sizes: Sizes | None = None,
+    detail: Detail = "auto",
+    notes: Callable[[str], None] = ignore,
 ) -> Filled:
     """Fill the holes of a picture; every other pixel comes back as it was.
 
@@ -98,7 +107,8 @@ def fill(
         grow_by: pixels that the hole is widened by first.
         feather: pixels inside the hole's rim over which the old content fades into the new.
         reveal: make the hole opaque (for holes that are the transparent pixels themselves).
-        sizes: how holes are cut; None for the card's.
+        detail: whose texture: the network's, patches of the photo, or (auto) a blend of both.
+        notes: takes what is worth saying.
 
     Raises:
         MisfitError: the sizes differ, or the hole is the whole picture.
@@ -113,18 +123,20 @@ def fill(
             hint="White is the hole; pass --invert-mask if yours is the other way round.",
         )
     painter = _Painter(picture, hole, model)
-    for tile in plan(hole, sizes or _sizes(model.card)):
+    for tile in plan(hole, sizes_of(model.card)):
         painter.paint(tile)
-    pixels = _feathered(picture.pixels, painter.pixels, hole, feather)
-    filled = picture.with_pixels(pixels)
+    threads = model.engine.info.threads
+    decisions = textured(painter.pixels, hole, painter.known, detail, threads=threads, notes=notes)
+    filled = picture.with_pixels(_feathered(picture.pixels, painter.pixels, hole, feather))
     if reveal and filled.alpha is not None:
         opaque = np.asarray(np.iinfo(filled.alpha.dtype).max, filled.alpha.dtype)
-        filled = replace(filled, alpha=np.where(hole, opaque, filled.alpha))
+        filled = filled.with_alpha(np.where(hole, opaque, filled.alpha))
     seconds = time.perf_counter() - started
-    return Filled(filled, painter.tiles, painter.engine_seconds, seconds)
+    return Filled(filled, painter.tiles, painter.engine_seconds, seconds, tuple(decisions))
 
 
-def _sizes(card: Card) -> Sizes:
+def sizes_of(card: Card) -> Sizes:
+    """How holes are cut for a model."""
     return Sizes(thickness=card.max_thickness, context=card.context, multiple=card.size_multiple)
 
 
@@ -137,7 +149,10 @@ def _check(picture: Picture, mask: Mask) -> None:
 
 
 class _Painter:
-    """Fills tile after tile into a copy of the pixels; what is filled is known to the next tile."""
+    """Fills tile after tile into a copy of the pixels; what is filled is known to the next tile.
+
+    `known` is what the photo itself knows: neither hole nor wholly transparent.
+    """
 
     def __init__(self, picture: Picture, hole: Mask, model: Model) -> None:
         self.pixels = picture.pixels.copy()
@@ -150,6 +165,7 @@ class _Painter:
             transparent = (picture.alpha == 0) | hole
             if not transparent.all():
                 self._unknown = transparent
+        self.known = ~self._unknown
 
     def paint(self, tile: Tile) -> None:
         """Run the model on one tile and take its answer for the tile's target."""

@@ -28,7 +28,6 @@ class Run:
     device: str
     precision: str
     dry_run: bool
-    detail: str
 
     def open_model(self, threads: int | None = None) -> Model:
         """The model and engine asked for."""
@@ -71,8 +70,9 @@ def fill_photo(run: Run, photo: Path, mask: str | None, output: Path | None) -> 
 def _to_stdout(job: Job, model: Model, run: Run) -> None:
     picture, mask = batch.read_pair(job, run.settings)
     if mask.any():
-        picture = batch.fill_picture(job, picture, mask, model, run.settings).picture
-        data = picture_bytes(picture, job.photo.suffix, source=job.photo, notes=run.console.say)
+        notes = run.console.say
+        picture = batch.fill_picture(job, picture, mask, model, run.settings, notes).picture
+        data = picture_bytes(picture, job.photo.suffix, source=job.photo, notes=notes)
     else:
         run.console.say(f"{job.photo.name}: the mask is empty: nothing to do")
         data = job.photo.read_bytes()
@@ -128,6 +128,8 @@ def _tell(console: Console, outcome: Outcome, *, brief: bool = False) -> None:
         console.say(f"{outcome.input}: skipped, {outcome.note}")
     elif outcome.note:
         console.say(f"{outcome.input}: {outcome.note}")
+    for decision in outcome.decisions:
+        console.detail(f"  {decision.in_words()}")
     if outcome.status == "filled" and not outcome.note:
         line = f"{outcome.input} -> {outcome.output} ({outcome.seconds:.2f} s)"
         (console.detail if brief else console.say)(line)

@@ -1,0 +1,126 @@
+"""What does the texture pass give, and what does it cost? Prints JSON.
+
+python benchmarks/texture.py time
+python benchmarks/texture.py fill PHOTOS STARTS OUT [--limit N] [--patches] [--set NAME=VALUE]
+
+python benchmarks/texture.py fill PHOTOS STARTS OUT [--limit N] [--patches] [--set NAME=X ...]
+from a 24-megapixel photo, thousands of specks. Wall-clock seconds with one and two threads, and
+processor seconds, which other programs disturb less.
+
+`fill` gives fills texture and writes them to OUT for a scorer. PHOTOS holds NAME.jpg and
+NAME.mask.png (white = hole), STARTS the network's fills NAME.png. With --patches the patches alone,
+else blended with the network's fill; --set changes a field of texture.Settings.
+"""
+
+import argparse
+import ast
+import json
+import resource
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from inpaintcli.texture import Settings, TooFewPatchesError, blend, context_for, prepare, synthesize
+
+
+def made_up(side: int, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Noise of several scales in [0, 255], and the same blurred in the hole."""
+    numbers = np.random.default_rng(1)
+    photo = np.full((side, side, 3), 128, np.float32)
+    for size in (4, 16, 64, side):
+        noise = numbers.normal(0, 20, (size, size, 3)).astype(np.float32)
+        photo += cv2.resize(noise, (side, side), interpolation=cv2.INTER_CUBIC)
+    smooth = cv2.GaussianBlur(photo, (0, 0), 10)
+    return photo, np.where(hole[..., None], smooth, photo)
+
+
+def square(side: int, hole_side: int) -> np.ndarray:
+    """A square hole in the middle."""
+    hole = np.zeros((side, side), bool)
+    low = (side - hole_side) // 2
+    hole[low : low + hole_side, low : low + hole_side] = True
+    return hole
+
+
+def timed(name: str, hole: np.ndarray) -> dict[str, object]:
+    """The best of three runs with one and with two threads."""
+    photo, start = made_up(hole.shape[0], hole)
+    row: dict[str, object] = {"case": name, "crop": hole.shape[0], "hole_px": int(hole.sum())}
+    for threads in (1, 2):
+        walls, cpus = [], []
+        for _ in range(3):
+            wall, cpu = time.perf_counter(), time.process_time()
+            synthesize(photo, start, hole, threads=threads)
+            walls.append(time.perf_counter() - wall)
+            cpus.append(time.process_time() - cpu)
+        row[f"wall_s_{threads}"] = round(min(walls), 3)
+        row[f"cpu_s_{threads}"] = round(min(cpus), 3)
+    row["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return row
+
+
+def time_all() -> None:
+    """Print one line of JSON for each case."""
+    started = time.process_time()
+    prepare()
+    print(json.dumps({"case": "prepare", "cpu_s": round(time.process_time() - started, 3)}))
+    specks = np.zeros((1000, 1000), bool)
+    specks[5::15, 5::15] = True
+    crop = 100 + 2 * context_for(100)
+    for name, hole in (
+        ("100 px in 24 megapixels", square(crop, 100)),
+        ("256 px in 512", square(512, 256)),
+        ("specks", specks),
+        ("600 px", square(600 + 2 * context_for(600), 600)),
+    ):
+        print(json.dumps(timed(name, hole)), flush=True)
+
+
+def fill(options: argparse.Namespace) -> None:
+    """Write filled pictures and print what they cost."""
+    changes = dict(item.split("=", 1) for item in options.set)
+    settings = replace(Settings(), **{k: ast.literal_eval(v) for k, v in changes.items()})
+    options.out.mkdir(parents=True, exist_ok=True)
+    seconds = []
+    for path in sorted(options.photos.glob("*.jpg"))[: options.limit]:
+        photo = cv2.imread(str(path))
+        hole = cv2.imread(str(path.with_suffix(".mask.png")), 0) > 127
+        start = cv2.imread(str(options.starts / f"{path.stem}.png")).astype(np.float32)
+        began = time.process_time()
+        try:
+            texture = synthesize(photo, start, hole, settings=settings)
+            answer = texture.pixels if options.patches else blend(texture, start, hole)
+        except TooFewPatchesError as error:
+            print(json.dumps({"photo": path.name, "error": str(error)}))
+            answer = start
+        seconds.append(time.process_time() - began)
+        photo[hole] = np.clip(np.rint(answer[hole]), 0, 255)
+        cv2.imwrite(str(options.out / f"{path.stem}.png"), photo)
+    cost = {"median_cpu_s": float(np.median(seconds)), "worst_cpu_s": max(seconds)}
+    print(json.dumps({"photos": len(seconds), **{k: round(v, 2) for k, v in cost.items()}}))
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("time")
+    filling = commands.add_parser("fill")
+    filling.add_argument("photos", type=Path)
+    filling.add_argument("starts", type=Path)
+    filling.add_argument("out", type=Path)
+    filling.add_argument("--limit", type=int)
+    filling.add_argument("--patches", action="store_true")
+    filling.add_argument("--set", nargs="*", default=[])
+    options = parser.parse_args()
+    if options.command == "time":
+        time_all()
+    else:
+        fill(options)
+
+
+if __name__ == "__main__":
+    main()

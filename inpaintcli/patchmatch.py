@@ -1,0 +1,307 @@
+"""Compiled kernels of the texture pass: the search for the nearest patch, and the vote.
+
+Compiled by Numba (0.68, llvmlite 0.50): wheels for Linux (x86-64, ARM), macOS (ARM) and Windows, so
+that nobody needs a C compiler. Importing it takes 0.25 s, so `inpaintcli.texture` imports this
+module only when a hole is to be filled. Compiling takes 2 s of one core, once for each version of
+this file, of Numba and of the processor; then the machine code lies in Numba's cache (beside this
+file, else in the user's cache folder, or where NUMBA_CACHE_DIR says).
+
+The kernels let go of Python's lock and are called from plain threads, each on its own strip of the
+targets. Numba's own `prange` was left alone: it compiles several times longer, and its fallback
+threading layer ends the whole program when two threads enter it at once, as two photos of a batch
+would.
+
+Positions are flat: y * width + x. A patch is named by its centre.
+"""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numba as untyped_numba
+import numpy as np
+from numba.core.caching import FunctionCache as UntypedCache
+from numpy.typing import NDArray
+
+numba: Any = untyped_numba
+FunctionCache: Any = UntypedCache
+
+F = TypeVar("F", bound=Callable[..., Any])
+Scalar = Any
+"""A number in a kernel: Numba finds out of which type."""
+Positions = NDArray[np.int32]
+Floats = NDArray[np.float32]
+
+PATCH = 7
+"""Side of a patch."""
+REACH = PATCH // 2
+FEATURES = 5
+"""Channels besides colour, compared at a patch's centre only since they are smooth."""
+TEXTURE = 2
+"""The first of the features are synthesized with the colours; the others stay as they are."""
+HUGE = np.float32(3e38)
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+class Scene(NamedTuple):
+    """One level of the pyramid, flat: n pixels of `width` columns."""
+
+    picture: Floats  # (3 n): colours; those in the hole are the present guess
+    features: Floats  # (FEATURES n): what a patch's centre is compared by besides
+    usable: NDArray[np.bool_]  # (n): True at centres of patches that are wholly known
+    numbers: Positions  # (n): number of the target patch centred here, -1 for none
+    width: int
+
+
+class Field(NamedTuple):
+    """For each of m target patches (those that overlap the hole) the source that it shows."""
+
+    targets: Positions  # (m): centres in raster order
+    sources: Positions  # (m): centres of the best usable patches so far
+    costs: Floats  # (m): how much the two differ: sum of squares
+    trust: Floats  # (m): weight of the patch's votes
+
+
+def _can_cache(function: Callable[..., Any]) -> bool:
+    try:
+        FunctionCache(function)
+    except RuntimeError:  # neither this folder nor the user's cache can be written to
+        return False
+    return True
+
+
+def _kernel(function: F) -> F:
+    """Compile on the first call.
+
+    Of fast arithmetic only what keeps infinities and NaN meaningful: sums may be reordered.
+    """
+    how = numba.njit(
+        nogil=True,
+        cache=_can_cache(function),
+        error_model="numpy",
+        fastmath={"reassoc", "contract", "arcp", "nsz"},
+    )
+    return cast("F", how(function))
+
+
+@_kernel
+def _distance(scene: Scene, one: Scalar, other: Scalar, limit: Scalar) -> Scalar:
+    """Sum of squared differences of two patches; ends early once it reaches `limit`.
+
+    Unsigned indices, or Numba would look for negative ones and LLVM could not vectorize.
+    """
+    picture, features = scene.picture, scene.features
+    a, b = np.uint64(one) * np.uint64(FEATURES), np.uint64(other) * np.uint64(FEATURES)
+    total = np.float32(0)
+    for k in range(FEATURES):
+        step = features[a + np.uint64(k)] - features[b + np.uint64(k)]
+        total += step * step
+    corner = np.uint64(REACH * scene.width + REACH)
+    a, b = (np.uint64(one) - corner) * np.uint64(3), (np.uint64(other) - corner) * np.uint64(3)
+    for _ in range(PATCH):
+        if total >= limit:
+            break
+        row = np.float32(0)
+        for k in range(3 * PATCH):
+            step = picture[a + np.uint64(k)] - picture[b + np.uint64(k)]
+            row += step * step
+        total += row
+        a += np.uint64(3 * scene.width)
+        b += np.uint64(3 * scene.width)
+    return total
+
+
+@_kernel
+def _random(state: Scalar) -> Scalar:
+    """The next of a series of 64-bit numbers (splitmix64, Steele et al. 2014)."""
+    mixed = np.uint64(state)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+@_kernel
+def _propagated(
+    scene: Scene, field: Field, before: Positions, strip: tuple[int, int], i: Scalar, step: Scalar
+) -> tuple[Scalar, Scalar]:
+    """Try what the neighbours passed last show, moved by one pixel (Barnes 2009, section 3.2).
+
+    A neighbour of another strip counts as it was before this sweep, whichever strip runs first.
+    """
+    p, best, cost = field.targets[i], field.sources[i], field.costs[i]
+    for side in (step, step * scene.width):
+        j = scene.numbers[p - side]
+        if j < 0:
+            continue
+        shown = field.sources[j] if strip[0] <= j < strip[1] else before[j]
+        found = shown + side
+        if found == best or found < 0 or found >= scene.usable.size or not scene.usable[found]:
+            continue
+        distance = _distance(scene, p, found, cost)
+        if distance < cost:
+            best, cost = found, distance
+    return best, cost
+
+
+@_kernel
+def _searched(
+    scene: Scene, p: Scalar, best: Scalar, cost: Scalar, radius: Scalar, state: Scalar
+) -> tuple[Scalar, Scalar]:
+    """Try random places around the best, ever nearer (Barnes 2009, equation 1)."""
+    width = scene.width
+    height = scene.usable.size // width
+    number = np.uint64(state)
+    while radius >= 1:
+        number = _random(number + np.uint64(GOLDEN))
+        span = np.uint64(2 * radius + 1)
+        y = best // width + np.int64((number >> np.uint64(40)) % span) - radius
+        x = best % width + np.int64((number & np.uint64(0xFFFFFF)) % span) - radius
+        radius //= 2
+        if y < 0 or x < 0 or y >= height or x >= width or not scene.usable[y * width + x]:
+            continue
+        distance = _distance(scene, p, y * width + x, cost)
+        if distance < cost:
+            best, cost = y * width + x, distance
+    return best, cost
+
+
+@_kernel
+def match(
+    scene: Scene,
+    field: Field,
+    before: Positions,
+    strip: tuple[int, int],
+    sweep: Scalar,
+    radius: Scalar,
+    seed: Scalar,
+) -> None:
+    """One sweep of PatchMatch over the targets of a strip: better sources, smaller costs.
+
+    Args:
+        scene: where to look.
+        field: changed in place, in the strip only.
+        before: `field.sources` as they were before the sweep, for what lies outside of the strip.
+        strip: first target, and the one after the last.
+        sweep: 0 measures all costs anew (the picture has changed); odd ones run backwards.
+        radius: of the random search, in pixels.
+        seed: of this sweep; what is drawn depends on it and on the target's number alone.
+    """
+    step = -1 if sweep % 2 else 1
+    for n in range(strip[1] - strip[0]):
+        i = strip[0] + n if step > 0 else strip[1] - 1 - n
+        p = field.targets[i]
+        if sweep == 0:
+            field.costs[i] = _distance(scene, p, field.sources[i], HUGE)
+        best, cost = _propagated(scene, field, before, strip, i, step)
+        state = _random(np.uint64(i) * np.uint64(GOLDEN) + np.uint64(seed))
+        best, cost = _searched(scene, p, best, cost, radius, state)
+        field.sources[i], field.costs[i] = best, cost
+
+
+@_kernel
+def _scale(scene: Scene, field: Field, p: Scalar) -> tuple[Scalar, Scalar]:
+    """Least and mean cost of the patches over pixel `p`."""
+    low, total, count = HUGE, np.float32(0), np.float32(0)
+    for dy in range(-REACH, REACH + 1):
+        for dx in range(-REACH, REACH + 1):
+            q = p + dy * scene.width + dx
+            if 0 <= q < scene.numbers.size and scene.numbers[q] >= 0:
+                cost = field.costs[scene.numbers[q]]
+                low = min(low, cost)
+                total += cost
+                count += np.float32(1)
+    return low, total / max(count, np.float32(1))
+
+
+@_kernel
+def vote(
+    scene: Scene,
+    field: Field,
+    holes: Positions,
+    strip: tuple[int, int],
+    spread: Scalar,
+    misfit: Floats,
+) -> None:
+    """Each pixel of the hole becomes the mean of what the patches over it show there.
+
+    Weights are trust x exp(-(cost - least) / (spread x mean)), least and mean being those of the
+    patches over the pixel (Wexler 2007, section 3.2, whose sigma is their 75th percentile).
+    What is shown is known, so pixels can be written in place and in any order. A patch that
+    would reach over the picture's side does not exist, so that no column wraps around.
+
+    Args:
+        scene: `picture` and the texture in `features` are changed in the hole.
+        field: sources and costs.
+        holes: (k) positions to fill.
+        strip: first of `holes`, and the one after the last.
+        spread: smaller lets the best patches decide: sharper, and more seams.
+        misfit: (k) is set to the mean cost of the patches over each pixel.
+    """
+    picture, features = scene.picture, scene.features
+    values = np.zeros(3 + TEXTURE, np.float32)
+    for n in range(strip[0], strip[1]):
+        p = holes[n]
+        least, mean = _scale(scene, field, p)
+        slope = np.float32(-1) / (np.float32(spread) * mean + np.float32(1e-12))
+        values[:] = 0
+        weights = np.float32(0)
+        for dy in range(-REACH, REACH + 1):
+            for dx in range(-REACH, REACH + 1):
+                q = p + dy * scene.width + dx
+                if q < 0 or q >= scene.numbers.size or scene.numbers[q] < 0:
+                    continue
+                i = scene.numbers[q]
+                weight = field.trust[i] * np.exp((field.costs[i] - least) * slope)
+                shown = field.sources[i] - dy * scene.width - dx
+                weights += weight
+                for c in range(3):
+                    values[c] += weight * picture[3 * shown + c]
+                for c in range(TEXTURE):
+                    values[3 + c] += weight * features[FEATURES * shown + c]
+        for c in range(3):
+            picture[3 * p + c] = values[c] / weights
+        for c in range(TEXTURE):
+            features[FEATURES * p + c] = values[3 + c] / weights
+        misfit[n] = mean
+
+
+def _example() -> list[tuple[Callable[..., None], tuple[Any, ...]]]:
+    """The kernels, each with arguments of the types that they are always called with."""
+    side = PATCH + 2
+    centre = np.array([side * REACH + REACH], np.int32)
+    numbers = np.full(side * side, -1, np.int32)
+    numbers[centre] = 0
+    zeros = np.zeros(side * side * FEATURES, np.float32)
+    scene = Scene(zeros[: 3 * side * side], zeros, np.zeros(side * side, np.bool_), numbers, side)
+    costs = np.zeros(1, np.float32)
+    field = Field(centre, centre.copy(), costs, np.ones(1, np.float32))
+    return [
+        (match, (scene, field, centre, (0, 1), 0, 1, 0)),
+        (vote, (scene, field, centre, (0, 1), 1.0, costs.copy())),
+    ]
+
+
+def prepare() -> None:
+    """Compile the kernels, or take them from the cache."""
+    for kernel, arguments in _example():
+        kernel(*arguments)
+
+
+def is_compiled() -> bool:
+    """Whether the kernels need not be compiled: this process or Numba's cache has them.
+
+    Asks a part of Numba that is not promised to stay; where it went, the answer is False, and a
+    note about compiling comes once too often.
+    """
+    with contextlib.suppress(Exception):
+        return all(_has(kernel, arguments) for kernel, arguments in _example())
+    return False
+
+
+def _has(kernel: Any, arguments: tuple[Any, ...]) -> bool:
+    signature = tuple(numba.typeof(argument) for argument in arguments)
+    if signature in kernel.overloads:
+        return True
+    cache = FunctionCache(kernel.py_func)
+    key = cache._index_key(signature, kernel.targetctx.codegen())  # noqa: SLF001 there is no other
+    return key in cache._cache_file._load_index()  # noqa: SLF001 way to ask

@@ -1,0 +1,470 @@
+"""Gives a smooth fill the texture of the photo around the hole: multi-scale patch synthesis.
+
+A network that was trained briefly knows which colour goes where, but blurs. The known part of the
+photo has the texture. From coarse to fine, each patch that overlaps the hole looks for the known
+patch most like it, then each pixel of the hole becomes the mean of what the patches over it show
+(Wexler, Shechtman, Irani 2007, "Space-time completion of video"); the search is PatchMatch (Barnes
+et al. 2009); texture features keep flat patches from winning everywhere (Newson et al. 2014, "Video
+inpainting of complex scenes"). What is ours: the start is a network's fill instead of noise, and
+its low-passed colours stay a soft guide on every level. `benchmarks/texture.py` measures it.
+
+Pure functions over arrays; the same seed gives the same pixels for any number of threads. Cost
+follows the hole, but for a little preparation of the whole crop; peak memory is about 200 bytes for
+each pixel of the crop. Masks are bool, True in the hole. Importing this module does not import
+Numba; `synthesize` does (0.25 s), and compiles its kernels once on a machine.
+"""
+
+import importlib.util
+import itertools
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from inpaintcli.patchmatch import Field, Scene
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+
+PATCH = 7
+REACH = PATCH // 2
+LEAST_SOURCES = 2000
+"""With fewer patches to choose from, repetition shows more than blur does."""
+STRIPS = 8
+"""Parts that a level's work is cut into; fixed, so that the result is the same on any machine."""
+
+BLEND_SIGMAS = (4.0, 12.0)
+"""Above which a blend has the network's colours: where texture is faint, and where it is strong."""
+STRENGTH_SIGMA = 6.0
+STRONG = 6.0
+"""Mean |dx| + |dy|, of 255, at which texture counts as half faint and half strong."""
+DETAIL = 0.85
+"""Share of the patches in a blend's detail."""
+RIM = 2.0
+"""Pixels from the rim over which a blend begins as the network's fill: across the rim colours then
+differ by 6.6 of 255 (mean of 16 photos) as in the truth (6.7); by 8.1 without."""
+
+
+class TooFewPatchesError(ValueError):
+    """The known part of the picture has too few whole patches to take texture from."""
+
+    def __init__(self, sources: int) -> None:
+        super().__init__(
+            f"The photo around the hole has {sources} whole patches of {PATCH}x{PATCH} pixels "
+            f"to take texture from; {LEAST_SOURCES} are needed."
+        )
+        self.sources = sources
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How texture is synthesized. The defaults are measured: docs/log.md has the figures."""
+
+    thickness: float = 34  # of the hole at the coarsest level, about
+    rounds: tuple[int, ...] = (8, 4, 2)  # of matching and voting, coarsest level first; last stays
+    lone_rounds: int = 3  # ... in a hole so thin that there is one level only
+    sweeps: int = 2  # of PatchMatch in a round
+    low_pass: float = 2.0  # sigma of the blur before the first match
+    texture: float = 20.0  # weight of the texture features against a pixel's colour
+    texture_sigma: float = 2.0  # over which slopes are averaged to a texture, on each level
+    guide: float = 0.4  # weight of the start's low-passed colours
+    guide_sigma: float = 3.0
+    fall: float = 1.3  # by which a patch's vote loses weight with each pixel from the rim
+    spread: float = 0.5  # of the weights of a vote, see patchmatch.vote
+    radius: int = 32  # of the random search above the coarsest level, where all is searched
+    least_sources: int = 300  # a level with fewer is not gone down to
+
+
+@dataclass(frozen=True, eq=False)
+class Texture:
+    """A hole filled with texture.
+
+    pixels: (h, w, channels) float32 in the input's units; known pixels as they were.
+    misfit: (h, w) float32 in the input's units: how badly the patches over a pixel fit (root of
+        the mean squared difference of a sample, texture and guide included); 0 outside the hole.
+    sources: number of whole patches there were to choose from.
+    """
+
+    pixels: Floats
+    misfit: Floats
+    sources: int
+
+
+def why_not() -> str | None:
+    """Why texture cannot be synthesized on this machine; None where it can."""
+    if importlib.util.find_spec("numba") is None:
+        return "numba is not installed"
+    return None
+
+
+def is_compiled() -> bool:
+    """Whether the kernels need not be compiled first, which takes some seconds."""
+    from inpaintcli import patchmatch
+
+    return patchmatch.is_compiled()
+
+
+def prepare() -> None:
+    """Compile the kernels now, or load them, rather than in the first `synthesize`."""
+    from inpaintcli import patchmatch
+
+    patchmatch.prepare()
+
+
+def context_for(thickness: float) -> int:
+    """Pixels of photo to give `synthesize` on every side of a hole so thick.
+
+    On ten photos 0.25 / 0.5 / 1 times the thickness / all there was fitted with a misfit of 11.2 /
+    11.0 / 10.2 / 9.6 of 255, at the same PSNR and much the same time.
+    """
+    return math.ceil(min(max(128.0, 1.25 * thickness), 320.0))
+
+
+def source_patches(source: Bools) -> Bools:
+    """(h, w) True at the centres of patches that lie wholly in `source` and in the picture."""
+    kernel = np.ones((PATCH, PATCH), np.uint8)
+    whole = cv2.erode(
+        source.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    return np.asarray(whole > 0, np.bool_)
+
+
+def synthesize(
+    pixels: NDArray[Any],
+    start: NDArray[Any],
+    hole: Bools,
+    *,
+    source: Bools | None = None,
+    seed: int = 0,
+    threads: int = 2,
+    settings: Settings | None = None,
+) -> Texture:
+    """Fill a hole with texture from the known part of the picture.
+
+    The result has only colours between those of known pixels: patches are averaged, not painted.
+
+    Args:
+        pixels: (h, w, 1 or 3) of any numeric type and range; what is in the hole is not looked at.
+        start: the same shape and range: a smooth fill; its known part is not looked at.
+        hole: (h, w) bool, True = fill.
+        source: (h, w) bool, True where texture may be taken from; None for all known pixels. A
+            pixel that is neither hole nor source is matched with but never copied.
+        seed: of the random search.
+        threads: to work with; the result does not depend on it.
+        settings: None for the measured ones.
+
+    Raises:
+        ValueError: the shapes do not fit together.
+        TooFewPatchesError: fewer than LEAST_SOURCES whole patches to choose from.
+        ImportError: Numba is not installed.
+    """
+    _check(pixels, start, hole, source)
+    settings = settings or Settings()
+    source = ~hole if source is None else source & ~hole
+    sources = int(np.count_nonzero(source_patches(source)))
+    if sources < LEAST_SOURCES:
+        raise TooFewPatchesError(sources)
+    picture = pixels.astype(np.float32)
+    np.copyto(picture, start, where=hole[..., None], casting="unsafe")
+    misfit = np.zeros(hole.shape, np.float32)
+    if hole.any():
+        levels = _pyramid(picture, hole, source, settings)
+        canvas = _solved(levels, settings, seed, threads)
+        answer = canvas.picture(pixels.shape[2])
+        np.copyto(picture, answer, where=hole[..., None])
+        misfit[hole] = canvas.misfit()
+    return Texture(picture, misfit, sources)
+
+
+def blend(texture: Texture, start: NDArray[Any], hole: Bools, *, top: float = 255) -> Floats:
+    """Patches and the network's fill in one: colours of the network, detail of the patches.
+
+    Added to the patches is what the start differs from them by, low-passed. Where the texture is
+    faint that is all but the detail, so that a sky joins without a step; where it is strong, only
+    the colour in the large: more of a blurred fill over a sharp one shows as haze. The outermost
+    pixels are half the start's, which goes on from the known ones without a step.
+
+    Args:
+        texture: from `synthesize`.
+        start: as it was given there.
+        hole: as it was given there.
+        top: value of white.
+
+    Returns:
+        (h, w, channels) float32, known pixels as they were. Not clipped: a colour may be a little
+        beyond 0 or `top`.
+    """
+    change = np.where(hole[..., None], start - texture.pixels, 0).astype(np.float32)
+    fine, coarse = (cv2.GaussianBlur(change, (0, 0), s).reshape(change.shape) for s in BLEND_SIGMAS)
+    slopes = _slopes(texture.pixels, np.zeros_like(hole))[0].sum(axis=2)
+    strength = cv2.GaussianBlur(slopes, (0, 0), STRENGTH_SIGMA) * (255 / top)
+    faint = (1 / (1 + (strength / STRONG) ** 2))[..., None]
+    low = coarse + faint * (fine - coarse)
+    mixed = texture.pixels + low + (1 - DETAIL) * (change - low)
+    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    away = np.maximum(0, 1 - depth / RIM)[..., None]  # 1 outside, 0 where the blend is whole
+    mixed += away * np.where(hole[..., None], start - mixed, 0)
+    return np.where(hole[..., None], mixed, texture.pixels).astype(np.float32)
+
+
+def _check(pixels: NDArray[Any], start: NDArray[Any], hole: Bools, source: Bools | None) -> None:
+    if pixels.ndim != 3 or pixels.shape[2] not in {1, 3}:
+        raise ValueError(f"pixels are {pixels.shape}, not (h, w, 1 or 3)")
+    if start.shape != pixels.shape:
+        raise ValueError(f"the start is {start.shape} but the pixels are {pixels.shape}")
+    for name, mask in (("hole", hole), ("source", source)):
+        if mask is not None and (mask.shape != pixels.shape[:2] or mask.dtype != np.bool_):
+            raise ValueError(f"{name} is {mask.dtype} {mask.shape}, not bool {pixels.shape[:2]}")
+
+
+@dataclass(frozen=True, eq=False)
+class _Level:
+    """One level of the pyramid.
+
+    rgb: (h, w, 3), the start in the hole. slopes: (h, w, 2) mean |dx| and |dy| at full resolution,
+    times the share of known pixel pairs, which is in seen (h, w, 2).
+    """
+
+    rgb: Floats
+    hole: Bools
+    source: Bools
+    slopes: Floats
+    seen: Floats
+
+    def halved(self) -> Self:
+        """The next coarser level; known colours are means of known pixels only."""
+        known = (~self.hole).astype(np.float32)[..., None]
+        share = _halved(known)
+        hole = np.asarray(share[..., 0] < 0.5, np.bool_)
+        rgb = np.divide(_halved(self.rgb * known), np.maximum(share, 1e-6), dtype=np.float32)
+        np.copyto(rgb, _halved(self.rgb), where=hole[..., None])
+        source = np.asarray(_halved(self.source.astype(np.float32)) > 0.999, np.bool_)
+        return type(self)(rgb, hole, source, _halved(self.slopes), _halved(self.seen))
+
+
+def _pyramid(picture: Floats, hole: Bools, source: Bools, settings: Settings) -> list[_Level]:
+    """Levels from fine to coarse, down to where the hole is as thin as the settings want it."""
+    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    thickness = 2 * min(float(depth.max()), math.hypot(*hole.shape))
+    rgb = np.ascontiguousarray(np.broadcast_to(picture, (*hole.shape, 3)))
+    levels = [_Level(rgb, hole, source, *_slopes(rgb, hole))]
+    for _ in range(round(math.log2(max(1.0, thickness / settings.thickness)))):
+        coarser = levels[-1].halved()
+        if np.count_nonzero(source_patches(coarser.source)) < settings.least_sources:
+            break
+        levels.append(coarser)
+    return levels
+
+
+def _slopes(rgb: Floats, hole: Bools) -> tuple[Floats, Floats]:
+    """|dx| and |dy| of the grey picture where both pixels are known, and where that is."""
+    grey = rgb.mean(axis=2)
+    known = ~hole
+    slopes = np.zeros((*hole.shape, 2), np.float32)
+    seen = np.zeros((*hole.shape, 2), np.float32)
+    seen[:, :-1, 0] = known[:, 1:] & known[:, :-1]
+    seen[:-1, :, 1] = known[1:] & known[:-1]
+    slopes[:, :-1, 0] = np.abs(np.diff(grey, axis=1))
+    slopes[:-1, :, 1] = np.abs(np.diff(grey, axis=0))
+    slopes *= seen
+    return slopes, seen
+
+
+def _halved(array: Floats) -> Floats:
+    """Means of 2x2 pixels of (h, w) or (h, w, c); an odd last row or column counts twice."""
+    height, width = array.shape[:2]
+    bottom, right = height % 2, width % 2
+    if bottom or right:
+        array = np.pad(array, [(0, bottom), (0, right), (0, 0)][: array.ndim], mode="edge")
+    size = ((width + right) // 2, (height + bottom) // 2)
+    small = np.asarray(cv2.resize(array, size, interpolation=cv2.INTER_AREA), np.float32)
+    return small.reshape(size[1], size[0], *array.shape[2:])  # OpenCV drops a single channel
+
+
+def _features(level: _Level, settings: Settings) -> Floats:
+    """(h, w, 5): texture, then guide; scaled so that squared differences add to a patch's.
+
+    Texture is measured at full resolution (Newson 2014, section 3.3: a coarse level must still know
+    what is smooth and what is not) and extended smoothly into the hole.
+    """
+    sigma = settings.texture_sigma
+    blurred, share = (cv2.GaussianBlur(a, (0, 0), sigma) for a in (level.slopes, level.seen))
+    slopes = np.asarray(blurred / np.maximum(share, 1e-4), np.float32)
+    known = (share.min(axis=2) > 0.2) & ~level.hole
+    texture = _extended(slopes, known.astype(np.float32))
+    guide = cv2.GaussianBlur(level.rgb, (0, 0), settings.guide_sigma)
+    weights = (settings.texture, settings.guide)
+    parts = [
+        a * np.float32(PATCH * math.sqrt(w)) for a, w in zip((texture, guide), weights, strict=True)
+    ]
+    return np.concatenate(parts, axis=2, dtype=np.float32)
+
+
+def _extended(values: Floats, known: Floats) -> Floats:
+    """Values where known; elsewhere a smooth continuation, by pulling down and pushing up."""
+    if known.all() or min(known.shape) < 2:
+        return values
+    share = _halved(known)
+    total = _halved(values * known[..., None])
+    small = np.divide(total, np.maximum(share, 1e-6)[..., None], dtype=np.float32)
+    small = _extended(small, (share > 0).astype(np.float32))
+    size = (2 * share.shape[1], 2 * share.shape[0])
+    pushed = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
+    pushed = pushed[: known.shape[0], : known.shape[1]]
+    return np.where(known[..., None] > 0, values, pushed)
+
+
+def _solved(levels: list[_Level], settings: Settings, seed: int, threads: int) -> "_Canvas":
+    """From the coarsest level to the finest; each takes its first matches from the one before."""
+    from inpaintcli import patchmatch
+
+    canvas: _Canvas | None = None
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        for number, level in enumerate(reversed(levels)):
+            numbers = np.random.default_rng((seed, number))
+            coarser, canvas = canvas, _Canvas(level, settings, numbers, pool, patchmatch)
+            if coarser is None:
+                canvas.begin()
+            else:
+                canvas.go_on_from(coarser)
+            canvas.refine(_rounds(number, len(levels), settings))
+    if canvas is None:
+        raise ValueError("no levels")
+    return canvas
+
+
+def _rounds(number: int, levels: int, settings: Settings) -> int:
+    """Of the level `number`, counted from the coarsest. The finest costs most and gains least."""
+    if levels == 1:
+        return settings.lone_rounds
+    return settings.rounds[-1 if number == levels - 1 else min(number, len(settings.rounds) - 1)]
+
+
+class _Canvas:
+    """The working state of one level: the present picture, and what every patch shows."""
+
+    def __init__(
+        self,
+        level: _Level,
+        settings: Settings,
+        numbers: np.random.Generator,
+        pool: ThreadPoolExecutor,
+        kernels: ModuleType,
+    ) -> None:
+        self.shape: tuple[int, int] = level.hole.shape
+        self._settings, self._numbers, self._pool = settings, numbers, pool
+        self._kernels = kernels
+        self._radius = settings.radius
+        usable = source_patches(level.source)
+        self.scene, self._holes = self._set_up(level, usable)
+        self.field = self._fresh_field(level, np.flatnonzero(usable))
+        self._misfit = np.zeros(self._holes.size, np.float32)
+
+    def picture(self, channels: int) -> Floats:
+        """(h, w, channels), grey being one of three equal channels."""
+        return self.scene.picture.reshape(*self.shape, 3)[..., :channels]
+
+    def misfit(self) -> Floats:
+        """Of each pixel of the hole, in raster order; see Texture."""
+        return np.sqrt(self._misfit / (3 * PATCH * PATCH), dtype=np.float32)
+
+    def begin(self) -> None:
+        """First matches, on the coarsest level.
+
+        On low-passed pictures: the start says where which colour goes, not how it looks.
+        """
+        self._radius = max(self.shape)
+        rgb = self.scene.picture.reshape(*self.shape, 3)
+        blurred = cv2.GaussianBlur(rgb, (0, 0), self._settings.low_pass)
+        self._match(self.scene._replace(picture=np.asarray(blurred, np.float32).ravel()))
+        self._vote()
+
+    def go_on_from(self, coarser: Self) -> None:
+        """First matches from the level before: the same sources, at twice the resolution."""
+        columns, width = coarser.shape[1], self.shape[1]
+        y, x = np.divmod(self.field.targets, width)
+        above = np.clip(y // 2, REACH, coarser.shape[0] - 1 - REACH)
+        left = np.clip(x // 2, REACH, columns - 1 - REACH)
+        parents = coarser.scene.numbers[above * columns + left]
+        source_y, source_x = np.divmod(coarser.field.sources[parents], columns)
+        source_y = 2 * (source_y - above) + y
+        source_x = 2 * (source_x - left) + x
+        inside = (source_y >= 0) & (source_y < self.shape[0])
+        inside &= (source_x >= 0) & (source_x < width) & (parents >= 0)
+        places = np.where(inside, source_y * width + source_x, 0)
+        good = inside & self.scene.usable[places]
+        np.copyto(self.field.sources, places.astype(np.int32), where=good)
+        np.copyto(self.field.costs, coarser.field.costs[parents])
+        self.field.costs[~good] = 4 * coarser.field.costs.max()  # random ones: hardly a vote
+        self._vote()
+
+    def refine(self, rounds: int) -> None:
+        """Match and vote by turns."""
+        for _ in range(rounds):
+            self._match(self.scene)
+            self._vote()
+
+    def _set_up(self, level: _Level, usable: Bools) -> tuple["Scene", NDArray[np.int32]]:
+        height, width = self.shape
+        targets = cv2.dilate(level.hole.astype(np.uint8), np.ones((PATCH, PATCH), np.uint8)) > 0
+        targets[:REACH] = targets[height - REACH :] = False
+        targets[:, :REACH] = targets[:, width - REACH :] = False
+        numbers = np.full(height * width, -1, np.int32)
+        numbers[targets.ravel()] = np.arange(np.count_nonzero(targets))
+        scene = self._kernels.Scene(
+            level.rgb.flatten(),
+            _features(level, self._settings).ravel(),
+            usable.ravel(),
+            numbers,
+            width,
+        )
+        return scene, np.flatnonzero(level.hole).astype(np.int32)
+
+    def _fresh_field(self, level: _Level, places: NDArray[np.intp]) -> "Field":
+        """Random sources; trust falls with the depth in the hole (Wexler 2007, section 3.2)."""
+        targets = np.flatnonzero(self.scene.numbers >= 0).astype(np.int32)
+        sources = places[self._numbers.integers(0, places.size, targets.size)].astype(np.int32)
+        depth = cv2.distanceTransform(level.hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+        trust = self._settings.fall ** -np.minimum(depth.ravel()[targets], 60)
+        costs = np.ones(targets.size, np.float32)
+        field: Field = self._kernels.Field(targets, sources, costs, trust.astype(np.float32))
+        return field
+
+    def _match(self, scene: "Scene") -> None:
+        for sweep, seed in enumerate(self._numbers.integers(0, 2**62, self._settings.sweeps)):
+            work = partial(
+                self._kernels.match,
+                scene,
+                self.field,
+                self.field.sources.copy(),
+                sweep=sweep,
+                radius=self._radius,
+                seed=int(seed),
+            )
+            self._in_strips(self.field.targets.size, work)
+
+    def _vote(self) -> None:
+        work = partial(
+            self._kernels.vote,
+            self.scene,
+            self.field,
+            self._holes,
+            spread=self._settings.spread,
+            misfit=self._misfit,
+        )
+        self._in_strips(self._holes.size, work)
+
+    def _in_strips(self, size: int, work: Callable[[tuple[int, int]], None]) -> None:
+        """Cut `size` things into strips and work on them in threads."""
+        count = min(STRIPS, 1 + size // 512)
+        cuts = [size * n // count for n in range(count + 1)]
+        for _ in self._pool.map(work, itertools.pairwise(cuts)):
+            pass
