@@ -18,7 +18,7 @@ COMMANDS = (
     ["train"],
     ["export"],
 )
-OF_OTHER_PROGRAMS = {"--editable", "--limit", "--rounds", "--json-report"}
+OF_OTHER_PROGRAMS = {"--save"}  # of benchmarks
 
 
 @pytest.fixture(scope="module")
