@@ -6,7 +6,7 @@ residual block start at zero, so step 0 already equals a classical method and ev
 on it. It works at 1/16 of the resolution for most of its depth: 17 GMAC for 512x512 pixels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -177,4 +177,18 @@ _BASE = Recipe(
     weight_decay=1e-4,
     gradient_norm=1.0,
 )
-RECIPES = (_BASE,)
+# Larger crops show the context that the runtime shows, VGG comes in when the rest has converged.
+# Begin with --init: the weights of a finished `membrane` run, or the shipped model.
+_FINISH = replace(
+    _BASE,
+    name="membrane-finish",
+    objective=ObjectiveConfig(squeezenet=0.1, vgg=0.25),
+    crop=160,
+    short_side=(170, 320),
+    batch=8,
+    images=60_000,
+    decay_images=40_000,
+    lr=3e-4,
+    ema_decay=0.9985,
+)
+RECIPES = (_BASE, _FINISH)
