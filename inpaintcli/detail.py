@@ -27,7 +27,7 @@ from inpaintcli.texture import (
 
 Detail = Literal["auto", "network", "patches"]
 LEAST_THICKNESS = 12.0
-"""Pixels; in thinner holes the network's own texture is as sharp as the photo's (docs/log.md)."""
+"""Pixels; thinner parts are the network's, which patches do not better there (docs/log.md)."""
 COMPILE_S = 5
 MOST_PIXELS = 5_000_000
 """Of a part and what is seen around it: about 1 GB in the texture pass. Larger ones are worked on
@@ -36,7 +36,7 @@ at a smaller scale."""
 
 @dataclass(frozen=True)
 class Decision:
-    """What filled one thick part of a hole, and why.
+    """What filled one thick part of a hole.
 
     box: of the part and what was seen around it, in the photo. thickness: in pixels. choice: the
     network's fill, patches, or a blend of both; the network's where patches could not be had.

@@ -64,9 +64,10 @@ class Box:
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """How holes are cut, in working pixels (after scaling). The defaults are measured.
+    """How holes are cut, in working pixels (after scaling).
 
-    `benchmarks/context.py` measures quality and time over thickness and context.
+    Thickness and context are the shipped model's; `benchmarks/context.py` measures quality and
+    cost over both.
     """
 
     thickness: int = 96  # a thicker hole is scaled down to this

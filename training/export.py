@@ -33,7 +33,8 @@ from training.tomlwriter import to_toml
 OPSET = 20
 LICENCE = "Apache-2.0"
 # Of the crop that a model was trained on: how thick a hole it fills best, and how much it is shown
-# around it (in thicknesses). Measured with benchmarks/context.py, see docs/log.md.
+# around it (in thicknesses). Measured with benchmarks/context.py for one model (crop 160: 96 px,
+# see docs/log.md); for other crops the proportion is a guess.
 THICKNESS_OF_CROP = 0.6
 CONTEXT = 0.5
 _FP16_FROM = 256  # elements; what is smaller stays fp32, it would save nothing
