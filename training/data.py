@@ -9,8 +9,9 @@ import tarfile
 import threading
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
@@ -56,6 +57,10 @@ class Batch:
     photo: torch.Tensor
     mask: torch.Tensor
     index: int = 0
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+        return replace(self, photo=self.photo.to(device), mask=self.mask.to(device))
 
 
 class Photos:

@@ -1,11 +1,11 @@
 """The one training loop: steps, EMA, schedule, checkpoints that resume exactly."""
 
+import itertools
 import math
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from inpaintcli.errors import InpaintError, UsageError
 from training.catalog import build_generator, build_objective
 from training.data import Batch, Crops
+from training.family import BaseObjective, Filler, Stages
 from training.layers import composite
 from training.recipe import Recipe
 from training.runs import Record, load_state, write_plan, write_state
@@ -57,38 +58,55 @@ class Trainer:
         self.recipe = recipe
         self.images = 0
         self.device = _device(device)
-        self.generator = self._placed(build_generator(recipe))
+        generator: Any = self._placed(build_generator(recipe))
+        self.generator: Filler = generator
         _check_crop(recipe, self.generator)
         objective: Any = self._placed(build_objective(recipe, features))
-        self.objective = objective
+        self.objective: BaseObjective = objective
         self.ema = {k: v.clone() for k, v in self.generator.state_dict().items()}
         self.optimizer = _optimizer(self.generator, recipe)
         self.critic: nn.Module | None = self.objective.critic
         self.critic_optimizer = _optimizer(self.critic, recipe) if self.critic else None
 
-    def step(self, batch: Batch) -> dict[str, float]:
-        """One step of the critic, where there is one, and of the generator; the losses by name.
+    def step(self, *batches: Batch) -> dict[str, float]:
+        """One step of the generator, `critic_steps` of the critic before it; the losses by name.
+
+        Args:
+            batches: one for each step of the critic; the generator learns from the last.
 
         Raises:
             DivergedError: a loss or a gradient is NaN or infinite; the network whose it is keeps
                 the weights it had before the step.
         """
-        batch = replace(batch, photo=batch.photo.to(self.device), mask=batch.mask.to(self.device))
-        rate = learning_rate(self.recipe, self.images)
-        with self._autocast():
-            predicted = self.generator(batch.photo, batch.mask)
-        predicted = predicted.float()
+        self.generator.begin(self.images)
+        self.objective.begin(self.images)
+        rate = learning_rate(self.recipe, self.images) * self.objective.rate_scale
         losses: dict[str, float] = {}
-        if self.critic and self.critic_optimizer:
-            with self._autocast():
-                terms = self.objective.critic_loss(batch, predicted.detach())
-            losses |= self._descend(terms, self.critic, self.critic_optimizer, rate)
+        *others, last = (batch.to(self.device) for batch in batches)
+        for batch in others:
+            with torch.no_grad():
+                stages = self._stages(batch)
+            self._train_critic(batch, stages, rate)
+        stages = self._stages(last)
+        losses |= self._train_critic(last, {k: v.detach() for k, v in stages.items()}, rate)
         with self._autocast():
-            terms = self.objective.generator_loss(batch, predicted)
+            terms = self.objective.generator_loss(last, stages)
         losses |= self._descend(terms, self.generator, self.optimizer, rate)
         self._average()
-        self.images += len(batch.photo)
+        self.images += len(last.photo)
         return losses
+
+    def _stages(self, batch: Batch) -> Stages:
+        with self._autocast():
+            stages = self.generator.stages(batch)
+        return {name: stage.float() for name, stage in stages.items()}
+
+    def _train_critic(self, batch: Batch, stages: Stages, rate: float) -> dict[str, float]:
+        if self.critic is None or self.critic_optimizer is None:
+            return {}
+        with self._autocast():
+            terms = self.objective.critic_loss(batch, stages)
+        return self._descend(terms, self.critic, self.critic_optimizer, rate)
 
     def _placed(self, module: nn.Module) -> nn.Module:
         layout = torch.channels_last if self.recipe.channels_last else torch.contiguous_format
@@ -275,13 +293,11 @@ def train(
     meter = _Meter()
     with (
         SummaryWriter(str(folder / "logs"), purge_step=trainer.images) as writer,
-        closing(crops.batches(trainer.images)) as batches,
+        closing(crops.batches(trainer.images * recipe.critic_steps)) as batches,
         _stop() as stopped,
     ):
-        for batch in batches:
-            if trainer.images >= recipe.images or stopped():
-                break
-            meter.add(trainer.step(batch))
+        while trainer.images < recipe.images and not stopped():
+            meter.add(trainer.step(*itertools.islice(batches, recipe.critic_steps)))
             step += 1
             if step % log_every == 0:
                 losses, speed = meter.read()

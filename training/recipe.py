@@ -46,6 +46,7 @@ class Recipe:
     holes: HoleMix = field(default_factory=HoleMix)
     hole_ratio: tuple[float, float] = (0.02, 0.5)  # share of the crop that may be hole
     batch: int = 16
+    critic_steps: int = 1  # of the critic for each of the generator, each on crops of its own
     images: int = 1_000_000
     warmup_images: int = 2_000
     decay_images: int = 0  # the last so many images anneal the rate to zero by a half cosine
@@ -62,8 +63,8 @@ class Recipe:
         if self.precision not in PRECISIONS:
             hint = f"Precisions: {', '.join(PRECISIONS)}."
             raise UsageError(f"There is no training in '{self.precision}'.", hint=hint)
-        if min(self.crop, self.batch, *self.short_side) < 1:
-            raise UsageError("crop, batch and short_side are at least 1.")
+        if min(self.crop, self.batch, self.critic_steps, *self.short_side) < 1:
+            raise UsageError("crop, batch, critic_steps and short_side are at least 1.")
         if not 0 <= self.hole_ratio[0] < self.hole_ratio[1] <= 1:
             raise UsageError("hole_ratio takes two shares of the crop, the smaller one first.")
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from inpaintcli.errors import OutputError, UnreadableError, UsageError
 from training.data import Batch, Crops, Photos
+from training.family import Stages
 from training.loop import DivergedError, Trainer, learning_rate, save, train
 from training.recipe import Recipe, with_settings
 from training.runs import Record, load_ema, load_recipe, load_record, load_state
@@ -137,8 +138,8 @@ def poisoned(trainer: Trainer, term: str, monkeypatch: pytest.MonkeyPatch, side:
     """Let one term of the loss be NaN."""
     healthy = getattr(trainer.objective, side)
 
-    def loss(batch: Batch, predicted: Tensor) -> dict[str, Tensor]:
-        terms = healthy(batch, predicted)
+    def loss(batch: Batch, stages: Stages) -> dict[str, Tensor]:
+        terms = healthy(batch, stages)
         return terms | {term: terms[term] * math.nan}
 
     monkeypatch.setattr(trainer.objective, side, loss)
@@ -165,8 +166,8 @@ def test_a_gradient_that_is_nan_stops_the_run_before_it_is_used(
 ) -> None:
     trainer = Trainer(replace(tiny_membrane, gradient_norm=0.0), features)
 
-    def loss(_batch: Batch, predicted: Tensor) -> dict[str, Tensor]:
-        return {"root": (predicted * 0).abs().sqrt().sum()}  # 0, with a gradient of inf * 0
+    def loss(_batch: Batch, stages: Stages) -> dict[str, Tensor]:
+        return {"root": (stages["filled"] * 0).abs().sqrt().sum()}  # 0, with a gradient of inf * 0
 
     monkeypatch.setattr(trainer.objective, "generator_loss", loss)
     with pytest.raises(DivergedError, match="gradient of root"):

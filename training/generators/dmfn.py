@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from inpaintcli.errors import UsageError
 from training.data import Batch
 from training.discriminators import GlobalLocalCritic, frozen, hole_windows
+from training.family import BaseObjective, Filler, Stages
 from training.layers import composite
 from training.losses import (
     Features,
@@ -47,7 +48,7 @@ class Config:
             raise UsageError(f"'{self.form}' is no form of DMFN.", hint=f"Forms: {FORMS}.")
 
 
-class Generator(nn.Module):
+class Generator(Filler):
     """Photo with a hole in, photo without one out (section 3.1, figure 3).
 
     Input: `image` (n, 3, h, w) in [-1, 1], `mask` (n, 1, h, w), 1 in the hole; h and w are
@@ -155,7 +156,7 @@ class ObjectiveConfig:
     feature_unit: float = 57.6
 
 
-class Objective(nn.Module):
+class Objective(BaseObjective):
     """Equation 11, and the critic's side of it.
 
     All terms look at the composite I_out = I_in + I_pred * M (section 4.1), so the mean absolute
@@ -185,18 +186,18 @@ class Objective(nn.Module):
             "left_out": [name for name in _MATCHED if name not in layers],
         }
 
-    def critic_loss(self, batch: Batch, predicted: Tensor) -> dict[str, Tensor]:
-        """The critic's loss on a prediction that must come detached."""
+    def critic_loss(self, batch: Batch, stages: Stages) -> dict[str, Tensor]:
+        """The critic's loss on stages that must come detached."""
         assert self.critic is not None  # noqa: S101 - the loop asks only where there is a critic
-        filled = composite(batch.photo, batch.mask, predicted)
+        filled = composite(batch.photo, batch.mask, stages["filled"])
         windows = hole_windows(batch.mask, self.critic.window)
         real = self.critic(batch.photo, windows).score
         fake = self.critic(filled, windows).score
         return {"critic": relativistic_critic_loss(real, fake)}
 
-    def generator_loss(self, batch: Batch, predicted: Tensor) -> dict[str, Tensor]:
+    def generator_loss(self, batch: Batch, stages: Stages) -> dict[str, Tensor]:
         """The weighted terms by name; their sum is the loss. Leaves no gradient in the critic."""
-        filled = composite(batch.photo, batch.mask, predicted)
+        filled = composite(batch.photo, batch.mask, stages["filled"])
         terms = {"mae": self.config.mae * F.l1_loss(filled, batch.photo)}
         terms |= self._vgg_terms(batch, filled)
         terms |= self._critic_terms(batch, filled)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.data import Batch
+from training.family import BaseObjective, Filler, Stages
 from training.layers import ResidualBlock, composite, membrane, zero_start
 from training.losses import FeatureDistance, hole_l1
 from training.networks import squeezenet11, vgg19
@@ -30,7 +31,7 @@ class Config:
     trunk_dilations: tuple[int, ...] = (1, 2, 1, 4, 1, 2)  # one block each at 1/16
 
 
-class Generator(nn.Module):
+class Generator(Filler):
     """Photo with a hole in, photo without one out.
 
     Input: `image` (n, 3, h, w) in [-1, 1], `mask` (n, 1, h, w), 1 in the hole; h and w are
@@ -89,14 +90,12 @@ class ObjectiveConfig:
     vgg_window: int = 96  # VGG sees a window of this side on the hole: it costs ten generators
 
 
-class Objective(nn.Module):
+class Objective(BaseObjective):
     """L1 in the hole and distances of deep features of the composite.
 
     The features' strides leave a faint grid in large holes; shifting the crop by a few random
     pixels before the features spreads the error evenly.
     """
-
-    critic: nn.Module | None = None
 
     def __init__(self, recipe: Recipe, features: Path | None) -> None:
         super().__init__()
@@ -111,9 +110,9 @@ class Objective(nn.Module):
         used = [d.network for d in (self.squeezenet, self.vgg) if d is not None]
         return {network.file: list(network.taps.values()) for network in used}
 
-    def generator_loss(self, batch: Batch, predicted: Tensor) -> dict[str, Tensor]:
+    def generator_loss(self, batch: Batch, stages: Stages) -> dict[str, Tensor]:
         """The weighted terms by name; their sum is the loss."""
-        config = self.config
+        config, predicted = self.config, stages["filled"]
         terms = {"hole": config.hole * hole_l1(predicted, batch.photo, batch.mask)}
         y, x = _shift(batch.index, config.jitter)
         filled = composite(batch.photo, batch.mask, predicted)[:, :, y:, x:]

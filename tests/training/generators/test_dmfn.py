@@ -87,7 +87,7 @@ def test_gradients_reach_every_parameter_that_has_an_effect(
 ) -> None:
     generator = small(form)
     objective = dmfn.Objective(tiny_dmfn, features)
-    terms = objective.generator_loss(batch, generator(batch.photo, batch.mask))
+    terms = objective.generator_loss(batch, {"filled": generator(batch.photo, batch.mask)})
     sum(terms.values()).backward()
     parameters = dict(generator.named_parameters())
     silent = {n for n, p in parameters.items() if p.grad is None or float(p.grad.norm()) < 1e-5}
@@ -101,7 +101,7 @@ def test_all_terms_of_equation_11_are_there_and_finite(
     tiny_dmfn: Recipe, batch: Batch, features: Path
 ) -> None:
     objective = dmfn.Objective(tiny_dmfn, features)
-    terms = objective.generator_loss(batch, torch.zeros_like(batch.photo))
+    terms = objective.generator_loss(batch, {"filled": torch.zeros_like(batch.photo)})
     assert set(terms) == {
         "mae", "self_guided", "vgg_matching", "alignment", "adversarial", "local_matching",
     }  # fmt: skip
@@ -130,7 +130,7 @@ def test_terms_of_weight_0_are_not_computed(
 ) -> None:
     recipe = with_settings(tiny_dmfn, {f"objective.{k}": v for k, v in settings.items()})
     objective = dmfn.Objective(recipe, features)
-    assert set(objective.generator_loss(batch, batch.photo)) == expected
+    assert set(objective.generator_loss(batch, {"filled": batch.photo})) == expected
     assert (objective.critic is not None) == bool({"adversarial", "local_matching"} & expected)
 
 
@@ -146,7 +146,7 @@ def test_a_perfect_output_gives_numbers_and_finite_gradients(
 ) -> None:
     objective = dmfn.Objective(tiny_dmfn, features)
     predicted = batch.photo.clone().requires_grad_()
-    terms = objective.generator_loss(batch, predicted)
+    terms = objective.generator_loss(batch, {"filled": predicted})
     sum(terms.values()).backward()
     assert predicted.grad.isfinite().all()
     for name in ("mae", "self_guided", "vgg_matching", "alignment", "local_matching"):
@@ -158,7 +158,7 @@ def test_the_generators_loss_leaves_nothing_in_the_critic(
 ) -> None:
     objective = dmfn.Objective(tiny_dmfn, features)
     predicted = torch.zeros_like(batch.photo, requires_grad=True)
-    sum(objective.generator_loss(batch, predicted).values()).backward()
+    sum(objective.generator_loss(batch, {"filled": predicted}).values()).backward()
     assert predicted.grad.abs().sum() > 0
     assert all(p.grad is None for p in objective.parameters())
     assert all(p.requires_grad for p in objective.critic.parameters())
@@ -168,7 +168,7 @@ def test_the_critics_loss_reaches_all_of_the_critic(
     tiny_dmfn: Recipe, batch: Batch, features: Path
 ) -> None:
     objective = dmfn.Objective(tiny_dmfn, features)
-    objective.critic_loss(batch, torch.zeros_like(batch.photo))["critic"].backward()
+    objective.critic_loss(batch, {"filled": torch.zeros_like(batch.photo)})["critic"].backward()
     grads = {name: p.grad for name, p in objective.critic.named_parameters()}
     # The relativistic loss looks at differences of scores: a common bias has no effect.
     silent = {name for name, grad in grads.items() if not grad.any()}

@@ -47,7 +47,7 @@ def test_gradients_reach_every_parameter(
     generator = restless(tiny_membrane)
     recipe = with_settings(tiny_membrane, {"objective.vgg": "0.1"})
     objective = membrane.Objective(recipe, features)
-    terms = objective.generator_loss(batch, generator(batch.photo, batch.mask))
+    terms = objective.generator_loss(batch, {"filled": generator(batch.photo, batch.mask)})
     assert set(terms) == {"hole", "squeezenet", "vgg"}
     sum(terms.values()).backward()
     silent = [n for n, p in generator.named_parameters() if p.grad is None or not p.grad.any()]
@@ -57,7 +57,7 @@ def test_gradients_reach_every_parameter(
 def test_terms_of_weight_0_need_no_features(tiny_membrane: Recipe, batch: Batch) -> None:
     recipe = with_settings(tiny_membrane, {"objective.squeezenet": "0"})
     objective = membrane.Objective(recipe, None)
-    assert set(objective.generator_loss(batch, batch.photo)) == {"hole"}
+    assert set(objective.generator_loss(batch, {"filled": batch.photo})) == {"hole"}
     assert objective.notes == {}
 
 

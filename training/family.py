@@ -1,0 +1,66 @@
+"""The value: what a family of generators offers to the loop and to the exporter.
+
+A module in `training.generators` has `Config`, `Generator(Filler)`, `ObjectiveConfig`,
+`Objective(BaseObjective)` and `RECIPES`.
+"""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from training.data import Batch
+
+Stages = dict[str, Tensor]
+"""A generator's results in training, by name; `filled` (n, 3, h, w) is always among them."""
+
+
+class Filler(nn.Module):
+    """A generator: `image` (n, 3, h, w) in [-1, 1] and `mask` (n, 1, h, w), 1 in the hole.
+
+    `forward(image, mask)` is what is exported: it gives `outputs` in their order, one tensor where
+    there is one. `filled` comes first, (n, 3, h, w) in [-1, 1]; only its hole is meant to be used,
+    and what the image holds under the mask is not looked at.
+    """
+
+    size_multiple: int
+    """Of height and width, pixels."""
+    outputs: tuple[str, ...] = ("filled",)
+
+    def begin(self, images: int) -> None:
+        """Called before each step with the crops seen so far, for what changes on the way."""
+
+    def stages(self, batch: Batch) -> Stages:
+        """Everything that the losses look at; without stages of its own, what `forward` gives."""
+        return {"filled": self(batch.photo, batch.mask)}
+
+
+class BaseObjective(nn.Module):
+    """The losses of a family; `critic`, where there is one, is trained in turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.critic: nn.Module | None = None
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """Which pretrained networks and layers the terms used, for the run's record."""
+        return {}
+
+    def begin(self, images: int) -> None:
+        """Called before each step with the crops seen so far, for what changes on the way."""
+
+    @property
+    def rate_scale(self) -> float:
+        """A factor on the learning rate of this step."""
+        return 1.0
+
+    def critic_loss(self, batch: Batch, stages: Stages) -> dict[str, Tensor]:
+        """The critic's weighted terms by name; `stages` come detached."""
+        raise NotImplementedError
+
+    def generator_loss(self, batch: Batch, stages: Stages) -> dict[str, Tensor]:
+        """The generator's weighted terms by name; their sum is the loss.
+
+        Leaves no gradient in the critic.
+        """
+        raise NotImplementedError
