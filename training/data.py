@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from inpaintcli.errors import UnreadableError, UsageError
+from training.composites import Annotations, Composite, compose
 from training.masks import random_hole
 from training.recipe import Recipe
 
@@ -52,15 +53,30 @@ class Batch:
 
     `photo` is float32 (n, 3, h, w) in [-1, 1]; `mask` is float32 (n, 1, h, w), 1 in the hole.
     `index` is the number of the first crop, the seed of whatever else the step draws.
+
+    Where the recipe pastes objects, `pasted` (n, 3, h, w) is the photo with one pasted in and
+    `foreground` (n, 1, h, w) is 1 on it; a crop without one has its photo and zeros.
     """
 
     photo: torch.Tensor
     mask: torch.Tensor
     index: int = 0
+    pasted: torch.Tensor | None = None
+    foreground: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> Self:
         """The same on a device."""
-        return replace(self, photo=self.photo.to(device), mask=self.mask.to(device))
+        tensors = {name: v for name, v in vars(self).items() if isinstance(v, torch.Tensor)}
+        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One crop: uint8 RGB (side, side, 3), its hole (side, side), and what is pasted, if any."""
+
+    rgb: Rgb
+    hole: NDArray[np.bool_]
+    composite: Composite | None = None
 
 
 class Photos:
@@ -174,24 +190,58 @@ class Crops:
         self.photos = photos
         self.recipe = recipe
         self._epoch: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+        annotations = recipe.pasted.annotations
+        self._annotations = Annotations(Path(annotations)) if annotations else None
 
     def crop(self, index: int) -> tuple[Rgb, NDArray[np.bool_]]:
         """Crop `index`: uint8 RGB (crop, crop, 3) and its hole (crop, crop)."""
+        rgb, rng = self._cut(self.photos.get(self._photo_of(index)), index)
         recipe = self.recipe
-        rng = np.random.default_rng([recipe.seed, index])
-        photo = self.photos.get(self._photo_of(index))
-        rgb = _random_crop(photo, recipe.crop, recipe.short_side, rng)
-        if rng.random() < 0.5:
-            rgb = rgb[:, ::-1]
         return rgb, random_hole(recipe.crop, rng, recipe.holes, recipe.hole_ratio)
+
+    def _cut(self, picture: Rgb, index: int) -> tuple[Rgb, np.random.Generator]:
+        """The part of a photo that crop `index` shows, and the generator for what is drawn next."""
+        rng = np.random.default_rng([self.recipe.seed, index])
+        rgb = _random_crop(picture, self.recipe.crop, self.recipe.short_side, rng)
+        return (rgb[:, ::-1] if rng.random() < 0.5 else rgb), rng
 
     def batch(self, first: int) -> Batch:
         """The crops `first` to `first + recipe.batch - 1` as tensors."""
-        crops = [self.crop(first + i) for i in range(self.recipe.batch)]
-        rgb = torch.from_numpy(np.stack([rgb for rgb, _ in crops]))
-        mask = torch.from_numpy(np.stack([mask for _, mask in crops]))
-        photo = rgb.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-        return Batch(photo, mask[:, None].float(), first)
+        crops = [self.drawn(first + i) for i in range(self.recipe.batch)]
+        batch = Batch(_scaled([c.rgb for c in crops]), _masks([c.hole for c in crops]), first)
+        if not self.recipe.pasted.share:
+            return batch
+        nothing = np.zeros_like(crops[0].hole)
+        pasted = [c.composite.rgb if c.composite else c.rgb for c in crops]
+        foreground = [c.composite.foreground if c.composite else nothing for c in crops]
+        return replace(batch, pasted=_scaled(pasted), foreground=_masks(foreground))
+
+    def drawn(self, index: int) -> Crop:
+        """Crop `index` as trained on: where something is pasted, the hole is the composite's."""
+        rgb, hole = self.crop(index)
+        rng = np.random.default_rng([self.recipe.seed, index, 1])
+        if rng.random() >= self.recipe.pasted.share:
+            return Crop(rgb, hole)
+        guide = self.photos.get(int(rng.integers(len(self.photos))))
+        guide = _random_crop(guide, self.recipe.crop, self.recipe.short_side, rng)
+        composite = compose(rgb, guide, self._object(index), self.recipe.pasted, rng)
+        return Crop(rgb, composite.hole, composite)
+
+    def _object(self, index: int) -> NDArray[np.bool_]:
+        """An annotated object of crop `index`, cut as the crop is; all False where there is none."""
+        recipe, number = self.recipe, self._photo_of(index)
+        photo = self.photos.get(number)
+        member = self.photos.members[number]
+        mask = None
+        if self._annotations and number not in self.photos.unreadable:
+            rng = np.random.default_rng([recipe.seed, index, 2])
+            name = Path(member.name).name or member.path.name
+            mask = self._annotations.draw(name, photo.shape[:2], rng)
+        if mask is None:
+            return np.zeros((recipe.crop, recipe.crop), np.bool_)
+        grey = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
+        cut = self._cut(grey, index)[0]
+        return np.asarray(cut[..., 0] > 127)
 
     def batches(self, first: int, ahead: int = 3) -> Generator[Batch, None, None]:
         """All batches from crop `first` on, prepared `ahead` of their use in a thread."""
@@ -212,6 +262,16 @@ class Crops:
             rng = np.random.default_rng([self.recipe.seed, 1, epoch])
             self._epoch = (epoch, rng.permutation(len(self.photos)))
         return int(self._epoch[1][position])
+
+
+def _scaled(crops: list[Rgb]) -> torch.Tensor:
+    """uint8 (h, w, 3) each -> float32 (n, 3, h, w) in [-1, 1]."""
+    return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def _masks(masks: list[NDArray[np.bool_]]) -> torch.Tensor:
+    """bool (h, w) each -> float32 (n, 1, h, w)."""
+    return torch.from_numpy(np.stack(masks))[:, None].float()
 
 
 def _random_crop(

@@ -77,6 +77,71 @@ class GlobalLocalCritic(nn.Module):
         return Judgement(self.score(joined).float(), features)
 
 
+
+class PatchCritic(nn.Module):
+    """PatchGAN (Isola et al. 2017): (n, c, h, w) -> a logit for each patch, (n, 1, h', w').
+
+    4x4 convolutions: `layers` of stride 2, one of stride 1, and the last to one channel; with
+    three layers a patch is 70x70 pixels. Leaky ReLU 0.2; instance norm, as Wang et al. 2018 have it
+    in the critics at several scales, but on the first layer and the last.
+    """
+
+    def __init__(self, channels: int, width: int = 64, layers: int = 3) -> None:
+        super().__init__()
+        self.strides = (2,) * layers + (1, 1)
+        widths = [width * min(2**number, 8) for number in range(layers + 1)]
+        self.convs = nn.ModuleList(
+            nn.Conv2d(inside, outside, 4, stride, padding=1)
+            for inside, outside, stride in zip(
+                [channels, *widths], [*widths, 1], self.strides, strict=True
+            )
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The patches' logits."""
+        first, *middle, last = self.convs
+        x = F.leaky_relu(first(x), 0.2)
+        for conv in middle:
+            x = F.leaky_relu(F.instance_norm(conv(x)), 0.2)
+        scores: Tensor = last(x)
+        return scores.float()
+
+    def overlap(self, mask: Tensor) -> Tensor:
+        """Which patches see the hole: mask (n, 1, h, w), 1 in the hole -> (n, 1, h', w').
+
+        1 where the receptive field of the convolutions holds at least one pixel of the hole: the
+        greatest value of a patch is found by maxima over the same kernels.
+        """
+        for stride in self.strides:
+            mask = F.max_pool2d(mask, 4, stride, padding=1)
+        return mask
+
+
+class MultiScaleCritic(nn.Module):
+    """The same PatchGAN at several scales, each half of the one before (Yang et al. 2018, 2.2)."""
+
+    def __init__(self, channels: int, width: int = 64, *, scales: int = 3, layers: int = 3) -> None:
+        super().__init__()
+        self.critics = nn.ModuleList(PatchCritic(channels, width, layers) for _ in range(scales))
+        self.least_side = 2 ** (scales - 1) * 4 * 2**layers  # the coarsest map is 2x2 or more
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Logits at each scale, the finest first."""
+        scores = []
+        for number, critic in enumerate(self.critics):
+            x = F.avg_pool2d(x, 2) if number else x
+            scores.append(critic(x))
+        return scores
+
+    def overlaps(self, mask: Tensor) -> list[Tensor]:
+        """Which patches of each scale see the hole, as `PatchCritic.overlap`."""
+        found = []
+        for number, critic in enumerate(self.critics):
+            mask = F.max_pool2d(mask, 2) if number else mask
+            found.append(critic.overlap(mask))  # type: ignore[operator]
+        return found
+
+
 def hole_windows(mask: Tensor, side: int) -> list[tuple[int, int]]:
     """Top and left of a square of `side` around each hole's middle, moved to lie in the picture.
 

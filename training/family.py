@@ -4,7 +4,7 @@ A module in `training.generators` has `Config`, `Generator(Filler)`, `ObjectiveC
 `Objective(BaseObjective)` and `RECIPES`.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -24,10 +24,23 @@ class Filler(nn.Module):
 
     size_multiple: int
     """Of height and width, pixels."""
+    task: str = "fill"
+    """What the exported graph is for; the card says it."""
+    inputs: tuple[str, ...] = ("image", "mask")
     outputs: tuple[str, ...] = ("filled",)
+    input_notes: ClassVar[dict[str, str]] = {"mask": "1 is the hole"}
+    output_notes: ClassVar[dict[str, str]] = {}
+    """For the card: what is not told by layout and range."""
 
     def begin(self, images: int) -> None:
-        """Called before each step with the crops seen so far, for what changes on the way."""
+        """Called before each step with the crops seen so far, for what changes on the way.
+
+        Whatever uses weights of a run calls it, too: exporting, say.
+        """
+
+    def companions(self) -> "tuple[Filler, ...]":
+        """Further graphs of the same weights under the same names, exported beside this one."""
+        return ()
 
     def stages(self, batch: Batch) -> Stages:
         """Everything that the losses look at; without stages of its own, what `forward` gives."""

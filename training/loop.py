@@ -209,7 +209,10 @@ class Trainer:
     def fill(self, batch: Batch) -> Tensor:
         """The batch filled with the averaged weights, for looking at."""
         photo, mask = batch.photo.to(self.device), batch.mask.to(self.device)
-        return composite(photo, mask, functional_call(self.generator, self.ema, (photo, mask)))
+        self.generator.eval()  # as it will run: normalised by the averaged statistics
+        filled = functional_call(self.generator, self.ema, (photo, mask))
+        self.generator.train()
+        return composite(photo, mask, filled)
 
 
 def _device(name: str) -> torch.device:

@@ -74,3 +74,38 @@ def relativistic_generator_loss(real: Tensor, fake: Tensor) -> Tensor:
 def relativistic_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
     """The critic's side: the generator's loss with the roles of real and fake exchanged."""
     return relativistic_generator_loss(fake, real)
+
+
+def patch_generator_loss(scores: list[Tensor], overlaps: list[Tensor]) -> Tensor:
+    """The generator's loss against a multi-scale patch critic (Yang et al. 2018, equation 5).
+
+    -log D over the patches that overlap the hole, which the generator wants to be taken for real;
+    the mean over all patches, summed over scales. Patches of known pixels count nothing: the
+    generator has no part in them.
+
+    Args:
+        scores: the critic's logits of filled pictures, (n, 1, h_k, w_k) for each scale k.
+        overlaps: Q-bar_k, 1 where a patch overlaps the hole, in the same shapes.
+    """
+    terms = [
+        (overlap * F.softplus(-score)).mean()
+        for score, overlap in zip(scores, overlaps, strict=True)
+    ]
+    return sum(terms[1:], start=terms[0])
+
+
+def patch_critic_loss(
+    real: list[Tensor], fake: list[Tensor], overlaps: list[Tensor]
+) -> Tensor:
+    """The critic's loss (Yang et al. 2018, equation 3): a patch is fake only on the hole.
+
+    Args:
+        real: logits of photos, (n, 1, h_k, w_k) for each scale k: all patches are real.
+        fake: logits of filled pictures: those that overlap the hole are fake, the others real.
+        overlaps: 1 where a patch overlaps the hole; the label Q_k is 1 - overlap.
+    """
+    terms = [
+        F.softplus(-photo).mean() + F.binary_cross_entropy_with_logits(filled, 1 - overlap)
+        for photo, filled, overlap in zip(real, fake, overlaps, strict=True)
+    ]
+    return sum(terms[1:], start=terms[0])

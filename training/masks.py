@@ -27,6 +27,14 @@ def box(side: int, rng: Rng) -> BoolArray:
     return _rectangle(side, rng, side / 4, side / 2)
 
 
+def boxes(side: int, rng: Rng) -> BoolArray:
+    """One to three of `box`: "a single hole or multiple holes" (Yang et al. 2018, section 3.1)."""
+    mask = np.zeros((side, side), np.bool_)
+    for _ in range(int(rng.integers(1, 4))):
+        mask |= box(side, rng)
+    return mask
+
+
 def _rectangle(side: int, rng: Rng, shortest: float, longest: float) -> BoolArray:
     mask = np.zeros((side, side), np.bool_)
     height, width = (int(rng.uniform(shortest, longest)) for _ in range(2))
@@ -97,7 +105,9 @@ KINDS: dict[str, Callable[[int, Rng], BoolArray]] = {
     "brush": brush,
     "blob": blob,
     "thin": thin,
-    "box": box,  # last: a kind added at the end leaves what a seed draws of the others as it was
+    # A kind added at the end leaves what a seed draws of the others as it was.
+    "box": box,
+    "boxes": boxes,
 }
 _TRIES = 10_000
 

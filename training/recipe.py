@@ -22,11 +22,28 @@ class HoleMix:
     blob: float = 0.15
     thin: float = 0.15
     box: float = 0.0
+    boxes: float = 0.0
 
     def __post_init__(self) -> None:
         weights = [getattr(self, f.name) for f in dataclasses.fields(self)]
         if min(weights) < 0 or sum(weights) <= 0:
             raise UsageError("The weights of the holes are not negative, and one is above 0.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pasted:
+    """How often, and how, crops get a pasted object to harmonize (see `training.composites`)."""
+
+    share: float = 0.0  # of the crops; 0: none, and nothing else here matters
+    background: float = 0.5  # of these, the share where the box around the object is to be filled
+    share_of_crop: tuple[float, float] = (0.02, 0.3)  # how large an object may be
+    annotations: str = ""  # a COCO-format JSON file; without one, objects are superpixels
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.share <= 1 and 0 <= self.background <= 1):
+            raise UsageError("pasted.share and pasted.background lie between 0 and 1.")
+        if not 0 < self.share_of_crop[0] < self.share_of_crop[1] < 1:
+            raise UsageError("pasted.share_of_crop takes two shares, the smaller one first.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +62,7 @@ class Recipe:
     short_side: tuple[int, int] = (256, 320)  # photos are scaled to a random short side in here
     holes: HoleMix = field(default_factory=HoleMix)
     hole_ratio: tuple[float, float] = (0.02, 0.5)  # share of the crop that may be hole
+    pasted: Pasted = field(default_factory=Pasted)
     batch: int = 16
     critic_steps: int = 1  # of the critic for each of the generator, each on crops of its own
     images: int = 1_000_000

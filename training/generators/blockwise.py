@@ -1,0 +1,472 @@
+"""BPT with ALA, "Image Inpainting using Block-wise Procedural Training with Annealed Adversarial
+Counterpart" (Yang, Song, Liu, Tang, Kuo 2018): network, procedure, objective, recipes.
+
+A head of nine dilated residual blocks at an eighth of the resolution is trained first; then three
+more blocks are faded in, one at a time, while the learning rate and the weight of the adversarial
+loss fall. There is no code by the authors: what their text leaves open is decided here, and a
+comment says so (all of it in docs/papers/block-wise.md).
+"""
+
+import contextlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inpaintcli.errors import UnreadableError, UsageError
+from training.data import Batch
+from training.discriminators import MultiScaleCritic, frozen, hole_windows
+from training.family import BaseObjective, Filler, Stages
+from training.layers import BatchNorm, composite
+from training.losses import FeatureDistance, hole_l1, patch_critic_loss, patch_generator_loss
+from training.networks import FeatureNetwork, squeezenet11, vgg19
+from training.recipe import HoleMix, Pasted, Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The network, and the procedure in crops seen (algorithm 1: steps of 8).
+
+    Block i of the added ones begins at `head_images + i * block_images` and is faded in over the
+    first `fade` of its `block_images`. A rest of 0 images everywhere is the finished network.
+    """
+
+    width: int = 64  # channels at half the resolution; four times as many in the blocks
+    head_blocks: int = 9
+    added_blocks: int = 3
+    dilation: int = 2
+    harmonize: bool = True  # a second output, for pasted objects (section 3.4)
+    head_images: int = 1_200_000
+    block_images: int = 12_000
+    # The paper fades "slowly ... as training progresses". Half of the time to fade and half to
+    # settle is what Progressive GAN does, to which it compares itself.
+    fade: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.fade <= 1 or min(self.head_images, self.block_images) < 0:
+            raise UsageError("fade lies between 0 and 1; numbers of images are not negative.")
+
+    def stage(self, images: int) -> int:
+        """How many of the added blocks have begun after so many crops: i of algorithm 1."""
+        return sum(images >= self._start(number) for number in range(self.added_blocks))
+
+    def gate(self, number: int, images: int) -> float:
+        """The weight of added block `number` (from 0); that of the path around it is 1 - gate."""
+        done, fading = images - self._start(number), self.fade * self.block_images
+        if done < 0:
+            return 0.0
+        return min(1.0, done / fading) if fading else 1.0
+
+    def _start(self, number: int) -> int:
+        return self.head_images + number * self.block_images
+
+
+class Generator(Filler):
+    """Photo with a hole in, photo without one out (sections 2.1 and 2.3).
+
+    Input: `image` (n, 3, h, w) in [-1, 1], `mask` (n, 1, h, w), 1 in the hole; h and w are
+    multiples of 8. Pixels under the mask are not looked at. Output: (n, 3, h, w) in [-1, 1], meant
+    for the hole. `Harmonizer` is the same network with a pasted object and a second output.
+
+    All added blocks exist from the start. `gates` are no state but follow from `begin`: a block of
+    gate 0 is not computed, so it changes nothing, gets no gradient, and Adam has not yet begun to
+    count its steps when its turn comes.
+    """
+
+    size_multiple = 8
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        w = config.width
+        # Kernels and widths are open in the paper. 3x3 and doubling as in its model (Wang et al.
+        # 2018); 4x4 where it goes up, a multiple of the stride, so that every pixel sums as many.
+        self.down = nn.Sequential(
+            *_normalised(nn.Conv2d(5 if config.harmonize else 4, w, 3, 2, 1, bias=False)),
+            *_normalised(nn.Conv2d(w, 2 * w, 3, 2, 1, bias=False)),
+            *_normalised(nn.Conv2d(2 * w, 4 * w, 3, 2, 1, bias=False)),
+        )
+        self.head = nn.Sequential(
+            *(Block(4 * w, config.dilation) for _ in range(config.head_blocks))
+        )
+        self.added = nn.ModuleList(
+            Block(4 * w, config.dilation) for _ in range(config.added_blocks)
+        )
+        self.up = nn.Sequential(
+            *_normalised(nn.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1, bias=False)),
+            *_normalised(nn.ConvTranspose2d(2 * w, w, 4, 2, 1, bias=False)),
+            nn.ConvTranspose2d(w, 6 if config.harmonize else 3, 4, 2, 1),
+            nn.Tanh(),
+        )
+        self.gates: list[float] = []
+        self.begin(0)
+
+    def begin(self, images: int) -> None:
+        """Set the gates for the crops seen so far."""
+        numbers = range(self.config.added_blocks)
+        self.gates = [self.config.gate(number, images) for number in numbers]
+
+    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Fill the hole, see the class."""
+        return self.predicted(image, mask, torch.zeros_like(mask))[:, :3]
+
+    def predicted(self, image: Tensor, mask: Tensor, foreground: Tensor) -> Tensor:
+        """The filled picture, and after it in channels the harmonized one where there is one."""
+        # The paper's input also shows the guide around a pasted object. Here the hole is hidden
+        # from the network there as everywhere: filling must not depend on what it holds.
+        seen = [image * (1 - mask), mask]
+        if self.config.harmonize:
+            seen.append(foreground)
+        x = self.head(self.down(torch.cat(seen, 1)))
+        for gate, block in zip(self.gates, self.added, strict=True):
+            if gate:
+                x = block(x) if gate == 1 else torch.lerp(x, block(x), gate)
+        pictures: Tensor = self.up(x)
+        return pictures
+
+    def stages(self, batch: Batch) -> Stages:
+        """`filled`, and `harmonized` where the network has that output."""
+        image = batch.photo if batch.pasted is None else batch.pasted
+        foreground = batch.foreground
+        foreground = torch.zeros_like(batch.mask) if foreground is None else foreground
+        pictures = self.predicted(image, batch.mask, foreground)
+        if not self.config.harmonize:
+            return {"filled": pictures}
+        return {"filled": pictures[:, :3], "harmonized": pictures[:, 3:]}
+
+    def companions(self) -> tuple[Filler, ...]:
+        """With the second output, the graph that harmonizes."""
+        if not self.config.harmonize:
+            return ()
+        harmonizer = Harmonizer(self.config)
+        harmonizer.load_state_dict(self.state_dict())
+        harmonizer.gates = self.gates
+        return (harmonizer.train(self.training),)
+
+
+class Harmonizer(Generator):
+    """The same network for pictures with a pasted object (section 3.4).
+
+    Input: as `Generator`, and `foreground` (n, 1, h, w), 1 on the object, never where `mask` is 1;
+    `image` holds the object as it was pasted. Output: `filled`, meant for the mask, and
+    `harmonized`, meant for the foreground, both (n, 3, h, w) in [-1, 1]. Either mask may be empty.
+    """
+
+    task = "harmonize"
+    inputs = ("image", "mask", "foreground")
+    outputs = ("filled", "harmonized")
+    input_notes: ClassVar[dict[str, str]] = {
+        "mask": "1 is the hole",
+        "foreground": "1 is the pasted object, never where the mask is 1",
+    }
+    output_notes: ClassVar[dict[str, str]] = {
+        "filled": "[-1, 1], meant for the hole",
+        "harmonized": "[-1, 1], meant for the foreground",
+    }
+
+    def forward(  # type: ignore[override] - one more input and output, as `inputs` says
+        self, image: Tensor, mask: Tensor, foreground: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Fill the hole and harmonize the foreground, see the class."""
+        pictures = self.predicted(image, mask, foreground)
+        return pictures[:, :3], pictures[:, 3:]
+
+
+class Block(nn.Module):
+    """A residual block (He et al. 2016): (n, c, h, w) -> same, both convolutions dilated.
+
+    Every convolution is followed by batch norm and ReLU (section 2.1); the second ReLU comes after
+    the sum, as in the block that the paper cites.
+    """
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, 1, dilation, dilation, bias=False)
+        self.norm1 = BatchNorm(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, dilation, dilation, bias=False)
+        self.norm2 = BatchNorm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the correction to `x`."""
+        inner = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(x + self.norm2(self.conv2(inner)))
+
+
+def _normalised(conv: nn.Conv2d | nn.ConvTranspose2d) -> tuple[nn.Module, ...]:
+    """The convolution (without a bias, which the norm would cancel), a batch norm, a ReLU."""
+    return conv, BatchNorm(conv.out_channels), nn.ReLU()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """Weights of the terms of equation 4; a term with weight 0 is not computed."""
+
+    perceptual: float = 10.0  # lambda_PPL
+    features: str = "auto"  # lpips, squeezenet or vgg19; auto: the first of them that is there
+    adversarial: float = 1.0  # lambda_Adv while the head is trained
+    hole: float = 0.0  # L1 in what is predicted; the paper has none
+    adversarial_anneal: float = 0.1  # a factor for each block that has begun (algorithm 1, line 6)
+    rate_anneal: float = 0.1
+    critic_width: int = 64
+    critic_layers: int = 3
+    critic_scales: int = 3
+    # Sides of the two patches, of the crop's. Half holds the largest hole of the paper; how much
+    # "slightly zooms out" is, it does not say.
+    patches: tuple[float, float] = (0.5, 0.75)
+
+
+class Objective(BaseObjective):
+    """Equation 4, and the critic's side of it.
+
+    All terms look at one composite: the photo, with `filled` in the hole and `harmonized` on a
+    pasted object. `region` is both, what the network has made.
+    """
+
+    def __init__(self, recipe: Recipe, features: Path | None) -> None:
+        super().__init__()
+        config: ObjectiveConfig = recipe.objective
+        network: Config = recipe.generator
+        self.config = config
+        self.network = network
+        self.stage = 0
+        self.kind, self.distance = "", None
+        if config.perceptual:
+            self.kind, self.distance = perceptual_distance(features, config.features)
+        self.critic: MultiScaleCritic | None = None
+        if config.adversarial:
+            # D(s, x) is conditional: it also sees what the generator saw.
+            self.critic = MultiScaleCritic(
+                8 if network.harmonize else 7,
+                config.critic_width,
+                scales=config.critic_scales,
+                layers=config.critic_layers,
+            )
+            _check_crop(recipe.crop, self.critic.least_side)
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What the patch perceptual loss measures with."""
+        return {"patch_perceptual": self.kind} if self.kind else {}
+
+    def begin(self, images: int) -> None:
+        """Take up the weights of the block that is trained now."""
+        self.stage = self.network.stage(images)
+
+    @property
+    def rate_scale(self) -> float:
+        """10^-i, i the blocks that have begun (algorithm 1, line 6)."""
+        return self.config.rate_anneal**self.stage
+
+    @property
+    def adversarial_weight(self) -> float:
+        """Adversarial loss annealing (section 2.3)."""
+        return self.config.adversarial * self.config.adversarial_anneal**self.stage
+
+    def critic_loss(self, batch: Batch, stages: Stages) -> dict[str, Tensor]:
+        """Equation 3 on stages that must come detached."""
+        assert self.critic is not None  # noqa: S101 - the loop asks only where there is a critic
+        condition, overlaps = self._condition(batch), self.critic.overlaps(region(batch))
+        real = self.critic(torch.cat([condition, batch.photo], 1))
+        fake = self.critic(torch.cat([condition, result(batch, stages)], 1))
+        return {"critic": patch_critic_loss(real, fake, overlaps)}
+
+    def generator_loss(self, batch: Batch, stages: Stages) -> dict[str, Tensor]:
+        """The weighted terms by name; their sum is the loss. Leaves no gradient in the critic."""
+        config, made, where = self.config, result(batch, stages), region(batch)
+        terms = {}
+        if self.distance is not None:
+            terms["patch_perceptual"] = config.perceptual * self._perceptual(made, batch, where)
+        if config.hole:
+            terms["hole"] = config.hole * hole_l1(made, batch.photo, where)
+        if self.critic is not None:
+            with frozen(self.critic):
+                scores = self.critic(torch.cat([self._condition(batch), made], 1))
+            loss = patch_generator_loss(scores, self.critic.overlaps(where))
+            terms["adversarial"] = self.adversarial_weight * loss
+        return terms
+
+    def _perceptual(self, made: Tensor, batch: Batch, where: Tensor) -> Tensor:
+        """Equation 2: the sum over the two patches, the mean over pictures."""
+        assert self.distance is not None  # noqa: S101 - asked only where there is one
+        total = made.new_zeros(())
+        zooms = (1.0, self.config.patches[1] / self.config.patches[0])
+        for share, zoom in zip(self.config.patches, zooms, strict=True):
+            side = round(share * made.shape[-1])
+            boxes = patch_boxes(where, side, zoom)
+            ours, theirs = (cut_patches(p, boxes, side) for p in (made, batch.photo))
+            total = total + self.distance(ours, theirs).mean()
+        return total
+
+    def _condition(self, batch: Batch) -> Tensor:
+        """What the generator saw: the picture with its hole, the masks."""
+        image = batch.photo if batch.pasted is None else batch.pasted
+        parts = [image * (1 - batch.mask), batch.mask]
+        if self.network.harmonize:
+            empty = torch.zeros_like(batch.mask)
+            parts.append(empty if batch.foreground is None else batch.foreground)
+        return torch.cat(parts, 1)
+
+
+def _check_crop(crop: int, least: int) -> None:
+    if crop < least:
+        raise UsageError(
+            f"crop is {crop}, but the critic at its coarsest scale needs {least}.",
+            hint="Set objective.critic_scales or objective.critic_layers lower.",
+        )
+
+
+def region(batch: Batch) -> Tensor:
+    """Where the network makes pixels: the hole and the pasted object, (n, 1, h, w)."""
+    if batch.foreground is None:
+        return batch.mask
+    return torch.maximum(batch.mask, batch.foreground)
+
+
+def result(batch: Batch, stages: Stages) -> Tensor:
+    """The photo with the network's pixels where it makes some."""
+    made = composite(batch.photo, batch.mask, stages["filled"])
+    if batch.foreground is None or "harmonized" not in stages:
+        return made
+    return composite(made, batch.foreground, stages["harmonized"])
+
+
+def patch_boxes(where: Tensor, least: int, zoom: float) -> list[tuple[int, int, int]]:
+    """Top, left and side of a square around each picture's region (section 2.2).
+
+    Args:
+        where: (n, 1, h, w), 1 in the region.
+        least: pixels that the side has at least.
+        zoom: how much larger than the region's box it is; it ends at the picture's shorter side.
+    """
+    boxes = []
+    for one in where.split(1):
+        inside = one[0, 0] > 0.5
+        extent = max(_extent(inside.any(1)), _extent(inside.any(0)))
+        side = min(max(least, math.ceil(zoom * extent)), *where.shape[2:])
+        top, left = hole_windows(one, side)[0]
+        boxes.append((top, left, side))
+    return boxes
+
+
+def _extent(line: Tensor) -> int:
+    """The length of the true part of a line."""
+    found = line.nonzero()
+    return int(found[-1] - found[0] + 1) if len(found) else 0
+
+
+def cut_patches(pictures: Tensor, boxes: list[tuple[int, int, int]], side: int) -> Tensor:
+    """The squares, (n, c, side, side): pixel for pixel, or made smaller where they are larger."""
+    parts = []
+    for picture, (top, left, extent) in zip(pictures.split(1), boxes, strict=True):
+        part = picture[:, :, top : top + extent, left : left + extent]
+        if extent != side:
+            part = F.interpolate(part, (side, side), mode="bilinear", antialias=True)
+        parts.append(part)
+    return torch.cat(parts)
+
+
+class PlainDistance(nn.Module):
+    """Unit-normalised feature distance in the place of LPIPS, scaled to weigh about as much.
+
+    LPIPS's heads multiply a channel's squared difference by 0.08 on average (the mean of all
+    weights of its AlexNet heads, v0.1); so does this, or the adversarial loss would count for less
+    than the paper's weights say.
+    """
+
+    def __init__(self, network: FeatureNetwork) -> None:
+        super().__init__()
+        self.distance = FeatureDistance(network)
+
+    def forward(self, filled: Tensor, photo: Tensor) -> Tensor:
+        """The mean over pictures."""
+        distance: Tensor = 0.08 * self.distance(filled, photo)
+        return distance
+
+
+Distance = tuple[str, nn.Module]  # what the record calls it, and what measures
+
+
+def _plain(name: str, network: FeatureNetwork) -> Distance:
+    layers = ", ".join(network.taps.values())
+    return f"{name} features ({network.file}: {layers}) for LPIPS", PlainDistance(network)
+
+
+DISTANCES: dict[str, Callable[[Path | None], Distance]] = {
+    "squeezenet": lambda folder: _plain("SqueezeNet", squeezenet11(folder)),
+    "vgg19": lambda folder: _plain("VGG-19", vgg19(folder)),
+}
+
+
+def perceptual_distance(folder: Path | None, wanted: str = "auto") -> Distance:
+    """What the patch perceptual loss measures with.
+
+    The paper takes LPIPS with AlexNet. Where its files are not at hand, plain unit-normalised
+    features stand in (the baseline of Zhang et al. 2018), and the record says so.
+
+    Args:
+        folder: of the pretrained networks.
+        wanted: a key of `DISTANCES`, or `auto` for the first whose files are there.
+
+    Raises:
+        UsageError: there is no such distance, or no folder was given.
+        UnreadableError: the folder lacks the files.
+    """
+    if wanted in DISTANCES:
+        return DISTANCES[wanted](folder)
+    if wanted != "auto":
+        raise UsageError(
+            f"'{wanted}' is no distance for the patches.",
+            hint=f"objective.features takes auto, {', '.join(DISTANCES)}.",
+        )
+    *others, last = DISTANCES.values()
+    for load in others:
+        with contextlib.suppress(UnreadableError):
+            return load(folder)
+    return last(folder)
+
+
+_PAPER = Recipe(
+    name="blockwise",
+    family="blockwise",
+    source="Image Inpainting using Block-wise Procedural Training (Yang et al. 2018), section 3.4",
+    generator=Config(),
+    objective=ObjectiveConfig(),
+    crop=256,
+    short_side=(256, 256),  # "images of size 256x256"
+    holes=HoleMix(rectangle=0, brush=0, blob=0, thin=0, boxes=1),
+    hole_ratio=(0.02, 0.5),
+    # The paper does not say whether its model of two outputs also sees plain holes: half of them.
+    pasted=Pasted(share=0.5),
+    batch=8,
+    images=1_236_000,  # the head and three blocks, algorithm 1
+    warmup_images=0,
+    lr=2e-4,
+    betas=(0.5, 0.999),  # open in the paper; those of its model (Wang et al. 2018)
+    ema_decay=0.998,
+)
+RECIPES = (
+    _PAPER,
+    replace(
+        _PAPER,
+        name="blockwise-fill",
+        source="Image Inpainting using Block-wise Procedural Training (Yang et al. 2018)",
+        generator=Config(harmonize=False),
+        pasted=Pasted(),
+    ),
+    replace(
+        _PAPER,
+        name="blockwise-small",
+        generator=Config(width=32, head_images=360_000, block_images=12_000),
+        # Features without learned weights hardly see a colour that is off: hence the L1.
+        objective=ObjectiveConfig(hole=1.0, critic_width=32),
+        crop=128,
+        short_side=(128, 160),
+        images=396_000,
+        warmup_images=2_000,
+    ),
+)
