@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from inpaintcli.errors import UsageError
+from training.family import Filler
 from training.generators import blockwise, dmfn, membrane
 from training.recipe import Recipe
 
@@ -30,9 +29,9 @@ def find_recipe(name: str) -> Recipe:
     return known[name]
 
 
-def build_generator(recipe: Recipe) -> nn.Module:
+def build_generator(recipe: Recipe) -> Filler:
     """The recipe's generator with fresh weights."""
-    generator: nn.Module = FAMILIES[recipe.family].Generator(recipe.generator)
+    generator: Filler = FAMILIES[recipe.family].Generator(recipe.generator)
     return generator
 
 

@@ -72,7 +72,8 @@ def compose(rgb: Rgb, guide: Rgb, found: BoolArray, recipe: Pasted, rng: Rng) ->
 def _box(subject: BoolArray, rng: Rng) -> tuple[slice, slice]:
     """The object's bounding box, each side moved out by up to a quarter of the box."""
     sides = []
-    for line in (subject.any(1), subject.any(0)):
+    for axis in (1, 0):
+        line = np.atleast_1d(subject.any(axis))
         where = np.flatnonzero(line)
         first, last = int(where[0]), int(where[-1]) + 1
         before, after = rng.uniform(0.02, 0.25, 2) * (last - first)

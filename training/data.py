@@ -66,8 +66,10 @@ class Batch:
 
     def to(self, device: torch.device) -> Self:
         """The same on a device."""
-        tensors = {name: v for name, v in vars(self).items() if isinstance(v, torch.Tensor)}
-        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
+        pasted = None if self.pasted is None else self.pasted.to(device)
+        foreground = None if self.foreground is None else self.foreground.to(device)
+        photo, mask = self.photo.to(device), self.mask.to(device)
+        return replace(self, photo=photo, mask=mask, pasted=pasted, foreground=foreground)
 
 
 @dataclass(frozen=True)
@@ -228,7 +230,7 @@ class Crops:
         return Crop(rgb, composite.hole, composite)
 
     def _object(self, index: int) -> NDArray[np.bool_]:
-        """An annotated object of crop `index`, cut as the crop is; all False where there is none."""
+        """An annotated object of crop `index`, cut as the crop is; all False without one."""
         recipe, number = self.recipe, self._photo_of(index)
         photo = self.photos.get(number)
         member = self.photos.members[number]
@@ -265,12 +267,12 @@ class Crops:
 
 
 def _scaled(crops: list[Rgb]) -> torch.Tensor:
-    """uint8 (h, w, 3) each -> float32 (n, 3, h, w) in [-1, 1]."""
+    """Uint8 (h, w, 3) each -> float32 (n, 3, h, w) in [-1, 1]."""
     return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def _masks(masks: list[NDArray[np.bool_]]) -> torch.Tensor:
-    """bool (h, w) each -> float32 (n, 1, h, w)."""
+    """Bool (h, w) each -> float32 (n, 1, h, w)."""
     return torch.from_numpy(np.stack(masks))[:, None].float()
 
 

@@ -77,7 +77,6 @@ class GlobalLocalCritic(nn.Module):
         return Judgement(self.score(joined).float(), features)
 
 
-
 class PatchCritic(nn.Module):
     """PatchGAN (Isola et al. 2017): (n, c, h, w) -> a logit for each patch, (n, 1, h', w').
 

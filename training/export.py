@@ -6,7 +6,6 @@ same arithmetic. They keep the names they have in torch, so that training can st
 """
 
 import contextlib
-import copy
 import hashlib
 import io
 import logging
@@ -21,10 +20,11 @@ import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
-from torch import Tensor, nn
+from torch import Tensor
 
 from inpaintcli.errors import OutputError, UnreadableError
 from training.catalog import build_generator
+from training.family import Filler
 from training.parity import ExportError, Parity, compare, size_multiple_of
 from training.recipe import Recipe
 from training.runs import EMA, Record, load_ema, load_recipe, load_record
@@ -69,12 +69,13 @@ def export_run(
     """
     recipe = load_recipe(run)
     weights, images = load_ema(run)
-    generator = build_generator(recipe).eval()
-    generator.load_state_dict({key: _rounded(w) for key, w in weights.items()})
+    exact = trained_generator(recipe, weights, images)
+    rounded = {key: _rounded(weight) for key, weight in weights.items()}
+    generator = trained_generator(recipe, rounded, images)
     model = to_onnx(generator)
-    parity = compare(model.SerializeToString(), recipe, generator, weights)
+    parity = compare(model.SerializeToString(), generator, exact)
     out, name = out or run, name or recipe.name
-    card = _card(name, recipe, parity, size_multiple=size_multiple_of(generator))
+    card = _card(name, recipe, parity, generator)
     thickness = max_thickness or round(THICKNESS_OF_CROP * recipe.crop)
     card["working"] = {"max_thickness": thickness, "context": context}
     trained = datetime.fromtimestamp((run / EMA).stat().st_mtime, UTC)
@@ -82,22 +83,25 @@ def export_run(
     return _keep(model, card, out, name), parity
 
 
-def to_onnx(generator: nn.Module) -> onnx.ModelProto:
-    """The generator as ONNX: `image` (n, 3, h, w), `mask` (n, 1, h, w) -> `filled`, all fp32.
+def trained_generator(recipe: Recipe, weights: dict[str, Tensor], images: int) -> Filler:
+    """The recipe's generator with these weights, as it is after so many images, for inference."""
+    generator: Filler = build_generator(recipe).eval()
+    generator.load_state_dict(weights)
+    generator.begin(images)
+    return generator
+
+
+def to_onnx(generator: Filler) -> onnx.ModelProto:
+    """The generator as ONNX: `image` (n, 3, h, w), `mask` (n, 1, h, w) -> its `outputs`, all fp32.
 
     Raises:
         ExportError: the graph lacks one of the generator's weights.
     """
-    # The exporter merges weights that are equal, as biases that are still zero: it is given a
-    # stand-in whose weights all differ, and the real ones are put in afterwards, by name.
-    weights = generator.state_dict()
-    stand_in = copy.deepcopy(generator)
-    for parameter in stand_in.parameters():
-        nn.init.normal_(parameter, std=0.1)
-    return _with_weights(_named(_graph(stand_in)), weights)
+    weights = {k: w for k, w in generator.state_dict().items() if k not in generator.idle}
+    return _with_weights(_named(_graph(generator)), weights)
 
 
-def _graph(generator: nn.Module) -> onnx.ModelProto:
+def _graph(generator: Filler) -> onnx.ModelProto:
     """What the exporter makes of the generator, with any number and size of pictures."""
     multiple = size_multiple_of(generator)
     height, width = torch.export.Dim("h", min=2), torch.export.Dim("w", min=2)
@@ -112,30 +116,47 @@ def _graph(generator: nn.Module) -> onnx.ModelProto:
             opset_version=OPSET,
             external_data=False,
             input_names=["image", "mask"],
-            output_names=["filled"],
+            output_names=list(generator.outputs),
             dynamic_shapes={"image": dims, "mask": dims},
+            optimize=False,
             verbose=False,
         )
-    assert program is not None  # noqa: S101 - with dynamo=True it is a program
+        assert program is not None  # noqa: S101 - with dynamo=True it is a program
+        _optimise(program)
     return program.model_proto
+
+
+def _optimise(program: torch.onnx.ONNXProgram) -> None:
+    """Fold what is constant, but leave every weight as it is under its name.
+
+    The optimiser would merge weights that are equal, as biases that are still zero, and batch norms
+    with the convolutions before them. It leaves inputs alone: for its time, weights are inputs.
+    """
+    inputs = program.model.graph.inputs
+    count = len(inputs)
+    inputs.extend(program.model.graph.initializers.values())
+    program.optimize()
+    del program.model.graph.inputs[count:]
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's talk: it prints, logs that torchvision is missing, and warns.
+    """Without the exporter's talk: it prints, logs what it leaves alone, and warns.
 
     Its warnings are of its own deprecated calls (copyreg, LeafSpec) and of dimensions that share
     a name, which `image` and `mask` are meant to do.
     """
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _named(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -200,7 +221,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     }
 
 
-def _card(name: str, recipe: Recipe, parity: Parity, *, size_multiple: int) -> dict[str, Any]:
+def _card(name: str, recipe: Recipe, parity: Parity, generator: Filler) -> dict[str, Any]:
     """The card's fields without what `_keep` and the training record add."""
     compared: dict[str, Any] = {
         "torch_onnx_max_abs": parity.max_abs,
@@ -209,7 +230,10 @@ def _card(name: str, recipe: Recipe, parity: Parity, *, size_multiple: int) -> d
     }
     if parity.openvino_max_abs is not None:
         compared["openvino_max_abs"] = parity.openvino_max_abs
-    return {
+    if parity.choices_agree is not None:
+        compared["choices_agree"] = round(parity.choices_agree, 4)
+    objects = ", 0.5 a pasted object to harmonize" if generator.objects else ""
+    card: dict[str, Any] = {
         "schema": 1,
         "name": name,
         "file": f"{name}.onnx",
@@ -222,8 +246,8 @@ def _card(name: str, recipe: Recipe, parity: Parity, *, size_multiple: int) -> d
         "input": {
             "layout": "nchw",
             "range": [-1.0, 1.0],
-            "mask": "1 is the hole",
-            "size_multiple": size_multiple,
+            "mask": f"1 is the hole{objects}",
+            "size_multiple": generator.size_multiple,
             "opset": OPSET,
         },
         "working": {},
@@ -231,6 +255,9 @@ def _card(name: str, recipe: Recipe, parity: Parity, *, size_multiple: int) -> d
         "parity": compared,
         "scores": {},
     }
+    if generator.objects:
+        card["output"] = {"filled": "meant for the hole", "harmonized": "meant for the object"}
+    return card
 
 
 def _training(recipe: Recipe, record: Record, images: int, ended: datetime) -> dict[str, Any]:

@@ -4,7 +4,7 @@ A module in `training.generators` has `Config`, `Generator(Filler)`, `ObjectiveC
 `Objective(BaseObjective)` and `RECIPES`.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -24,13 +24,16 @@ class Filler(nn.Module):
 
     size_multiple: int
     """Of height and width, pixels."""
-    task: str = "fill"
-    """What the exported graph is for; the card says it."""
-    inputs: tuple[str, ...] = ("image", "mask")
     outputs: tuple[str, ...] = ("filled",)
-    input_notes: ClassVar[dict[str, str]] = {"mask": "1 is the hole"}
-    output_notes: ClassVar[dict[str, str]] = {}
-    """For the card: what is not told by layout and range."""
+    choices: frozenset[str] = frozenset()
+    """Those outputs that are picked out (an argmax): where two are near, runtimes may differ."""
+    objects: bool = False
+    """Whether the mask may also be 0.5: on a pasted object, for an output `harmonized`."""
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """Weights that do nothing yet, by name: an exported graph is without them."""
+        return frozenset()
 
     def begin(self, images: int) -> None:
         """Called before each step with the crops seen so far, for what changes on the way.
@@ -38,13 +41,14 @@ class Filler(nn.Module):
         Whatever uses weights of a run calls it, too: exporting, say.
         """
 
-    def companions(self) -> "tuple[Filler, ...]":
-        """Further graphs of the same weights under the same names, exported beside this one."""
-        return ()
-
     def stages(self, batch: Batch) -> Stages:
         """Everything that the losses look at; without stages of its own, what `forward` gives."""
-        return {"filled": self(batch.photo, batch.mask)}
+        return {"filled": first_output(self(batch.photo, batch.mask))}
+
+
+def first_output(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """`filled` of what a generator's `forward` gave."""
+    return outputs[0] if isinstance(outputs, tuple) else outputs
 
 
 class BaseObjective(nn.Module):

@@ -94,9 +94,7 @@ def patch_generator_loss(scores: list[Tensor], overlaps: list[Tensor]) -> Tensor
     return sum(terms[1:], start=terms[0])
 
 
-def patch_critic_loss(
-    real: list[Tensor], fake: list[Tensor], overlaps: list[Tensor]
-) -> Tensor:
+def patch_critic_loss(real: list[Tensor], fake: list[Tensor], overlaps: list[Tensor]) -> Tensor:
     """The critic's loss (Yang et al. 2018, equation 3): a patch is fake only on the hole.
 
     Args:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from training.data import Batch, Crops, Photos
-from training.generators import dmfn, membrane
+from training.generators import blockwise, dmfn, membrane
 from training.recipe import Recipe
 
 # Number in the network, channels in and out, of VGG-19's convolutions up to relu3_4.
@@ -99,6 +99,20 @@ TINY = {
         dmfn.RECIPES[0],
         generator=dmfn.Config(width=4, blocks=1),
         objective=dmfn.ObjectiveConfig(critic_width=2),
+        crop=32,
+        short_side=(32, 48),
+        batch=2,
+        images=12,
+    ),
+    "blockwise": replace(
+        blockwise.RECIPES[0],
+        # The first added block fades in from crop 2 to 8, the second begins at 8.
+        generator=blockwise.Config(
+            width=4, head_blocks=1, added_blocks=2, head_images=2, block_images=6, fade=1.0
+        ),
+        objective=blockwise.ObjectiveConfig(
+            critic_width=2, critic_layers=1, critic_scales=2, patches=(0.75, 1.0)
+        ),
         crop=32,
         short_side=(32, 48),
         batch=2,

@@ -38,9 +38,11 @@ def write_run(folder: Path, recipe: Recipe) -> None:
     """A run folder as training leaves it, with random weights everywhere."""
     torch.manual_seed(0)
     weights = build_generator(recipe).state_dict()
-    for number, tensor in enumerate(weights.values()):
+    for number, (name, tensor) in enumerate(weights.items()):
         # Every fourth is a bias that is still zero: equal weights must stay apart in the file.
         torch.nn.init.normal_(tensor, std=0.1 if number % 4 != 3 else 0)
+        if name.endswith("running_var"):
+            tensor.abs_().add_(0.5)
     record = Record(data=("photos",), photos=6, unreadable=1, features={"file": "vgg19"})
     write_plan(folder, recipe, record)
     write_state(folder, {"images": 4321}, weights)
@@ -63,10 +65,9 @@ def exported(
 
 def rounded_generator(exported: Exported) -> torch.nn.Module:
     """The generator with weights rounded as the file stores them."""
-    generator = build_generator(exported.recipe).eval()
-    weights, _ = load_ema(exported.run)
-    generator.load_state_dict({name: export._rounded(w) for name, w in weights.items()})
-    return generator
+    weights, images = load_ema(exported.run)
+    rounded = {name: export._rounded(weight) for name, weight in weights.items()}
+    return export.trained_generator(exported.recipe, rounded, images)
 
 
 def inputs(batch: int, height: int, width: int) -> dict[str, np.ndarray]:
@@ -82,10 +83,11 @@ def test_onnx_runtime_agrees_with_torch_at_any_size_and_batch(exported: Exported
     ort = pytest.importorskip("onnxruntime")
     fed = inputs(*size)
     session = ort.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
-    filled = session.run(["filled"], fed)[0]
     expected = parity._torch(rounded_generator(exported))(fed["image"], fed["mask"])
-    assert filled.shape == expected.shape
-    assert np.abs(filled - expected).max() <= TOLERANCE
+    outputs = session.run(list(expected), fed)
+    for found, wanted in zip(outputs, expected.values(), strict=True):
+        assert found.shape == wanted.shape
+        assert np.abs(found - wanted).max() <= TOLERANCE
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -96,7 +98,9 @@ def test_openvino_in_fp32_agrees_with_torch_at_any_size_and_batch(exported: Expo
         exported.path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
     expected = parity._torch(rounded_generator(exported))(fed["image"], fed["mask"])
-    assert np.abs(compiled(fed)[0] - expected).max() <= TOLERANCE
+    found = compiled(fed)
+    for name, wanted in expected.items():
+        assert np.abs(found[name] - wanted).max() <= TOLERANCE
 
 
 def test_the_graph_is_as_promised(exported: Exported) -> None:
@@ -109,8 +113,9 @@ def test_the_graph_is_as_promised(exported: Exported) -> None:
         return [dim.dim_param or dim.dim_value for dim in dims]
 
     named = {value.name: shape(value) for value in (*model.graph.input, *model.graph.output)}
+    outputs = build_generator(exported.recipe).outputs
     assert {name: (dims[0], dims[1]) for name, dims in named.items()} == {
-        "image": ("n", 3), "mask": ("n", 1), "filled": ("n", 3),
+        "image": ("n", 3), "mask": ("n", 1), **dict.fromkeys(outputs, ("n", 3)),
     }  # fmt: skip
     assert all(isinstance(side, str) for dims in named.values() for side in dims[2:])
 
@@ -147,6 +152,9 @@ def test_the_card_says_what_the_model_is(exported: Exported) -> None:
     assert 0 <= compared["torch_onnx_max_abs"] <= TOLERANCE
     assert compared["sizes"] == [[64, 64], [112, 176], [256, 192]]
     assert compared["fp16_psnr_db"] > 40
+    objects = build_generator(recipe).objects
+    if objects:
+        assert set(card.pop("output")) == {"filled", "harmonized"}
     assert card == {
         "schema": 1,
         "name": "tiny",
@@ -160,7 +168,7 @@ def test_the_card_says_what_the_model_is(exported: Exported) -> None:
         "input": {
             "layout": "nchw",
             "range": [-1.0, 1.0],
-            "mask": "1 is the hole",
+            "mask": "1 is the hole" + ", 0.5 a pasted object to harmonize" * objects,
             "size_multiple": build_generator(recipe).size_multiple,
             "opset": 20,
         },
@@ -197,7 +205,13 @@ def test_a_graph_that_differs_is_an_error_and_leaves_nothing(
     monkeypatch.setattr(parity, "_onnxruntime", lambda _model: honest)
     monkeypatch.setattr(parity, "_openvino", lambda _model: None)
     monkeypatch.setattr(
-        parity, runtime, lambda _model: lambda image, mask: honest(image, mask) + np.float32(fault)
+        parity,
+        runtime,
+        lambda _model: (
+            lambda image, mask: {
+                name: output + np.float32(fault) for name, output in honest(image, mask).items()
+            }
+        ),
     )
     with pytest.raises(ExportError, match="differs") as caught:
         export_run(already.run, tmp_path / "out")

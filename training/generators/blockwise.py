@@ -1,10 +1,9 @@
-"""BPT with ALA, "Image Inpainting using Block-wise Procedural Training with Annealed Adversarial
-Counterpart" (Yang, Song, Liu, Tang, Kuo 2018): network, procedure, objective, recipes.
+"""BPT with ALA, "Image Inpainting using Block-wise Procedural Training ..." (Yang et al. 2018).
 
-A head of nine dilated residual blocks at an eighth of the resolution is trained first; then three
-more blocks are faded in, one at a time, while the learning rate and the weight of the adversarial
-loss fall. There is no code by the authors: what their text leaves open is decided here, and a
-comment says so (all of it in docs/papers/block-wise.md).
+Network, procedure, objective, recipes. A head of nine dilated residual blocks at an eighth of the
+resolution is trained first; then three more blocks are faded in, one at a time, while the learning
+rate and the weight of the adversarial loss fall. There is no code by the authors: what their text
+leaves open is decided here, and a comment says so (docs/papers/block-wise.md has the whole list).
 """
 
 import contextlib
@@ -12,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -70,8 +69,12 @@ class Generator(Filler):
     """Photo with a hole in, photo without one out (sections 2.1 and 2.3).
 
     Input: `image` (n, 3, h, w) in [-1, 1], `mask` (n, 1, h, w), 1 in the hole; h and w are
-    multiples of 8. Pixels under the mask are not looked at. Output: (n, 3, h, w) in [-1, 1], meant
-    for the hole. `Harmonizer` is the same network with a pasted object and a second output.
+    multiples of 8. Pixels under the mask are not looked at. Output: `filled` (n, 3, h, w) in
+    [-1, 1], meant for the hole.
+
+    With `harmonize` the mask may also be 0.5, on a pasted object that `image` shows, and a second
+    output follows: `harmonized`, like `filled`, meant for the object (section 3.4). One graph so
+    serves both tasks: a mask of 0 and 1 alone fills.
 
     All added blocks exist from the start. `gates` are no state but follow from `begin`: a block of
     gate 0 is not computed, so it changes nothing, gets no gradient, and Adam has not yet begun to
@@ -83,6 +86,8 @@ class Generator(Filler):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
+        self.objects = config.harmonize
+        self.outputs = ("filled", "harmonized") if config.harmonize else ("filled",)
         w = config.width
         # Kernels and widths are open in the paper. 3x3 and doubling as in its model (Wang et al.
         # 2018); 4x4 where it goes up, a multiple of the stride, so that every pixel sums as many.
@@ -91,16 +96,14 @@ class Generator(Filler):
             *_normalised(nn.Conv2d(w, 2 * w, 3, 2, 1, bias=False)),
             *_normalised(nn.Conv2d(2 * w, 4 * w, 3, 2, 1, bias=False)),
         )
-        self.head = nn.Sequential(
-            *(Block(4 * w, config.dilation) for _ in range(config.head_blocks))
-        )
-        self.added = nn.ModuleList(
-            Block(4 * w, config.dilation) for _ in range(config.added_blocks)
-        )
+        head = (Block(4 * w, config.dilation) for _ in range(config.head_blocks))
+        self.head = nn.Sequential(*head)
+        added = (Block(4 * w, config.dilation) for _ in range(config.added_blocks))
+        self.added = nn.ModuleList(added)
         self.up = nn.Sequential(
             *_normalised(nn.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1, bias=False)),
             *_normalised(nn.ConvTranspose2d(2 * w, w, 4, 2, 1, bias=False)),
-            nn.ConvTranspose2d(w, 6 if config.harmonize else 3, 4, 2, 1),
+            nn.ConvTranspose2d(w, 3 * len(self.outputs), 4, 2, 1),
             nn.Tanh(),
         )
         self.gates: list[float] = []
@@ -111,70 +114,48 @@ class Generator(Filler):
         numbers = range(self.config.added_blocks)
         self.gates = [self.config.gate(number, images) for number in numbers]
 
-    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Fill the hole, see the class."""
-        return self.predicted(image, mask, torch.zeros_like(mask))[:, :3]
+    @property
+    def idle(self) -> frozenset[str]:
+        """The weights of added blocks whose turn has not come."""
+        closed = [number for number, gate in enumerate(self.gates) if not gate]
+        prefixes = tuple(f"added.{number}." for number in closed)
+        return frozenset(name for name in self.state_dict() if name.startswith(prefixes))
 
-    def predicted(self, image: Tensor, mask: Tensor, foreground: Tensor) -> Tensor:
-        """The filled picture, and after it in channels the harmonized one where there is one."""
-        # The paper's input also shows the guide around a pasted object. Here the hole is hidden
-        # from the network there as everywhere: filling must not depend on what it holds.
-        seen = [image * (1 - mask), mask]
-        if self.config.harmonize:
-            seen.append(foreground)
-        x = self.head(self.down(torch.cat(seen, 1)))
+    def forward(self, image: Tensor, mask: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """The `outputs` in their order, see the class."""
+        seen = torch.cat(visible(image, mask, objects=self.objects), 1)
+        x = self.head(self.down(seen))
         for gate, block in zip(self.gates, self.added, strict=True):
             if gate:
                 x = block(x) if gate == 1 else torch.lerp(x, block(x), gate)
         pictures: Tensor = self.up(x)
-        return pictures
+        return (pictures[:, :3], pictures[:, 3:]) if self.objects else pictures
 
     def stages(self, batch: Batch) -> Stages:
-        """`filled`, and `harmonized` where the network has that output."""
-        image = batch.photo if batch.pasted is None else batch.pasted
-        foreground = batch.foreground
-        foreground = torch.zeros_like(batch.mask) if foreground is None else foreground
-        pictures = self.predicted(image, batch.mask, foreground)
-        if not self.config.harmonize:
-            return {"filled": pictures}
-        return {"filled": pictures[:, :3], "harmonized": pictures[:, 3:]}
-
-    def companions(self) -> tuple[Filler, ...]:
-        """With the second output, the graph that harmonizes."""
-        if not self.config.harmonize:
-            return ()
-        harmonizer = Harmonizer(self.config)
-        harmonizer.load_state_dict(self.state_dict())
-        harmonizer.gates = self.gates
-        return (harmonizer.train(self.training),)
+        """The `outputs` by name, for a batch with or without pasted objects."""
+        made = self(*given(batch, objects=self.objects))
+        pictures = made if isinstance(made, tuple) else (made,)
+        return dict(zip(self.outputs, pictures, strict=True))
 
 
-class Harmonizer(Generator):
-    """The same network for pictures with a pasted object (section 3.4).
+def given(batch: Batch, *, objects: bool) -> tuple[Tensor, Tensor]:
+    """The generator's `image` and `mask`: with pasted objects, where it takes them."""
+    if not objects or batch.pasted is None or batch.foreground is None:
+        return batch.photo, batch.mask
+    return batch.pasted, batch.mask + 0.5 * batch.foreground
 
-    Input: as `Generator`, and `foreground` (n, 1, h, w), 1 on the object, never where `mask` is 1;
-    `image` holds the object as it was pasted. Output: `filled`, meant for the mask, and
-    `harmonized`, meant for the foreground, both (n, 3, h, w) in [-1, 1]. Either mask may be empty.
+
+def visible(image: Tensor, mask: Tensor, *, objects: bool) -> list[Tensor]:
+    """What networks see: the image without its hole, the hole, and the object where they take it.
+
+    The paper's network also sees the guide around a pasted object. Here the hole is hidden there as
+    everywhere: filling must not depend on what it holds.
     """
-
-    task = "harmonize"
-    inputs = ("image", "mask", "foreground")
-    outputs = ("filled", "harmonized")
-    input_notes: ClassVar[dict[str, str]] = {
-        "mask": "1 is the hole",
-        "foreground": "1 is the pasted object, never where the mask is 1",
-    }
-    output_notes: ClassVar[dict[str, str]] = {
-        "filled": "[-1, 1], meant for the hole",
-        "harmonized": "[-1, 1], meant for the foreground",
-    }
-
-    def forward(  # type: ignore[override] - one more input and output, as `inputs` says
-        self, image: Tensor, mask: Tensor, foreground: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Fill the hole and harmonize the foreground, see the class."""
-        pictures = self.predicted(image, mask, foreground)
-        return pictures[:, :3], pictures[:, 3:]
+    if not objects:
+        return [image * (1 - mask), mask]
+    hole = (mask > 0.75).to(image.dtype)
+    pasted = (mask > 0.25).to(image.dtype) - hole
+    return [image * (1 - hole), hole, pasted]
 
 
 class Block(nn.Module):
@@ -270,9 +251,9 @@ class Objective(BaseObjective):
     def critic_loss(self, batch: Batch, stages: Stages) -> dict[str, Tensor]:
         """Equation 3 on stages that must come detached."""
         assert self.critic is not None  # noqa: S101 - the loop asks only where there is a critic
-        condition, overlaps = self._condition(batch), self.critic.overlaps(region(batch))
-        real = self.critic(torch.cat([condition, batch.photo], 1))
-        fake = self.critic(torch.cat([condition, result(batch, stages)], 1))
+        seen, overlaps = self._seen(batch), self.critic.overlaps(region(batch))
+        real = self.critic(torch.cat([*seen, batch.photo], 1))
+        fake = self.critic(torch.cat([*seen, result(batch, stages)], 1))
         return {"critic": patch_critic_loss(real, fake, overlaps)}
 
     def generator_loss(self, batch: Batch, stages: Stages) -> dict[str, Tensor]:
@@ -285,10 +266,15 @@ class Objective(BaseObjective):
             terms["hole"] = config.hole * hole_l1(made, batch.photo, where)
         if self.critic is not None:
             with frozen(self.critic):
-                scores = self.critic(torch.cat([self._condition(batch), made], 1))
+                scores = self.critic(torch.cat([*self._seen(batch), made], 1))
             loss = patch_generator_loss(scores, self.critic.overlaps(where))
             terms["adversarial"] = self.adversarial_weight * loss
         return terms
+
+    def _seen(self, batch: Batch) -> list[Tensor]:
+        """The condition s of D(s, x): what the generator saw."""
+        objects = self.network.harmonize
+        return visible(*given(batch, objects=objects), objects=objects)
 
     def _perceptual(self, made: Tensor, batch: Batch, where: Tensor) -> Tensor:
         """Equation 2: the sum over the two patches, the mean over pictures."""
@@ -302,15 +288,6 @@ class Objective(BaseObjective):
             total = total + self.distance(ours, theirs).mean()
         return total
 
-    def _condition(self, batch: Batch) -> Tensor:
-        """What the generator saw: the picture with its hole, the masks."""
-        image = batch.photo if batch.pasted is None else batch.pasted
-        parts = [image * (1 - batch.mask), batch.mask]
-        if self.network.harmonize:
-            empty = torch.zeros_like(batch.mask)
-            parts.append(empty if batch.foreground is None else batch.foreground)
-        return torch.cat(parts, 1)
-
 
 def _check_crop(crop: int, least: int) -> None:
     if crop < least:
@@ -322,15 +299,13 @@ def _check_crop(crop: int, least: int) -> None:
 
 def region(batch: Batch) -> Tensor:
     """Where the network makes pixels: the hole and the pasted object, (n, 1, h, w)."""
-    if batch.foreground is None:
-        return batch.mask
-    return torch.maximum(batch.mask, batch.foreground)
+    return batch.mask if batch.foreground is None else batch.mask + batch.foreground
 
 
 def result(batch: Batch, stages: Stages) -> Tensor:
     """The photo with the network's pixels where it makes some."""
     made = composite(batch.photo, batch.mask, stages["filled"])
-    if batch.foreground is None or "harmonized" not in stages:
+    if batch.foreground is None:
         return made
     return composite(made, batch.foreground, stages["harmonized"])
 
@@ -344,11 +319,11 @@ def patch_boxes(where: Tensor, least: int, zoom: float) -> list[tuple[int, int, 
         zoom: how much larger than the region's box it is; it ends at the picture's shorter side.
     """
     boxes = []
-    for one in where.split(1):
-        inside = one[0, 0] > 0.5
+    for number, mask in enumerate(where[:, 0]):
+        inside = mask > 0.5
         extent = max(_extent(inside.any(1)), _extent(inside.any(0)))
         side = min(max(least, math.ceil(zoom * extent)), *where.shape[2:])
-        top, left = hole_windows(one, side)[0]
+        top, left = hole_windows(where[number : number + 1], side)[0]
         boxes.append((top, left, side))
     return boxes
 
@@ -362,8 +337,8 @@ def _extent(line: Tensor) -> int:
 def cut_patches(pictures: Tensor, boxes: list[tuple[int, int, int]], side: int) -> Tensor:
     """The squares, (n, c, side, side): pixel for pixel, or made smaller where they are larger."""
     parts = []
-    for picture, (top, left, extent) in zip(pictures.split(1), boxes, strict=True):
-        part = picture[:, :, top : top + extent, left : left + extent]
+    for picture, (top, left, extent) in zip(pictures, boxes, strict=True):
+        part = picture[None, :, top : top + extent, left : left + extent]
         if extent != side:
             part = F.interpolate(part, (side, side), mode="bilinear", antialias=True)
         parts.append(part)
