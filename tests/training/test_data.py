@@ -1,3 +1,4 @@
+import json
 import tarfile
 from dataclasses import replace
 from itertools import islice
@@ -10,7 +11,7 @@ import torch
 
 from inpaintcli.errors import UnreadableError, UsageError
 from training.data import Crops, Photos
-from training.recipe import Recipe
+from training.recipe import Pasted, Recipe
 
 
 def shard(folder: Path, path: Path, mode: str = "w") -> Path:
@@ -146,3 +147,60 @@ def test_the_cache_keeps_to_its_room(photo_folder: Path) -> None:
         photos.get(index)
     assert sum(rgb.nbytes for rgb in photos._cache.values()) <= 40 * 60 * 3
     assert photos._cache
+
+
+@pytest.fixture
+def pasting(tiny_membrane: Recipe) -> Recipe:
+    return replace(tiny_membrane, pasted=Pasted(share=0.5), batch=8)
+
+
+def test_without_pasted_objects_a_batch_has_none(photos: Photos, tiny_membrane: Recipe) -> None:
+    batch = Crops(photos, tiny_membrane).batch(0)
+    assert batch.pasted is None
+    assert batch.foreground is None
+    assert batch.to(torch.device("cpu")).pasted is None
+
+
+def test_pasted_objects_come_with_their_masks_and_the_untouched_photo(
+    photos: Photos, pasting: Recipe
+) -> None:
+    batch = Crops(photos, pasting).batch(0).to(torch.device("cpu"))
+    plain = Crops(photos, replace(pasting, pasted=Pasted())).batch(0)
+    assert torch.equal(batch.photo, plain.photo)
+    with_object = batch.foreground.flatten(1).any(1)
+    assert 0 < int(with_object.sum()) < 8
+    assert torch.equal(batch.mask[~with_object], plain.mask[~with_object])
+    assert torch.equal(batch.pasted[~with_object], batch.photo[~with_object])
+    assert not (batch.mask * batch.foreground).any()
+    known = (batch.mask + batch.foreground == 0).expand_as(batch.photo)
+    assert torch.equal(batch.pasted[known], batch.photo[known])
+    assert not torch.equal(batch.pasted[with_object], batch.photo[with_object])
+
+
+def test_pasted_objects_depend_on_the_crops_number_and_the_seed_alone(
+    photos: Photos, photo_folder: Path, pasting: Recipe
+) -> None:
+    walked = Crops(photos, pasting)
+    walked.batch(0)
+    fresh = Crops(Photos([photo_folder], cache_bytes=0), pasting)
+    assert torch.equal(walked.batch(8).pasted, fresh.batch(8).pasted)
+
+
+def test_annotated_objects_are_cut_as_their_crop_is(tmp_path: Path, pasting: Recipe) -> None:
+    """A red object on green, annotated: all that is pasted was red in the crop."""
+    photo = np.zeros((60, 80, 3), np.uint8)
+    photo[..., 1] = 200
+    photo[20:45, 30:50] = (0, 0, 220)  # BGR
+    cv2.imwrite(str(tmp_path / "a.png"), photo)
+    outline = [[30, 20, 49, 20, 49, 44, 30, 44]]
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 60, "width": 80}],
+        "annotations": [{"image_id": 1, "segmentation": outline}],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    pasted = Pasted(share=1, annotations=str(tmp_path / "coco.json"), share_of_crop=(0.01, 0.6))
+    crops = Crops(Photos([tmp_path / "a.png"]), replace(pasting, pasted=pasted))
+    for index in range(6):
+        crop = crops.drawn(index)
+        red = crop.rgb[..., 0] > 110
+        assert (crop.composite.foreground == red).mean() > 0.99

@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from training.discriminators import GlobalLocalCritic, cut, frozen, hole_windows
+from training.discriminators import (
+    GlobalLocalCritic,
+    MultiScaleCritic,
+    PatchCritic,
+    cut,
+    frozen,
+    hole_windows,
+)
 
 
 def mask(side: int, top: int, bottom: int, left: int, right: int) -> torch.Tensor:
@@ -78,3 +85,58 @@ def test_frozen_lets_gradients_through_and_leaves_none_behind() -> None:
     assert all(p.grad is None for p in critic.parameters())
     untrained = {name for name, p in critic.named_parameters() if not p.requires_grad}
     assert untrained == {"score.bias"}
+
+
+def test_the_patch_critic_is_the_70_pixel_patchgan() -> None:
+    critic = PatchCritic(3, width=4)
+    assert [c.out_channels for c in critic.convs] == [4, 8, 16, 32, 1]
+    x = torch.rand(1, 3, 256, 256)
+    assert critic(x).shape == critic.overlap(x[:, :1]).shape == (1, 1, 30, 30)
+
+
+def test_a_patch_overlaps_where_its_receptive_field_holds_a_pixel_of_the_hole() -> None:
+    """By hand: 4x4 kernels with padding 1, one of stride 2 and two of stride 1.
+
+    Patch i takes i - 1 to i + 2 of the map before it, i - 2 to i + 4 of the one before that, and so
+    pixels 2 (i - 2) - 1 = 2i - 5 to 2 (i + 4) + 2 = 2i + 10.
+    """
+    critic = PatchCritic(1, width=2, layers=1)
+    hole = torch.zeros(1, 1, 32, 32)
+    hole[0, 0, 20, 3] = 1
+    found = critic.overlap(hole)[0, 0]
+    patches = range(found.shape[0])
+    rows = [i for i in patches if 2 * i - 5 <= 20 <= 2 * i + 10]
+    columns = [i for i in patches if 2 * i - 5 <= 3 <= 2 * i + 10]
+    expected = torch.zeros_like(found)
+    for row in rows:
+        expected[row, columns] = 1
+    assert torch.equal(found, expected)
+    assert (rows, columns) == ([5, 6, 7, 8, 9, 10, 11, 12], [0, 1, 2, 3, 4])
+
+
+def test_overlap_is_exactly_where_a_score_depends_on_the_hole() -> None:
+    """With instance norm left out, the gradient of a patch's score is 0 off its field."""
+    critic = PatchCritic(1, width=2, layers=2)
+    x = torch.rand(1, 1, 64, 64, requires_grad=True)
+    y = x
+    for conv in critic.convs:
+        y = torch.nn.functional.softplus(conv(y))  # no kink: no gradient is 0 by chance
+    for row, column in ((0, 0), (4, 7), (13, 13)):
+        (gradient,) = torch.autograd.grad(y[0, 0, row, column], x, retain_graph=True)
+        for pixel in ((0, 0), (10, 20), (31, 40), (63, 63)):
+            hole = torch.zeros(1, 1, 64, 64)
+            hole[0, 0, pixel[0], pixel[1]] = 1
+            overlaps = bool(critic.overlap(hole)[0, 0, row, column])
+            assert overlaps == bool(gradient[0, 0, pixel[0], pixel[1]])
+
+
+def test_several_scales_see_the_same_picture_at_half_the_size_each() -> None:
+    critic = MultiScaleCritic(3, width=2, scales=3, layers=1)
+    assert critic.least_side == 32
+    x = torch.rand(2, 3, 64, 64)
+    hole = mask(64, 30, 34, 30, 34)
+    scores, overlaps = critic(x), critic.overlaps(hole)
+    assert [s.shape[2] for s in scores] == [o.shape[2] for o in overlaps] == [30, 14, 6]
+    assert torch.equal(scores[1], critic.critics[1](torch.nn.functional.avg_pool2d(x, 2)))
+    assert [bool(o.all()) for o in overlaps] == [False, False, True]
+    assert [int(o.sum()) for o in overlaps] == [100, 64, 36]

@@ -1,8 +1,18 @@
+import socket
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
-from training.layers import ResidualBlock, composite, count_parameters, membrane, zero_start
+from training.layers import (
+    BatchNorm,
+    ResidualBlock,
+    composite,
+    count_parameters,
+    membrane,
+    zero_start,
+)
 
 
 def hole(height: int, width: int) -> torch.Tensor:
@@ -64,3 +74,44 @@ def test_zero_start_and_count_parameters() -> None:
     assert count_parameters(conv) == 2 * 3 * 9 + 3
     conv.bias.requires_grad_(False)
     assert count_parameters(conv) == 2 * 3 * 9
+
+
+def test_batch_norm_is_torchs_in_training_and_after() -> None:
+    ours, theirs = BatchNorm(3), torch.nn.BatchNorm2d(3)
+    for _ in range(3):
+        x = torch.rand(4, 3, 5, 6) * 3 + 1
+        torch.testing.assert_close(ours(x), theirs(x))
+    torch.testing.assert_close(ours.running_var, theirs.running_var)
+    ours.eval()
+    theirs.eval()
+    torch.testing.assert_close(ours(x), theirs(x))
+    assert all(tensor.is_floating_point() for tensor in ours.state_dict().values())
+
+
+def _half(rank: int, port: int, x: torch.Tensor, out: Path) -> None:
+    address = f"tcp://127.0.0.1:{port}"
+    torch.distributed.init_process_group("gloo", address, rank=rank, world_size=2)
+    part = x[2 * rank : 2 * rank + 2].clone().requires_grad_()
+    norm = BatchNorm(3)
+    y = norm(part)
+    y.square().mul(torch.arange(1.0, 7.0)).sum().backward()
+    torch.save([y.detach(), part.grad, norm.running_mean, norm.running_var], out / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_batch_norm_in_two_processes_is_batch_norm_in_one(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    x = torch.rand(4, 3, 5, 6)
+    torch.multiprocessing.spawn(_half, (port, x, tmp_path), nprocs=2)
+    halves = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    norm, whole = BatchNorm(3), x.clone().requires_grad_()
+    y = norm(whole)
+    y.square().mul(torch.arange(1.0, 7.0)).sum().backward()
+    torch.testing.assert_close(torch.cat([half[0] for half in halves]), y.detach())
+    gradient = torch.cat([half[1] for half in halves])
+    torch.testing.assert_close(gradient, whole.grad, atol=1e-4, rtol=1e-4)
+    for half in halves:
+        torch.testing.assert_close(half[2], norm.running_mean)
+        torch.testing.assert_close(half[3], norm.running_var)

@@ -11,6 +11,8 @@ from training.losses import (
     feature_matching,
     hole_l1,
     layer_weight,
+    patch_critic_loss,
+    patch_generator_loss,
     relativistic_critic_loss,
     relativistic_generator_loss,
 )
@@ -85,3 +87,26 @@ def test_relativistic_losses_stay_finite_for_scores_far_apart() -> None:
     far = torch.tensor([[1e4]]), torch.tensor([[-1e4]])
     assert float(relativistic_generator_loss(*far)) == pytest.approx(4e4)
     assert float(relativistic_critic_loss(*far)) == 0
+
+
+def test_patch_losses_by_hand() -> None:
+    """Two scales; one of four patches of the first overlaps the hole, the one of the second."""
+    fake = [torch.tensor([2.0, 0.0, -1.0, 1.0]).view(1, 1, 2, 2), torch.zeros(1, 1, 1, 1)]
+    real = [torch.full((1, 1, 2, 2), 3.0), torch.full((1, 1, 1, 1), -3.0)]
+    overlaps = [torch.tensor([1.0, 0, 0, 0]).view(1, 1, 2, 2), torch.ones(1, 1, 1, 1)]
+
+    def log1p(x: float) -> float:  # softplus
+        return math.log1p(math.exp(x))
+
+    generator = patch_generator_loss(fake, overlaps)
+    assert float(generator) == pytest.approx(log1p(-2) / 4 + log1p(0))
+    critic = patch_critic_loss(real, fake, overlaps)
+    first = log1p(-3) + (log1p(2) + log1p(0) + log1p(1) + log1p(-1)) / 4
+    assert float(critic) == pytest.approx(first + log1p(3) + log1p(0))
+
+
+def test_patches_without_hole_do_not_move_the_generator() -> None:
+    scores = torch.zeros(1, 1, 2, 2, requires_grad=True)
+    overlap = torch.tensor([1.0, 0, 0, 0]).view(1, 1, 2, 2)
+    patch_generator_loss([scores], [overlap]).backward()
+    assert (scores.grad != 0).flatten().tolist() == [True, False, False, False]

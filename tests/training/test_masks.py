@@ -33,6 +33,13 @@ def test_boxes_are_rectangles_of_a_quarter_to_half_the_side() -> None:
         assert 16 <= min(height, width) <= max(height, width) <= 32
 
 
+def test_several_boxes_are_one_to_three_of_them() -> None:
+    shares = [KINDS["boxes"](64, np.random.default_rng(seed)).mean() for seed in range(60)]
+    assert min(shares) >= 1 / 16
+    assert max(shares) <= 3 / 4
+    assert max(shares) > 1 / 4 > min(shares)
+
+
 def test_the_same_seed_draws_the_same_hole() -> None:
     draw = [random_hole(64, np.random.default_rng(7), HoleMix(), (0.02, 0.5)) for _ in range(2)]
     assert np.array_equal(*draw)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from inpaintcli.errors import UsageError
 from training.catalog import FAMILIES, build_generator, find_recipe, recipes
-from training.recipe import HoleMix, restored, to_json, with_settings
+from training.recipe import HoleMix, Pasted, restored, to_json, with_settings
 
 NAMES = sorted(recipes())
 
@@ -117,6 +117,14 @@ def test_a_wrongly_typed_field_of_the_json_is_a_usage_error() -> None:
 def test_hole_weights_must_leave_a_hole_to_draw() -> None:
     with pytest.raises(UsageError):
         HoleMix(rectangle=0, brush=0, blob=0, thin=0, box=0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"share": 1.5}, {"background": -0.1}, {"share_of_crop": (0.3, 0.1)}]
+)
+def test_shares_of_pasted_objects_are_shares(wrong) -> None:
+    with pytest.raises(UsageError, match="pasted"):
+        Pasted(**wrong)
 
 
 @pytest.mark.parametrize("name", NAMES)
