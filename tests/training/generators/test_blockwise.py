@@ -386,9 +386,9 @@ def test_a_graph_exported_at_any_time_of_the_procedure_does_what_torch_does(imag
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_200_steps_on_32_pictures_halve_the_reconstruction_loss(tmp_path: Path) -> None:
-    """Thirty-two crops of 64 pixels of scikit-image's photos, again and again."""
+    """Crops of scikit-image's photos at 64 pixels, the procedure's three blocks in the last 20."""
     cv2 = pytest.importorskip("cv2")
     data = pytest.importorskip("skimage.data")
     photos = [data.astronaut(), data.chelsea(), data.coffee(), data.rocket()]
@@ -399,13 +399,13 @@ def test_200_steps_on_32_pictures_halve_the_reconstruction_loss(tmp_path: Path) 
     recipe = with_settings(
         find_recipe("blockwise-small"),
         {
-            "crop": "64", "short_side": "[64, 64]", "images": "1600", "warmup_images": "0",
-            "generator.head_images": "1240", "generator.block_images": "120",
-            "generator.width": "16", "objective.perceptual": "0", "objective.critic_width": "8",
-            "objective.critic_layers": "2", "objective.critic_scales": "2", "precision": "fp32",
-            "objective.adversarial": "0.1", "lr": "1e-3",
+            "crop": "64", "short_side": "[64, 64]", "batch": "32", "lr": "1e-3",
+            "warmup_images": "0", "generator.head_images": f"{180 * 32}", "precision": "fp32",
+            "generator.block_images": f"{6 * 32}", "pasted.share": "0",
+            "objective.perceptual": "0", "objective.adversarial": "0",
         },
     )  # fmt: skip
     trainer, crops = Trainer(recipe, None), Crops(Photos([tmp_path]), recipe)
     losses = [trainer.step(crops.batch(trainer.images))["hole"] for _ in range(200)]
-    assert sum(losses[-10:]) < 0.5 * sum(losses[:10])
+    assert trainer.generator.gates == [1, 1, 1]
+    assert sum(losses[-10:]) / 10 < 0.5 * losses[0]
