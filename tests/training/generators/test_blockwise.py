@@ -370,8 +370,8 @@ def test_a_graph_exported_at_any_time_of_the_procedure_does_what_torch_does(imag
                 tensor.abs_().add_(0.5)
     generator.load_state_dict({k: export._rounded(w) for k, w in generator.state_dict().items()})
     generator.begin(images)
-    model = export.to_onnx(generator).SerializeToString()
-    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    model = export.to_onnx(generator)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     for count, height, width in ((1, 32, 32), (3, 40, 72)):
         image = torch.rand(count, 3, height, width) * 2 - 1
         mask = torch.randint(0, 3, (count, 1, height, width)) / 2
@@ -382,7 +382,7 @@ def test_a_graph_exported_at_any_time_of_the_procedure_does_what_torch_does(imag
             assert np.abs(ours - theirs.numpy()).max() <= 1e-3
     kept = {name for name in generator.state_dict() if name not in generator.idle}
     assert len(generator.idle) == {0: 3, 105: 2, DONE: 0}[images] * 10
-    assert kept <= {t.name for t in export.to_onnx(generator).graph.initializer}
+    assert kept <= {tensor.name for tensor in model.graph.initializer}
 
 
 @pytest.mark.slow
