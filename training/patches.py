@@ -1,4 +1,4 @@
-"""The patch perceptual loss (Yang et al. 2018, section 2.2): patches on the hole, and a distance."""
+"""The patch perceptual loss of Yang et al. 2018, section 2.2: patches on the hole, a distance."""
 
 import contextlib
 import math

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from training.patches import cut_patches, patch_boxes
