@@ -77,6 +77,35 @@ class GlobalLocalCritic(nn.Module):
         return Judgement(self.score(joined).float(), features)
 
 
+class PatchCritic(nn.Module):
+    """Scores overlapping patches instead of pictures (PatchGAN: Isola et al. 2017, section 3.2.2).
+
+    Three 4x4 convolutions of stride 2 and a 3x3 one, all spectrally normalised (Miyato et al.
+    2018), leaky ReLU between: each score looks at 54 pixels.
+    """
+
+    stride = 8
+
+    def __init__(self, width: int = 32) -> None:
+        """`width` is the first layer's channels; they double twice."""
+        super().__init__()
+        channels = (3, width, 2 * width, 4 * width)
+        normalised = nn.utils.parametrizations.spectral_norm
+        self.convs = nn.ModuleList(
+            normalised(nn.Conv2d(channels[i], channels[i + 1], 4, stride=2, padding=1))
+            for i in range(3)
+        )
+        self.score = normalised(nn.Conv2d(channels[3], 1, 3, padding=1))
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        """(n, 3, h, w) in [-1, 1] -> (n, 1, h / 8, w / 8) scores, unbounded."""
+        x = rgb
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), 0.2)
+        score: Tensor = self.score(x)
+        return score.float()
+
+
 def hole_windows(mask: Tensor, side: int) -> list[tuple[int, int]]:
     """Top and left of a square of `side` around each hole's middle, moved to lie in the picture.
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.data import Batch
+from training.discriminators import PatchCritic, frozen
 from training.family import BaseObjective, Filler, Stages
 from training.layers import ResidualBlock, composite, membrane, zero_start
 from training.losses import FeatureDistance, hole_l1
@@ -88,6 +89,8 @@ class ObjectiveConfig:
     vgg: float = 0.0
     jitter: int = 8  # features see the crop shifted by up to this many pixels, against a grid
     vgg_window: int = 96  # VGG sees a window of this side on the hole: it costs ten generators
+    adversarial: float = 0.0
+    critic_width: int = 32
 
 
 class Objective(BaseObjective):
@@ -103,6 +106,8 @@ class Objective(BaseObjective):
         self.config = config
         self.squeezenet = FeatureDistance(squeezenet11(features)) if config.squeezenet else None
         self.vgg = FeatureDistance(vgg19(features)) if config.vgg else None
+        self.patch_critic = PatchCritic(config.critic_width) if config.adversarial else None
+        self.critic = self.patch_critic
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -125,7 +130,28 @@ class Objective(BaseObjective):
             filled = composite(batch.photo, batch.mask, predicted)
             windows = _windows(filled, corners, side), _windows(batch.photo, corners, side)
             terms["vgg"] = config.vgg * self.vgg(*windows)
+        if self.patch_critic is not None:
+            with frozen(self.patch_critic):
+                score = self.patch_critic(composite(batch.photo, batch.mask, predicted))
+            terms["adversarial"] = config.adversarial * _where(F.softplus(-score), batch.mask)
         return terms
+
+    def critic_loss(self, batch: Batch, stages: Stages) -> dict[str, Tensor]:
+        """Photos are real everywhere; a filled photo is fake as far as a patch overlaps the hole.
+
+        The non-saturating loss of Goodfellow et al. 2014, weighted by the overlap.
+        """
+        assert self.patch_critic is not None  # noqa: S101 - the loop asks only where there is one
+        fake = self.patch_critic(composite(batch.photo, batch.mask, stages["filled"]))
+        real = self.patch_critic(batch.photo)
+        judged = _where(F.softplus(fake), batch.mask) + _where(F.softplus(-real), batch.mask)
+        return {"critic": judged}
+
+
+def _where(values: Tensor, mask: Tensor) -> Tensor:
+    """The mean of a map (n, 1, h / s, w / s), each value weighted by its share of the hole."""
+    share = F.adaptive_avg_pool2d(mask, values.shape[2:])  # type: ignore[arg-type]
+    return (values * share).sum() / share.sum().clamp(min=1e-6)
 
 
 def _shift(seed: int, most: int) -> tuple[int, int]:
