@@ -47,6 +47,7 @@ class Outcome:
     seconds: float = 0.0
     tiles: int = 0
     decisions: tuple[Decision, ...] = ()
+    grain: float = 0.0
     note: str = ""
     error: InpaintError | EngineError | None = None
 
@@ -66,6 +67,7 @@ class Outcome:
             "seconds": round(self.seconds, 3),
             "tiles": self.tiles,
             "detail": [decision.to_json() for decision in self.decisions],
+            "grain": round(self.grain, 2),
             "note": self.note or None,
             "error": error_json(self.error) if self.error else None,
         }
@@ -97,11 +99,9 @@ def fill_file(job: Job, model: Model, settings: Settings, notes: Notes) -> Outco
     started = time.perf_counter()
     check_writable(job.output, source=job.photo, overwrite=settings.overwrite)
     picture, mask = read_pair(job, settings)
-    note, tiles = "", 0
-    decisions: tuple[Decision, ...] = ()
+    note, filled = "", None
     if mask.any():
         filled = fill_picture(job, picture, mask, model, settings, notes)
-        tiles, decisions = filled.tiles, filled.decisions
         write_picture(
             filled.picture, job.output, source=job.photo, overwrite=settings.overwrite, notes=notes
         )
@@ -115,8 +115,9 @@ def fill_file(job: Job, model: Model, settings: Settings, notes: Notes) -> Outco
         output=job.output,
         model=model,
         seconds=time.perf_counter() - started,
-        tiles=tiles,
-        decisions=decisions,
+        tiles=filled.tiles if filled else 0,
+        decisions=filled.decisions if filled else (),
+        grain=filled.grain if filled else 0.0,
         note=note,
     )
 

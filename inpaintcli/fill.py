@@ -13,11 +13,13 @@ from engines.base import Engine
 from engines.select import open_engine
 from inpaintcli.detail import Decision, Detail, textured
 from inpaintcli.errors import MisfitError
+from inpaintcli.grain import add_grain
 from inpaintcli.holes import Sizes, Tile, bounding_box, model_input, model_output, plan
 from inpaintcli.images import ignore
 from inpaintcli.masks import feather_weights, grow
 from inpaintcli.models import Card, find_card, verify
 from inpaintcli.picture import Mask, Picture
+from inpaintcli.trial import Fill
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Filled:
     """A filled picture, and what it took.
 
     tiles: calls of the model. seconds: in the engine, and in all. decisions: whose texture fills
-    each thick part of the holes.
+    each thick part of the holes. grain: standard deviation of the noise added, see `add_grain`.
     """
 
     picture: Picture
@@ -53,6 +55,7 @@ class Filled:
     engine_seconds: float
     seconds: float
     decisions: tuple[Decision, ...] = ()
+    grain: float = 0.0
 
 
 def open_model(
@@ -107,7 +110,8 @@ def fill(
         grow_by: pixels that the hole is widened by first.
         feather: pixels inside the hole's rim over which the old content fades into the new.
         reveal: make the hole opaque (for holes that are the transparent pixels themselves).
-        detail: whose texture: the network's, patches of the photo, or (auto) a blend of both.
+        detail: whose texture: the network's, patches of the photo, or (auto) a blend of both, with
+            the photo's grain.
         notes: takes what is worth saying.
 
     Raises:
@@ -122,17 +126,25 @@ def fill(
             "The hole is the whole picture: there is nothing to fill it from.",
             hint="White is the hole; pass --invert-mask if yours is the other way round.",
         )
-    painter = _Painter(picture, hole, model)
-    for tile in plan(hole, sizes_of(model.card)):
-        painter.paint(tile)
-    threads = model.engine.info.threads
-    decisions = textured(painter.pixels, hole, painter.known, detail, threads=threads, notes=notes)
+    unknown = _unknown(picture, hole)
+    painter = _Painter(picture.pixels, unknown, model)
+    painter.paint_all(hole)
+    decisions = textured(
+        painter.pixels,
+        hole,
+        ~unknown,
+        detail,
+        network=_by_network(model),
+        threads=model.engine.info.threads,
+        notes=notes,
+    )
+    grain = add_grain(painter.pixels, hole, ~unknown) if detail == "auto" and hole.any() else 0.0
     filled = picture.with_pixels(_feathered(picture.pixels, painter.pixels, hole, feather))
     if reveal and filled.alpha is not None:
         opaque = np.asarray(np.iinfo(filled.alpha.dtype).max, filled.alpha.dtype)
         filled = filled.with_alpha(np.where(hole, opaque, filled.alpha))
     seconds = time.perf_counter() - started
-    return Filled(filled, painter.tiles, painter.engine_seconds, seconds, tuple(decisions))
+    return Filled(filled, painter.tiles, painter.engine_seconds, seconds, tuple(decisions), grain)
 
 
 def sizes_of(card: Card) -> Sizes:
@@ -148,24 +160,41 @@ def _check(picture: Picture, mask: Mask) -> None:
         )
 
 
+def _unknown(picture: Picture, hole: Mask) -> Mask:
+    """What the photo itself does not know: the hole, and what is wholly transparent."""
+    if picture.alpha is None:
+        return hole
+    transparent = (picture.alpha == 0) | hole
+    return hole if transparent.all() else transparent
+
+
+def _by_network(model: Model) -> Fill:
+    """The model as the trials take it: fills a hole in part of a photo, 8 bits."""
+
+    def run(pixels: NDArray[np.float32], hole: Mask, unknown: Mask) -> NDArray[np.float32]:
+        painter = _Painter(np.clip(np.rint(pixels), 0, 255).astype(np.uint8), unknown, model)
+        painter.paint_all(hole)
+        return painter.pixels.astype(np.float32)
+
+    return run
+
+
 class _Painter:
-    """Fills tile after tile into a copy of the pixels; what is filled is known to the next tile.
+    """Fills tile after tile into a copy of the pixels; what is filled is known to the next tile."""
 
-    `known` is what the photo itself knows: neither hole nor wholly transparent.
-    """
-
-    def __init__(self, picture: Picture, hole: Mask, model: Model) -> None:
-        self.pixels = picture.pixels.copy()
+    def __init__(self, pixels: NDArray[Any], unknown: Mask, model: Model) -> None:
+        """Start from `pixels` (h, w, 1 or 3) uint8 or uint16; what is `unknown` is not seen."""
+        self.pixels = pixels.copy()
         self.tiles = 0
         self.engine_seconds = 0.0
         self._model = model
-        self._top = 255 if picture.depth == 8 else 65535
-        self._unknown = hole.copy()
-        if picture.alpha is not None:
-            transparent = (picture.alpha == 0) | hole
-            if not transparent.all():
-                self._unknown = transparent
-        self.known = ~self._unknown
+        self._top = int(np.iinfo(pixels.dtype).max)
+        self._unknown = unknown.copy()
+
+    def paint_all(self, hole: Mask) -> None:
+        """Fill a hole, tile after tile."""
+        for tile in plan(hole, sizes_of(self._model.card)):
+            self.paint(tile)
 
     def paint(self, tile: Tile) -> None:
         """Run the model on one tile and take its answer for the tile's target."""
