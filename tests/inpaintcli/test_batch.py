@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inpaintcli.batch import Settings, default_workers, exit_code, fill_files
+from inpaintcli.batch import Settings, exit_code
 from inpaintcli.errors import ExitCode
 from inpaintcli.pairs import plan_folder
 from inpaintcli.pipeline import Model
+from inpaintcli.workers import default_workers, fill_files
 from tests.conftest import GreyEngine, card, photo_pixels
 
 
@@ -106,7 +107,7 @@ def test_each_engine_serves_one_photo_at_a_time(folder, tmp_path):
 
 
 def test_workers_follow_cores_and_photos(monkeypatch):
-    monkeypatch.setattr("inpaintcli.batch.cores", lambda: 8)
+    monkeypatch.setattr("inpaintcli.workers.cores", lambda: 8)
     assert default_workers(100) == 4
     assert default_workers(2) == 2
     assert default_workers(0) == 1
