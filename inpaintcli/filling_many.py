@@ -69,7 +69,7 @@ def fill_many(run: Run, many: Many) -> ExitCode:
         return course.tell(course.left_of(plan, records), work=course.dry)
     batch.make_folder(many.output)
     with Journal(many.output) as journal:
-        left = course.left_of(plan, journal.records)
+        left = course.left_of(plan, journal.records())
         return course.tell(left, work=lambda jobs: course.work(jobs, journal))
 
 
@@ -100,18 +100,15 @@ class _Course:
         )
 
     def left_of(self, plan: Plan, records: Records) -> Plan:
-        """The plan without what earlier runs have done; the records are let go."""
-        try:
-            return remaining(
-                plan,
-                records,
-                self._output,
-                self._making,
-                overwrite=self._run.settings.overwrite,
-                retry_failed=self._many.retry_failed,
-            )
-        finally:
-            records.close()
+        """The plan without what earlier runs have done."""
+        return remaining(
+            plan,
+            records,
+            self._output,
+            self._making,
+            overwrite=self._run.settings.overwrite,
+            retry_failed=self._many.retry_failed,
+        )
 
     def tell(self, plan: Plan, work: Callable[[tuple[Job, ...]], None]) -> ExitCode:
         """Tell the plan, do the work, tell the sums."""

@@ -29,7 +29,7 @@ _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK}  # of file systems that 
 class Journal:
     """The journal of an output folder, open for writing. A context manager.
 
-    `records` tell what was in it at the opening. Threads may append at the same time.
+    Threads may append at the same time.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,12 +47,18 @@ class Journal:
             raise unusable(self.path, "written", error) from error
         try:
             self._lock()
-            self.records = Records(self.path)
-            os.ftruncate(self._file, self.records.whole_bytes)
             self._recover()
         except BaseException:
             os.close(self._file)
             raise
+
+    def records(self) -> Records:
+        """What it says so far.
+
+        Raises:
+            OutputError: it cannot be read.
+        """
+        return Records(self.path)
 
     def append(self, entry: Entry, *, durable: bool = True) -> None:
         """Add a line, all of it or nothing; `durable` waits until the disk has it.
@@ -73,7 +79,6 @@ class Journal:
 
     def close(self) -> None:
         """Let the file and its lock go."""
-        self.records.close()
         os.close(self._file)
 
     def __enter__(self) -> Self:
@@ -99,9 +104,10 @@ class Journal:
             ) from error
 
     def _recover(self) -> None:
-        """Settle what a killed run had begun, and remove its temporary files."""
-        begun = list(self.records.begun())
-        for entry in begun:
+        """Cut a torn line off, settle what a killed run had begun, remove its temporary files."""
+        records = self.records()
+        os.ftruncate(self._file, records.whole_bytes)
+        for entry in records.begun():
             output = _inside(self.folder, entry.output)
             if output is None:
                 continue
@@ -110,9 +116,6 @@ class Journal:
                 self.append(replace(entry, status="filled", temporary=None))
             else:
                 _remove_claim(output)
-        if begun:
-            self.records.close()
-            self.records = Records(self.path)
 
 
 def _holds(output: Path, entry: Entry) -> bool:

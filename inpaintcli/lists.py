@@ -12,7 +12,17 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from inpaintcli.errors import InpaintError, OutputError, UnreadableError, UsageError
-from inpaintcli.pairs import ALPHA, Job, MaskIndex, Plan, Skip, check_folder, checked, mask_for
+from inpaintcli.pairs import (
+    ALPHA,
+    NO_MASK,
+    Job,
+    MaskIndex,
+    Plan,
+    Skip,
+    check_folder,
+    checked,
+    mask_for,
+)
 
 SUFFIXES = (".csv", ".jsonl")
 COLUMNS = ("photo", "mask", "output")
@@ -56,7 +66,7 @@ def plan_list(
         try:
             jobs.append(_job(row, path.parent, mask, output, indexes))
         except UsageError as error:
-            skips.append(Skip(photo, None, None, f"it has no mask: {error.message}"))
+            skips.append(Skip(photo, None, None, f"{NO_MASK}: {error.message}"))
         except InpaintError as error:
             skips.append(Skip(photo, None, None, error.message, error))
     jobs, more = checked(jobs, overwrite=overwrite)

@@ -18,6 +18,7 @@ from inpaintcli.images import check_writable
 ALPHA = "alpha"
 STDOUT = Path("-")
 THERE = "its output exists already"
+NO_MASK = "it has no mask"
 _ENDINGS = (".mask", "_mask")
 
 
@@ -168,7 +169,7 @@ def plan_folder(
         if not wanted(relative):
             continue
         if chosen is None and mask != ALPHA:
-            skips.append(Skip(photo, None, None, "it has no mask"))
+            skips.append(Skip(photo, None, None, NO_MASK))
             continue
         jobs.append(Job(photo, chosen, output / relative))
     jobs, more = checked(jobs, overwrite=overwrite)

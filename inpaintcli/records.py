@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Self
+from typing import Any, Literal, Self
 
 from inpaintcli.errors import OutputError
 from inpaintcli.keys import Digest, Key, Stamp, digest_of
@@ -80,7 +80,7 @@ class Entry:
 
 
 class Records:
-    """What a journal said when it was opened. Holds places in the file, not the lines."""
+    """What a journal says now. Holds places in the file, not the lines."""
 
     def __init__(self, path: Path) -> None:
         """Find the lines that count.
@@ -94,9 +94,11 @@ class Records:
         self._begun: dict[str, int] = {}
         self.whole_bytes = 0
         try:
-            self._file: BinaryIO | None = path.open("rb") if path.exists() else None
-            for line in self._file or ():
-                self._index(line)
+            with path.open("rb") as file:
+                for line in file:
+                    self._index(line)
+        except FileNotFoundError:
+            return
         except OSError as error:
             raise unusable(path, "read", error) from error
 
@@ -114,11 +116,6 @@ class Records:
             entry = self._at(place)
             if entry is not None:
                 yield entry
-
-    def close(self) -> None:
-        """Let the file go."""
-        if self._file is not None:
-            self._file.close()
 
     def _index(self, line: bytes) -> None:
         place = self.whole_bytes
@@ -144,11 +141,13 @@ class Records:
             self._filled[output] = place
 
     def _at(self, place: int | None) -> Entry | None:
-        if place is None or self._file is None:
+        if place is None:
             return None
-        self._file.seek(place)
+        with self._path.open("rb") as file:
+            file.seek(place)
+            line = file.readline()
         try:
-            return Entry.from_line(self._file.readline())
+            return Entry.from_line(line)
         except (ValueError, KeyError, TypeError):
             return None
 

@@ -7,10 +7,11 @@ from inpaintcli import batch
 from inpaintcli.batch import Outcome, Ran
 from inpaintcli.console import Console, rate_in_words
 from inpaintcli.errors import ExitCode
-from inpaintcli.pairs import Job, Plan
+from inpaintcli.pairs import NO_MASK, THERE, Job, Plan
 from inpaintcli.pipeline import Model
 
 STATUSES = ("filled", "skipped", "failed")
+SKIPS = {NO_MASK: "without a mask", THERE: "output existed"}
 FAILURES = {
     ExitCode.UNREADABLE: "unreadable",
     ExitCode.MISFIT: "mask and photo do not fit",
@@ -36,7 +37,8 @@ class Tally:
             reason = FAILURES[ExitCode(code)] if code in FAILURES else f"error {code}"
             self._reasons["failed"][reason] += 1
         elif outcome.status == "skipped":
-            self._reasons["skipped"][outcome.note.partition(":")[0]] += 1
+            reason = outcome.note.partition(":")[0]
+            self._reasons["skipped"][SKIPS.get(reason, reason)] += 1
 
     def exit_code(self) -> ExitCode:
         """What a run of many photos returns."""
