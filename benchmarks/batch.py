@@ -10,7 +10,7 @@ turn, only filled, from arrays, by as many threads. The ratio of the two times i
 engine and the texture pass adds; turns make up for a machine that others use too. Memory is the
 resident set after each photo: the highest of the second half over the highest of the first.
 
-second-run: the time and memory to find that nothing is to do, for photos of some bytes each.
+second-run: processor time and memory to find that nothing is to do, for photos of some bytes each.
 
 crops: milliseconds a crop, by side and by how many go to the engine at once.
 """
@@ -123,7 +123,7 @@ def opened(stack: ExitStack, out: Path) -> JournalLedger:
 
 
 def second_run(folder: Path, photos: int) -> dict[str, Any]:
-    """Seconds to plan, and to see by the journal that all is done."""
+    """Seconds of the processor to plan, and to see by the journal that all is done."""
     for name in ("photos", "out"):
         (folder / name).mkdir()
     making = Making(model="m" * 64, options=Settings().of_pixels())
@@ -141,16 +141,16 @@ def second_run(folder: Path, photos: int) -> dict[str, Any]:
                     sha256="s" * 64,
                 )
             )  # fmt: skip
-    before, started = resident_mib(), time.perf_counter()
+    before, started = resident_mib(), time.process_time()
     plan = plan_folder(folder / "photos", "alpha", folder / "out", overwrite=True)
-    planned = time.perf_counter()
+    planned = time.process_time()
     left = remaining(plan, Records(folder / "out" / NAME), folder / "out", making)
-    ended = time.perf_counter()
+    ended = time.process_time()
     return {
         "photos": photos,
         "left_to_do": len(left.jobs),
-        "plan_s": round(planned - started, 2),
-        "compare_with_journal_s": round(ended - planned, 2),
+        "plan_cpu_s": round(planned - started, 2),
+        "compare_with_journal_cpu_s": round(ended - planned, 2),
         "memory_mib": round(resident_mib() - before),
         "journal_mb": round((folder / "out" / NAME).stat().st_size / 1e6),
     }

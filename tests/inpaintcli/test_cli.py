@@ -212,6 +212,18 @@ def test_fill_a_folder(folder, tmp_path):
     assert json.loads(again[-1])["summary"]["skipped"] == 3
 
 
+def test_fill_a_list_twice_with_a_report(folder, tmp_path):
+    rows = [{"photo": "a.png", "output": "x.tif"}, {"photo": "sub/c.tif"}, {"photo": "b.jpg"}]
+    pairs = folder / "pairs.jsonl"
+    pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = ["fill", pairs, "--mask", tmp_path / "mask.png", "-o", tmp_path / "out"]
+    arguments += ["--exclude", "*.jpg", "--report", tmp_path / "report.html", "--fail-fast"]
+    assert b"filled  2" in run(*arguments, check=0).stderr
+    assert (tmp_path / "out/x.tif").exists()
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count("<img") == 4
+    assert b"skipped 2  done already" in run(*arguments, "--retry-failed", check=0).stderr
+
+
 def test_a_dry_run_writes_nothing(folder, tmp_path):
     arguments = ["--mask", tmp_path / "mask.png", "-o", tmp_path / "out", "--dry-run"]
     done = run("fill", folder, *arguments, check=0)
