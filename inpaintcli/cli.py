@@ -102,7 +102,12 @@ def _root(
 @app.command()
 def fill(
     photo: Annotated[
-        Path, typer.Argument(metavar="IMAGE|FOLDER", help="A photo, or a folder of them.")
+        Path,
+        typer.Argument(
+            metavar="IMAGE|FOLDER|LIST",
+            help="A photo, a folder of them, or a list of pairs: .csv or .jsonl with the columns "
+            "photo, mask, output.",
+        ),
     ],
     mask: Annotated[
         str | None,
@@ -142,19 +147,43 @@ def fill(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done.")] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Photos at a time.  [one a core]")
+        int | None, typer.Option(min=1, help="Photos at a time.  [one a core, at most 4]")
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Only photos that match; may be given more than once."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="No photos that match; may be given more than once."),
+    ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed", help="Also try unreadable and unfitting photos again, unchanged."
+        ),
+    ] = False,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Begin no other photo once one has failed.")
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="HTML", help="A contact sheet of many photos, before and after."),
     ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Fill the holes of one photo, or of all photos in a folder.
+    """Fill the holes of one photo, or of all photos in a folder or a list.
+
+    Many photos: a journal in the output folder lets a second run do only what is missing or
+    changed.
 
     Exit codes: 0 done, 1 some photos failed, 2 wrong command line, 3 unreadable photo or mask,
     4 mask and photo do not fit, 5 output exists or cannot be written, 6 model missing or damaged,
     7 engine or device not available, 8 engine failed, 70 fault of the program, 130 interrupted.
     """
-    from inpaintcli import filling
+    from inpaintcli import filling, filling_many
     from inpaintcli.batch import Settings
 
     settings = Settings(
@@ -175,11 +204,20 @@ def fill(
         precision=precision.value,
         dry_run=dry_run,
     )
-    if photo.is_dir():
-        code = filling.fill_folder(run, photo, mask, output, workers=workers)
-    else:
-        code = filling.fill_photo(run, photo, mask, output)
-    raise typer.Exit(code)
+    if filling_many.is_many(photo):
+        many = filling_many.Many(
+            source=photo,
+            mask=mask,
+            output=output,
+            include=tuple(include or ()),
+            exclude=tuple(exclude or ()),
+            retry_failed=retry_failed,
+            fail_fast=fail_fast,
+            report=report,
+            workers=workers,
+        )
+        raise typer.Exit(filling_many.fill_many(run, many))
+    raise typer.Exit(filling.fill_photo(run, photo, mask, output))
 
 
 @models_app.command("list")

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+RATE_OVER_S = 120.0
+"""A rate is the mean over so many seconds: photos differ."""
+
 
 class Bar(Protocol):
     """A progress bar, or what stands for one."""
@@ -24,12 +27,16 @@ class Console:
     verbose: bool = False
 
     def data(self, text: str) -> None:
-        """A line of data on standard output."""
-        sys.stdout.write(text + "\n")
+        """A line of data on standard output; what its encoding lacks is written as an escape."""
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         sys.stdout.flush()
 
     def record(self, fields: dict[str, Any]) -> None:
-        """A JSON object as one line on standard output; nothing without `--json`."""
+        """A JSON object as one line on standard output; nothing without `--json`.
+
+        File names that are not UTF-8 appear as JSON's escapes of what Python makes of them.
+        """
         if self.json:
             self.data(json.dumps(fields, ensure_ascii=False))
 
@@ -50,11 +57,21 @@ class Console:
             yield _NoBar()
             return
         from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
-        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=RichConsole(stderr=True), transient=True) as progress:
-            yield _RichBar(progress, progress.add_task("", total=total))
+        rate, left = TextColumn("{task.fields[rate]}"), TimeRemainingColumn()
+        columns = (BarColumn(), MofNCompleteColumn(), rate, left, TextColumn("left"))
+        console = RichConsole(stderr=True)
+        with Progress(
+            *columns, console=console, transient=True, speed_estimate_period=RATE_OVER_S
+        ) as progress:
+            yield _RichBar(progress, progress.add_task("", total=total, rate=""))
 
 
 class _NoBar:
@@ -68,6 +85,18 @@ class _RichBar:
 
     def advance(self) -> None:
         self._progress.advance(self._task)
+        speed = self._progress.tasks[0].speed
+        if speed:
+            self._progress.update(self._task, rate=rate_in_words(speed))
+
+
+def rate_in_words(per_second: float) -> str:
+    """A rate of photos in the unit in which it is readable."""
+    if per_second >= 1:
+        return f"{per_second:.1f} photos a second"
+    if per_second * 60 >= 1:
+        return f"{per_second * 60:.1f} photos a minute"
+    return f"{per_second * 3600:.1f} photos an hour"
 
 
 def complain(text: str) -> None:
