@@ -133,6 +133,50 @@ def plan_folder(folder: Path, mask: str | None, output: Path, *, overwrite: bool
     return Plan(tuple(jobs), (*skips, *more), orphans)
 
 
+def match_folder(folder: Path, mask: str, *, leave: Path | None = None) -> Plan:
+    """The photos of a folder and their masks, where nothing will be written.
+
+    Args:
+        folder: of the photos; its subfolders are searched too.
+        mask: a folder (that of the photos too), or one file for all.
+        leave: a folder that is left out of the search.
+
+    Returns:
+        Jobs whose output is the photo itself, what has no mask or more than one, and the masks
+        without a photo.
+
+    Raises:
+        UnreadableError: folder or mask does not exist.
+    """
+    photos, masks = _told_apart(_pictures_but(folder, leave), folder, mask)
+    jobs: list[Job] = []
+    skips: list[Skip] = []
+    for photo in photos:
+        try:
+            chosen = masks.of(photo.relative_to(folder)) if isinstance(masks, _MaskIndex) else masks
+        except MisfitError as error:
+            skips.append(Skip(photo, None, None, error.message, error))
+            continue
+        if chosen is None:
+            skips.append(Skip(photo, None, None, "it has no mask"))
+        else:
+            jobs.append(Job(photo, chosen, photo))
+    used = {job.mask for job in jobs if job.mask}
+    orphans = masks.without(used) if isinstance(masks, _MaskIndex) else ()
+    return Plan(tuple(jobs), tuple(skips), orphans)
+
+
+def photos_in(folder: Path, *, leave: Path | None = None) -> tuple[list[Path], list[Path]]:
+    """The photos of a folder and its subfolders, and the masks NAME.mask.EXT beside them.
+
+    Raises:
+        UnreadableError: the folder does not exist or cannot be listed.
+    """
+    pictures = _pictures_but(folder, leave)
+    masks = [path for path in pictures if path.stem.endswith(_ENDINGS[:1])]
+    return [path for path in pictures if path not in set(masks)], masks
+
+
 def _told_apart(
     pictures: list[Path], folder: Path, mask: str | None
 ) -> tuple[list[Path], "_MaskIndex | Path | None"]:
@@ -234,6 +278,10 @@ def _pictures(folder: Path, *, recursive: bool = True) -> list[Path]:
         for path in paths
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
+
+
+def _pictures_but(folder: Path, leave: Path | None) -> list[Path]:
+    return [path for path in _pictures(folder) if leave is None or not _inside(path, leave)]
 
 
 def _same(one: Path, other: Path) -> bool:
