@@ -240,7 +240,7 @@ def _tell_failure(run: Run, failure: Failed, result: _Result) -> None:
             "error": batch.error_json(error),
         }
     )
-    line = f"{case.name}: {error}"
+    line = str(error) if case.name in error.message else f"{case.name}: {error}"
     if line not in result.failures:  # an unreadable photo fails for every kind of hole
         result.failures.append(line)
         run.console.say(line)
@@ -257,8 +257,8 @@ def _tell(run: Run, result: _Result, facts: dict[str, Any]) -> None:
         for line in table(worth_telling(groups), tally.metrics, tally.methods):
             console.data(line)
     console.say(
-        f"{facts['photos']} photos, {facts['holes']} holes, {facts['failed']} failed, "
-        f"{facts['skipped']} skipped in {facts['seconds']:.1f} s; "
+        f"{facts['photos']} photos, {facts['holes']} holes; {facts['failed']} failed, "
+        f"{facts['skipped']} skipped; {facts['seconds']:.1f} s; "
         f"sha256 of the masks {facts['masks_sha256'][:16]}..."
     )
     if run.report is not None:

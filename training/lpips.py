@@ -2,13 +2,14 @@
 
 The heads were fitted to torchvision's weights of each network. Weights of another training have
 their channels in another order, so that the number would mean nothing: only backbones in
-torchvision's layout are taken. `training.losses.FeatureDistance` is the same without heads.
+torchvision's layout are taken; for others there is `distance` without heads, which is not LPIPS.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from inpaintcli.errors import UnreadableError
@@ -18,6 +19,7 @@ from training.backbones.vgg import vgg16
 from training.features import FeatureNetwork, Layout, unit
 from training.weights import SUFFIXES, read_tensors
 
+Features = dict[str, Tensor]  # layers by name, (n, c, h, w) each, shallow first
 Net = Literal["alex", "vgg", "squeeze"]
 BACKBONES: dict[Net, Callable[..., FeatureNetwork]] = {
     "alex": alexnet,
@@ -38,12 +40,21 @@ class Lpips(nn.Module):
 
     def forward(self, one: Tensor, other: Tensor) -> Tensor:
         """(n,) distances, 0 for equal pictures (equation 1)."""
-        first, second = self.network(one), self.network(other)
-        total = one.new_zeros(one.shape[0])
-        for head, (name, features) in zip(self.heads, first.items(), strict=True):
-            difference = (unit(features.float()) - unit(second[name].float())).square()
-            total = total + (difference * head).sum(1).mean((1, 2))
-        return total
+        return distance(self.network(one), self.network(other), self.heads)
+
+
+def distance(one: Features, other: Features, heads: Iterable[Tensor] | None = None) -> Tensor:
+    """(n,) distances of the features of pictures (Zhang et al. 2018, equation 1).
+
+    Squared differences of unit vectors, weighted by the heads and summed over channels, mean over
+    positions, summed over layers. Without heads all channels weigh 1: the paper's baseline.
+    """
+    terms = []
+    weights = list(heads) if heads is not None else [torch.ones(())] * len(one)
+    for weight, (name, features) in zip(weights, one.items(), strict=True):
+        difference = (unit(features.float()) - unit(other[name].float())).square()
+        terms.append((difference * weight.to(difference)).sum(1).mean((1, 2)))
+    return torch.stack(terms).sum(0)
 
 
 def lpips(folder: Path | None, net: Net = "alex") -> Lpips:

@@ -5,7 +5,7 @@ each scaled down where its longer side has more than 512 px. Pictures too small 
 score of it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -19,12 +19,10 @@ from inpaintcli.errors import MisfitError, UnreadableError
 from inpaintcli.holes import bounding_box
 from inpaintcli.metrics import Metric, Moments, frechet
 from inpaintcli.picture import Mask
-from training.losses import FeatureDistance
-from training.lpips import Net, lpips
+from training.lpips import Net, distance, lpips
 from training.networks import FeatureNetwork, squeezenet11, vgg19
 
 Rgb8 = NDArray[np.uint8]
-Measure = Callable[[Tensor, Tensor], Tensor]
 _LONGEST = 512
 _POOLED = ("relu2_2", "relu3_4")
 _PATCHES = ("relu1_2", "relu2_2", "relu3_4")
@@ -59,12 +57,11 @@ class FeatureScores:
         self.networks: tuple[str, ...] = ()
         self.left_out: tuple[str, ...] = ()
         self._around: _Around | None = None
-        self._whole: dict[str, Measure] = {}
+        self._whole: dict[str, _Whole] = {}
         self._take_vgg(folder)
-        for net in get_args(Net):
-            self._take_lpips(folder, net)
+        self._take_lpips(folder)
         self._take_squeezenet(folder)
-        self.left_out += ("FID: its Inception network is not offered, FD is of VGG-19",)
+        self.left_out += ("FID: its Inception network is not offered; FD is of VGG-19.",)
         if not self.metrics:
             reasons = "; ".join(self.left_out)
             raise UnreadableError(f"{folder} holds no feature network for scores: {reasons}.")
@@ -73,7 +70,7 @@ class FeatureScores:
         try:
             network = vgg19(folder, _PATCHES)
         except UnreadableError as error:
-            self.left_out += (f"P and FD: {error}",)
+            self.left_out += (f"P and FD: {error.message}",)
             return
         missing = [name for name in _PATCHES if name not in network.taps.values()]
         if missing:
@@ -83,17 +80,22 @@ class FeatureScores:
         self._used(network)
         self.metrics += (P, *(_fd(layer) for layer in _POOLED))
 
-    def _take_lpips(self, folder: Path, net: Net) -> None:
-        try:
-            measure = lpips(folder, net)
-        except UnreadableError as error:
-            self.left_out += (f"LPIPS ({net}): {error}",)
-            return
-        self._used(measure.network)
-        self._take(
-            f"lpips_{net}", f"LPIPS {net}", measure,
-            "learned perceptual distance to the photo (Zhang et al. 2018, version 0.1)",
-        )  # fmt: skip
+    def _take_lpips(self, folder: Path) -> None:
+        """LPIPS by each backbone that lies there with its heads; one will do."""
+        missing = []
+        for net in get_args(Net):
+            try:
+                learned = lpips(folder, net)
+            except UnreadableError as error:
+                missing.append(f"{net}: {error.message}")
+                continue
+            self._take(
+                f"lpips_{net}", f"LPIPS {net}", _Whole(learned.network, list(learned.heads)),
+                "learned perceptual distance to the photo (Zhang et al. 2018, version 0.1)",
+            )  # fmt: skip
+        if not self._whole:
+            reasons = " ".join(missing)
+            self.left_out += (f"LPIPS needs torchvision's networks (docs/evaluate.md). {reasons}",)
 
     def _take_squeezenet(self, folder: Path) -> None:
         """A distance without heads, where the backbone is not the one that the heads belong to."""
@@ -102,15 +104,15 @@ class FeatureScores:
         try:
             network = squeezenet11(folder)
         except UnreadableError:
-            return  # told by LPIPS
-        self._used(network)
+            return  # it is no score that anybody misses
         self._take(
-            "squeezenet", "SqueezeNet", FeatureDistance(network),
+            "squeezenet", "SqueezeNet", _Whole(network),
             "squared distance of unit-normalised SqueezeNet 1.1 features, seven layers summed, to "
             "the photo's; not LPIPS",
         )  # fmt: skip
 
-    def _take(self, key: str, label: str, measure: Measure, meaning: str) -> None:
+    def _take(self, key: str, label: str, measure: "_Whole", meaning: str) -> None:
+        self._used(measure.network)
         self._whole[key] = measure
         self.metrics += (Metric(key=key, label=label, digits=4, meaning=meaning),)
 
@@ -127,16 +129,29 @@ class FeatureScores:
                 for method, p in self._around.score(group, photo, hole, fills).items():
                     found[method]["p"] = p
             if self._whole and min(photo.shape[:2]) >= _SHORTEST_WHOLE:
-                truth = _tensor(photo)
-                for method, filled in fills.items():
-                    ours = _tensor(filled)
-                    for key, measure in self._whole.items():
-                        found[method][key] = float(measure(ours, truth))
+                for key, measure in self._whole.items():
+                    for method, value in measure.score(photo, fills).items():
+                        found[method][key] = value
         return found
 
     def pooled(self, method: str, groups: Sequence[str]) -> dict[str, float]:
         """FD of all fills of a method in these groups together."""
         return {} if self._around is None else self._around.pooled(method, groups)
+
+
+class _Whole:
+    """A distance of whole pictures: LPIPS with its heads, a plain one without."""
+
+    def __init__(self, network: FeatureNetwork, heads: list[Tensor] | None = None) -> None:
+        self.network = network
+        self._heads = heads
+
+    def score(self, photo: Rgb8, fills: Mapping[str, Rgb8]) -> dict[str, float]:
+        truth = self.network(_tensor(photo))
+        return {
+            method: float(distance(self.network(_tensor(filled)), truth, self._heads))
+            for method, filled in fills.items()
+        }
 
 
 class _Around:

@@ -39,7 +39,7 @@ def by_model(model: Model, detail: Detail, notes: Callable[[str], None]) -> Meth
         "device": info.device,
         "precision": info.precision,
     }
-    name = model.card.name if detail == "auto" else f"{model.card.name}/{detail}"
+    name = model.card.name if detail == "auto" else f"{model.card.name}-{detail}"
 
     def run(picture: Picture, mask: Mask) -> Samples:
         return fill(picture, mask, model, detail=detail, notes=notes).picture.pixels

@@ -26,15 +26,16 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:1500px;margin:2rem auto;paddin
 h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin:2.2rem 0 .6rem}
 p.lead,figcaption,dd,.soft{color:var(--soft)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .7rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
-th:first-child,td:first-child{text-align:left}th{font-weight:600;font-size:.85rem}
+th,td{padding:.25rem .5rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
+th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:Canvas}th{font-weight:600;font-size:.85rem}
 tr.group td{font-weight:600;padding-top:.9rem;text-align:left}td.best{font-weight:700}
 tr.photo td{color:var(--soft)}
 i.key{display:inline-block;width:.7rem;height:.7rem;border-radius:50%;margin-right:.45rem}
 .plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(400px,1fr));gap:1rem}
 svg{width:100%}svg text{font-size:12px;fill:currentColor}svg text.small{font-size:10px}
 svg text.title{font-weight:600;font-size:14px}
-svg line{stroke:var(--line)}svg polyline{stroke-width:2}svg circle{fill-opacity:.75}
+svg line{stroke:var(--line)}svg polyline{stroke-width:2;stroke-opacity:.4}
+svg circle{fill-opacity:.8}
 .case{display:grid;grid-template-columns:repeat(auto-fit,minmax(180px,1fr));gap:.5rem}
 figure{margin:0}img{width:100%;border-radius:3px;display:block}figcaption{font-size:.82rem}
 h3{font-size:.95rem;margin:1.4rem 0 .4rem}dl{display:grid;grid-template-columns:max-content 1fr}

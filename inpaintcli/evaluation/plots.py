@@ -37,8 +37,9 @@ def by_group(title: str, labels: Sequence[str], series: Sequence[Sequence[float]
     step = (_WIDTH - _LEFT - _RIGHT) / len(labels)
     places = [_LEFT + step * (number + 0.5) for number in range(len(labels))]
     parts = [_frame(title, y, ticks)]
+    slanted = max(map(len, labels)) * 7 > step  # 7 px a letter
     for place, label in zip(places, labels, strict=True):
-        parts.append(_label(place, label, slanted=len(labels) > 7))
+        parts.append(_label(place, label, slanted=slanted))
     for number, values in enumerate(series):
         points = [
             (place, y.at(value))
