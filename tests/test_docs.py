@@ -15,6 +15,7 @@ COMMANDS = (
     ["models", "list"],
     ["models", "show"],
     ["models", "verify"],
+    ["evaluate"],
     ["train"],
     ["export"],
 )
