@@ -49,9 +49,12 @@ class Run:
 
 @dataclass
 class _Result:
-    """What has come of the cases so far."""
+    """What has come of the cases so far: counts, and `failures` a line each."""
 
     tally: Tally
+    holes: int = 0
+    failed: int = 0
+    skipped: int = 0
     examples: page.Examples = field(default_factory=page.Examples)
     failures: list[str] = field(default_factory=list)
 
@@ -71,34 +74,42 @@ def evaluate_folder(run: Run, folder: Path, mask: str | None, judge: Judge | Non
     started = time.perf_counter()
     _check_outputs(run)
     cases, skips = _cases(run, folder, mask)
-    for skip in skips:
-        run.console.say(f"{skip.photo}: skipped, {skip.reason}")
     if not cases:
         run.console.say(f"{folder}: no photo to evaluate.")
-        return ExitCode.SOME_FAILED if any(skip.error for skip in skips) else ExitCode.OK
-    left_out = (*run.left_out, *(judge.left_out if judge else ()))
-    for reason in left_out:
+    for reason in _left_out(run, judge):
         run.console.say(f"left out: {reason}")
     with ExitStack() as stack:
-        methods = _methods(run, stack)
+        methods = _methods(run, stack) if cases else []
         result = _Result(Tally(tuple(method.name for method in methods), judge))
-        result.failures += [f"{skip.photo}: {skip.reason}" for skip in skips]
-        failed = _score(run, cases, methods, judge, result)
+        _take_skips(run, skips, result)
+        _score(run, cases, methods, judge, result)
     facts = {
         "photos": len({row.photo for row in result.tally.rows}),
-        "holes": len(cases) - failed,
-        "failed": failed + sum(skip.error is not None for skip in skips),
-        "skipped": sum(skip.error is None for skip in skips),
+        "holes": result.holes,
+        "failed": result.failed,
+        "skipped": result.skipped,
         "seconds": round(time.perf_counter() - started, 3),
         "masks": "drawn" if mask is None else str(mask),
         "seed": run.seed if mask is None else None,
         "masks_sha256": result.tally.masks_sha256(),
         "methods": {method.name: method.facts for method in methods},
         "networks": judge.networks if judge else (),
-        "left_out": left_out,
+        "left_out": _left_out(run, judge),
     }
     _tell(run, result, facts)
-    return ExitCode.SOME_FAILED if facts["failed"] else ExitCode.OK
+    return ExitCode.SOME_FAILED if result.failed else ExitCode.OK
+
+
+def _left_out(run: Run, judge: Judge | None) -> tuple[str, ...]:
+    return (*run.left_out, *(judge.left_out if judge else ()))
+
+
+def _take_skips(run: Run, skips: Sequence[Skip], result: _Result) -> None:
+    for skip in skips:
+        run.console.say(f"{skip.photo}: skipped, {skip.reason}")
+        result.failures.append(f"{skip.photo}: {skip.reason}")
+        result.failed += skip.error is not None
+        result.skipped += skip.error is None
 
 
 def _check_outputs(run: Run) -> None:
@@ -173,22 +184,21 @@ def _methods(run: Run, stack: ExitStack) -> list[Method]:
 
 def _score(
     run: Run, cases: Sequence[Case], methods: Sequence[Method], judge: Judge | None, result: _Result
-) -> int:
-    """Score and tell case by case; returns how many failed."""
-    failed = 0
+) -> None:
+    """Score and tell case by case."""
     with run.console.bar(len(cases)) as bar:
         for outcome in _saved(run, evaluate(cases, methods, run.reading, judge)):
             bar.advance()
             if isinstance(outcome, Failed):
-                failed += 1
+                result.failed += 1
                 _tell_failure(run, outcome, result)
                 continue
+            result.holes += 1
             for row in result.tally.add(outcome):
                 run.console.record(row.to_json(batch.SCHEMA))
             if run.report is not None:
                 result.examples.add(outcome)
             run.console.detail(f"{outcome.case.name}, {outcome.group}: scored")
-    return failed
 
 
 def _saved(run: Run, outcomes: Iterable[Scored | Failed]) -> Iterator[Scored | Failed]:

@@ -24,7 +24,11 @@ from training.features import Layout
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
-# download.pytorch.org/models, and the Caffe VGGs that Justin Johnson converted.
+# Torchvision's own, and the Caffe VGGs that Justin Johnson converted.
+WHERE = {
+    Layout.torchvision: "download.pytorch.org/models",
+    Layout.caffe: "web.eecs.umich.edu/~justincj/models",
+}
 PUBLISHED = {
     "alexnet-owt-7be5be79.pth": Layout.torchvision,
     "alexnet-owt-4df8aa71.pth": Layout.torchvision,
@@ -76,10 +80,13 @@ def open_weights(
 
 
 def _wanted(name: str, what: str, layout: Layout | None) -> str:
-    published = [
-        file for file, kind in PUBLISHED.items() if file.startswith(name) and layout in (None, kind)
-    ]
-    known = f", {published[0]} say" if published else ""
+    """What to get, and where: torchvision's file where any layout will do."""
+    for file, kind in PUBLISHED.items():
+        if file.startswith(name) and layout in (None, kind):
+            known = f", such as {WHERE[kind]}/{file}"
+            break
+    else:
+        known = ""
     return f"{what} is needed: pass --features DIR with its file{known} (docs/evaluate.md)."
 
 

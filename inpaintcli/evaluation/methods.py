@@ -16,14 +16,13 @@ RADIUS = 5
 
 @dataclass(frozen=True)
 class Method:
-    """A way to fill. `facts` say what it is; `ours` tells the program's from those beside it.
+    """A way to fill; `facts` say which.
 
     `fill` takes a picture with its hole blanked and the hole, True inside, and returns the pixels.
     """
 
     name: str
     fill: Callable[[Picture, Mask], Samples]
-    ours: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -44,15 +43,15 @@ def by_model(model: Model, detail: Detail, notes: Callable[[str], None]) -> Meth
     def run(picture: Picture, mask: Mask) -> Samples:
         return fill(picture, mask, model, detail=detail, notes=notes).picture.pixels
 
-    return Method(name, run, ours=True, facts=facts)
+    return Method(name, run, facts)
 
 
 def classical() -> tuple[Method, ...]:
     """OpenCV's Telea (2004) and Navier-Stokes (Bertalmio et al. 2001), radius 5."""
     facts = {"opencv": cv2.__version__, "radius": RADIUS}
     return (
-        Method("telea", _inpaint(cv2.INPAINT_TELEA), facts=facts),
-        Method("navier-stokes", _inpaint(cv2.INPAINT_NS), facts=facts),
+        Method("telea", _inpaint(cv2.INPAINT_TELEA), facts),
+        Method("navier-stokes", _inpaint(cv2.INPAINT_NS), facts),
     )
 
 

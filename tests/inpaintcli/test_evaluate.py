@@ -175,8 +175,12 @@ def test_what_cannot_be_is_refused_before_any_work(photos, tmp_path):
 
 
 def test_an_empty_folder_is_nothing_to_do(tmp_path, capsys):
-    assert evaluate.evaluate_folder(run(), tmp_path, None, None) == ExitCode.OK
-    assert "no photo" in capsys.readouterr().err
+    report = tmp_path / "r.html"
+    assert evaluate.evaluate_folder(run(report=report), tmp_path, None, None) == ExitCode.OK
+    captured = capsys.readouterr()
+    assert "no photo" in captured.err
+    assert json.loads(captured.out)["summary"]["holes"] == 0
+    assert report.exists()
 
 
 def test_how_masks_are_read_can_be_changed(photos, tmp_path, capsys):

@@ -60,7 +60,7 @@ def test_caffes_is_taken_where_both_lie_unless_the_other_is_asked_for(tmp_path: 
 def test_what_is_missing_is_named_with_where_it_is_published(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as usage:
         weights.open_weights(None, "alexnet", "AlexNet")
-    assert "alexnet-owt-7be5be79.pth" in usage.value.hint
+    assert "download.pytorch.org/models/alexnet-owt-7be5be79.pth" in usage.value.hint
     with pytest.raises(UnreadableError, match=r"no vgg16\*"):
         weights.open_weights(tmp_path, "vgg16", "VGG-16")
     save_file(TENSORS, tmp_path / "vgg16_caffe.safetensors")

@@ -45,7 +45,7 @@ def test_telea_is_opencvs_with_radius_five(hole):
 
 def test_a_model_says_what_it_is(grey_model, hole):
     method = by_model(grey_model, "network", print)
-    assert (method.name, method.ours) == ("grey-network", True)
+    assert method.name == "grey-network"
     assert by_model(grey_model, "auto", print).name == "grey"
     assert method.facts["engine"] == "grey"
     assert method.facts["detail"] == "network"
