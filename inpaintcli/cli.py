@@ -216,10 +216,10 @@ def evaluate(
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", metavar="NAME", help="A model or its card; more than one for all."),
+        typer.Option("--model", metavar="NAME", help="A model or its card; may be repeated."),
     ] = None,
     detail: Annotated[
-        list[Detail] | None, typer.Option(help="Whose texture; more than one for all.  [auto]")
+        list[Detail] | None, typer.Option(help="Whose texture; may be repeated.  [auto]")
     ] = None,
     engine: EngineOption = EngineName.auto,
     device: DeviceOption = "auto",

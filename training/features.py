@@ -68,6 +68,7 @@ class FeatureNetwork(nn.Module):
 
 
 def unit(features: Tensor, *, epsilon: float = 1e-10) -> Tensor:
-    """Each channel vector of (n, c, h, w) divided by its length plus `epsilon`."""
-    length = features.square().sum(1, keepdim=True).sqrt()
+    """Each channel vector of (n, c, h, w) divided by its length plus `epsilon`; 0 stays 0."""
+    # Its gradient at 0 is 0, where that of a plain square root would be none.
+    length: Tensor = torch.linalg.vector_norm(features, dim=1, keepdim=True)
     return features / (length + epsilon)

@@ -35,6 +35,20 @@ def test_the_distance_by_hand() -> None:
     assert measure(one, one).item() == 0
 
 
+def test_its_gradient_is_finite_where_no_feature_fires() -> None:
+    """Behind a ReLU whole positions are zero, where a length has no slope."""
+    layers = nn.Sequential(nn.ReLU())
+    network = FeatureNetwork(layers, {0: "x"}, layout=Layout.torchvision)
+    measure = Lpips(network, [torch.ones(1, 3, 1, 1)])
+    one = torch.full((1, 3, 1, 2), -1.0)
+    one[..., 1] = 0.5
+    one.requires_grad_()
+    measure(one, torch.tensor([0.2, 0.5, 0.9]).view(1, 3, 1, 1).expand(1, 3, 1, 2)).sum().backward()
+    assert one.grad is not None
+    assert torch.isfinite(one.grad).all()
+    assert one.grad.abs().max() > 0
+
+
 def test_layers_are_summed_and_positions_averaged() -> None:
     one = {
         "a": torch.tensor([[1.0, 3.0], [0.0, 4.0]]).view(1, 2, 1, 2),
