@@ -128,7 +128,7 @@ class FeatureScores:
             if self._around is not None:
                 for method, p in self._around.score(group, photo, hole, fills).items():
                     found[method]["p"] = p
-            if self._whole and min(photo.shape[:2]) >= _SHORTEST_WHOLE:
+            if self._whole and _shorter_side(photo) >= _SHORTEST_WHOLE:
                 for key, measure in self._whole.items():
                     for method, value in measure.score(photo, fills).items():
                         found[method][key] = value
@@ -165,7 +165,7 @@ class _Around:
         self, group: str, photo: Rgb8, hole: Mask, fills: Mapping[str, Rgb8]
     ) -> dict[str, float]:
         inside = square_around(hole)
-        if min(photo[inside].shape[:2]) < _SHORTEST_AROUND:
+        if _shorter_side(photo[inside]) < _SHORTEST_AROUND:
             return {}
         truth = self._units(photo[inside])
         self._keep(group, "", truth, hole[inside])
@@ -230,9 +230,18 @@ def _in_hole(features: NDArray[np.float32], hole: NDArray[np.float32]) -> NDArra
     return vectors[np.random.default_rng(0).permutation(len(vectors))[:_MOST_VECTORS]]
 
 
+def _scale(rgb: Rgb8) -> float:
+    return min(1.0, _LONGEST / max(rgb.shape[:2]))
+
+
+def _shorter_side(rgb: Rgb8) -> float:
+    """In px, as the networks get to see it."""
+    return min(rgb.shape[:2]) * _scale(rgb)
+
+
 def _tensor(rgb: Rgb8) -> Tensor:
     """RGB (1, 3, h, w) in [-1, 1], at most 512 px long."""
-    scale = min(1.0, _LONGEST / max(rgb.shape[:2]))
+    scale = _scale(rgb)
     rgb = np.ascontiguousarray(rgb)
     if scale < 1:
         rgb = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(

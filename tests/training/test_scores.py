@@ -122,9 +122,10 @@ def test_a_vgg19_that_ends_early_leaves_p_out(tmp_path, short_vgg19) -> None:
         FeatureScores(tmp_path)
 
 
-def test_pictures_too_small_for_a_network_have_no_score_of_it(features) -> None:
-    photo, hole = np.zeros((40, 12, 3), np.uint8), np.zeros((40, 12), np.bool_)
-    hole[10:14, 4:8] = True
+@pytest.mark.parametrize("size", [(40, 12), (4000, 60)])  # the long one is scaled down
+def test_pictures_too_small_for_a_network_have_no_score_of_it(features, size) -> None:
+    photo, hole = np.zeros((*size, 3), np.uint8), np.zeros(size, np.bool_)
+    hole[: size[0] - 1, 4:8] = True
     scores = FeatureScores(features)
     assert scores.score("any", photo, hole, {"m": photo}) == {"m": {}}
     assert np.isnan(scores.pooled("m", ["any"])["fd_relu3_4"])
