@@ -231,12 +231,12 @@ def _in_hole(features: NDArray[np.float32], hole: NDArray[np.float32]) -> NDArra
 
 
 def _scale(rgb: Rgb8) -> float:
-    return min(1.0, _LONGEST / max(rgb.shape[0], rgb.shape[1]))
+    return float(min(1.0, _LONGEST / max(rgb.shape[:2])))
 
 
 def _shorter_side(rgb: Rgb8) -> float:
     """In px, as the networks get to see it."""
-    return min(rgb.shape[0], rgb.shape[1]) * _scale(rgb)
+    return float(min(rgb.shape[:2]) * _scale(rgb))
 
 
 def _tensor(rgb: Rgb8) -> Tensor:
