@@ -8,7 +8,7 @@ mask file serves all photos; `alpha` takes each photo's transparent pixels.
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from inpaintcli.errors import InpaintError, MisfitError, OutputError, UnreadableError, UsageError
@@ -150,31 +150,13 @@ def plan_folder(
         UsageError: the output is a file.
     """
     check_folder(output)
-    apart = [output] if not _same(output, folder) else []
-    if mask not in (None, ALPHA) and Path(mask).is_dir() and not _same(Path(mask), folder):
-        apart.append(Path(mask))
-    found = look_into(folder, leave_out=apart)
-    photos, masks = _told_apart(found.pictures, folder, mask)
-    jobs: list[Job] = []
-    skips = [Skip(path, None, None, error.message, error) for path, error in found.broken]
-    used: set[Path] = set()
-    for photo in photos:
-        relative = photo.relative_to(folder)
-        try:
-            chosen = masks.of(relative) if isinstance(masks, MaskIndex) else masks
-        except MisfitError as error:
-            skips.append(Skip(photo, None, output / relative, error.message, error))
-            continue
-        used |= {chosen} if chosen else set()
-        if not wanted(relative):
-            continue
-        if chosen is None and mask != ALPHA:
-            skips.append(Skip(photo, None, None, NO_MASK))
-            continue
-        jobs.append(Job(photo, chosen, output / relative))
-    jobs, more = checked(jobs, overwrite=overwrite)
-    orphans = masks.without(used) if isinstance(masks, MaskIndex) else ()
-    return Plan(tuple(jobs), (*skips, *more), orphans, tuple(found.links))
+    found = look_into(folder, leave_out=_apart(folder, mask, output))
+    matched = _matched(found.pictures, folder, mask, wanted)
+    placed = [replace(job, output=output / job.photo.relative_to(folder)) for job in matched.jobs]
+    jobs, more = checked(placed, overwrite=overwrite)
+    broken = [Skip(path, None, None, error.message, error) for path, error in found.broken]
+    skips = (*broken, *matched.skips, *more)
+    return Plan(tuple(jobs), skips, matched.orphans, tuple(found.links))
 
 
 def check_folder(output: Path) -> None:
@@ -185,6 +167,71 @@ def check_folder(output: Path) -> None:
     """
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file; -o takes a folder for many photos.")
+
+
+def match_folder(folder: Path, mask: str, *, leave: Path | None = None) -> Plan:
+    """The photos of a folder and their masks, where nothing will be written.
+
+    Args:
+        folder: of the photos; its subfolders are searched too.
+        mask: a folder (that of the photos too), or one file for all.
+        leave: a folder that is left out of the search.
+
+    Returns:
+        Jobs whose output is the photo itself, what has no mask or more than one, and the masks
+        without a photo.
+
+    Raises:
+        UnreadableError: folder or mask does not exist.
+    """
+    apart = _apart(folder, mask, leave)
+    return _matched(look_into(folder, leave_out=apart).pictures, folder, mask, lambda _: True)
+
+
+def photos_in(folder: Path, *, leave: Path | None = None) -> tuple[list[Path], list[Path]]:
+    """The photos of a folder and its subfolders, and the masks NAME.mask.EXT beside them.
+
+    Raises:
+        UnreadableError: the folder does not exist or cannot be listed.
+    """
+    pictures = look_into(folder, leave_out=_apart(folder, None, leave)).pictures
+    masks = [path for path in pictures if path.stem.endswith(_ENDINGS[:1])]
+    known = set(masks)
+    return [path for path in pictures if path not in known], masks
+
+
+def _apart(folder: Path, mask: str | None, output: Path | None) -> list[Path]:
+    """The folders among which no photo is to be looked for: the output's and the masks'."""
+    apart = [] if output is None or _same(output, folder) else [output]
+    if mask not in (None, ALPHA) and Path(mask).is_dir() and not _same(Path(mask), folder):
+        apart.append(Path(mask))
+    return apart
+
+
+def _matched(
+    pictures: list[Path], folder: Path, mask: str | None, wanted: Callable[[PurePath], bool]
+) -> Plan:
+    """Photos with their masks, as jobs whose output is the photo itself; nothing is checked."""
+    photos, masks = _told_apart(pictures, folder, mask)
+    jobs: list[Job] = []
+    skips: list[Skip] = []
+    used: set[Path] = set()
+    for photo in photos:
+        relative = photo.relative_to(folder)
+        try:
+            chosen = masks.of(relative) if isinstance(masks, MaskIndex) else masks
+        except MisfitError as error:
+            skips.append(Skip(photo, None, None, error.message, error))
+            continue
+        used |= {chosen} if chosen else set()
+        if not wanted(relative):
+            continue
+        if chosen is None and mask != ALPHA:
+            skips.append(Skip(photo, None, None, NO_MASK))
+            continue
+        jobs.append(Job(photo, chosen, photo))
+    orphans = masks.without(used) if isinstance(masks, MaskIndex) else ()
+    return Plan(tuple(jobs), tuple(skips), orphans)
 
 
 def _told_apart(

@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = (
     ["fill"],
     ["models"],
     ["models", "list"],
     ["models", "show"],
     ["models", "verify"],
+    ["evaluate"],
     ["train"],
     ["export"],
 )
-OF_OTHER_PROGRAMS = {"--save"}  # of benchmarks
+OF_OTHER_PROGRAMS = {"--photos"}  # of benchmarks
 
 
 @pytest.fixture(scope="module")

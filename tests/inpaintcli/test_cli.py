@@ -276,8 +276,38 @@ def test_an_interrupt_ends_with_130_and_whole_files(tmp_path):
 
 def test_version_and_help():
     assert run("--version", check=0).stdout.decode().strip() == f"inpaintcli {__version__}"
-    for arguments in ([], ["fill"], ["models"], ["train"], ["export"]):
+    for arguments in ([], ["fill"], ["models"], ["evaluate"], ["train"], ["export"]):
         assert b"Usage" in run(*arguments, "--help", check=0).stdout
+
+
+def test_evaluate_without_feature_networks_says_what_is_left_out(tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.fromarray(photo_pixels(64, 80)).save(photos / "a.png")
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
+    report = tmp_path / "report.html"
+    arguments = ["evaluate", photos, "--holes", "centre", "--report", report, "--json"]
+    first = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = run(*arguments, env=first, check=0)
+    *rows, last = (json.loads(line) for line in done.stdout.decode().splitlines())
+    assert [row["method"] for row in rows] == ["photo", "membrane", "telea", "navier-stokes"]
+    assert last["summary"]["left_out"] == ["P, FD and LPIPS: they need --features DIR."]
+    assert b"left out" in done.stderr
+    assert report.read_text().startswith("<!doctype html>")
+    assert sorted(path.name for path in photos.iterdir()) == ["a.png"]
+    (tmp_path / "torch.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')"
+    )
+    arguments += ["--features", tmp_path, "--overwrite", "--detail", "network"]
+    done = run(*arguments, env=first, check=0)
+    assert b"the package torch is not installed" in done.stderr
+
+
+def test_evaluate_refuses_what_it_cannot_do(tmp_path):
+    run("evaluate", tmp_path / "nothing", check=3)
+    run("evaluate", tmp_path, "--holes", "10-30", check=2)
+    run("evaluate", tmp_path, "--mask", "alpha", check=2)
+    run("evaluate", tmp_path, "--features", tmp_path, check=3)
 
 
 def test_models():

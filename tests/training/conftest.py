@@ -19,6 +19,7 @@ VGG19 = (
     *((0, 3, 64), (2, 64, 64), (5, 64, 128), (7, 128, 128)),
     *((10, 128, 256), (12, 256, 256), (14, 256, 256), (16, 256, 256)),
 )
+CAFFE = {"input": "BGR, 0-255, mean subtracted"}
 
 
 def conv(out_channels: int, in_channels: int, kernel: int) -> torch.Tensor:
@@ -32,7 +33,7 @@ def write_vgg19(folder: Path, convolutions: int = len(VGG19)) -> Path:
         tensors[f"features.{number}.weight"] = conv(outside, inside, 3)
         tensors[f"features.{number}.bias"] = torch.zeros(outside)
     path = folder / "vgg19_random.safetensors"
-    save_file({name: tensor.half() for name, tensor in tensors.items()}, path)
+    save_file({name: tensor.half() for name, tensor in tensors.items()}, path, CAFFE)
     return path
 
 
@@ -47,7 +48,7 @@ def write_squeezenet(folder: Path) -> Path:
             tensors[f"features.{number}.{part}.weight"] = conv(outside, inside, kernel)
             tensors[f"features.{number}.{part}.bias"] = torch.zeros(outside)
     path = folder / "squeezenet1_1_random.safetensors"
-    save_file(tensors, path)
+    save_file(tensors, path, CAFFE)
     return path
 
 
