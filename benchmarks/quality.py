@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaintcli.detail import Detail
-from inpaintcli.fill import Model, fill, open_model
 from inpaintcli.holes import bounding_box
 from inpaintcli.images import encode_picture, read_picture
 from inpaintcli.masks import read_mask
 from inpaintcli.picture import Mask, Picture
+from inpaintcli.pipeline import Model, fill, open_model
 
 Rgb = NDArray[np.uint8]
 Method = Callable[[Picture, Mask], Rgb]

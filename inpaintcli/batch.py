@@ -12,11 +12,11 @@ from typing import Any, Literal
 from engines.base import EngineError, cores
 from inpaintcli.detail import Decision, Detail
 from inpaintcli.errors import ExitCode, FaultError, InpaintError, OutputError
-from inpaintcli.fill import Filled, Model, fill
 from inpaintcli.images import check_writable, read_picture, write_bytes, write_picture
 from inpaintcli.masks import fit_mask, mask_from_alpha, read_mask
 from inpaintcli.pairs import Job, Skip
 from inpaintcli.picture import Mask, Picture
+from inpaintcli.pipeline import Filled, Model, fill
 
 SCHEMA = 1
 Notes = Callable[[str], None]
@@ -198,7 +198,7 @@ def fill_files(
     def work(job: Job) -> Outcome:
         model = free.get()
         try:
-            return _settled(job, model, settings, notes)
+            return settle(job, model, settings, notes)
         finally:
             free.put(model)
 
@@ -210,7 +210,7 @@ def fill_files(
             pool.shutdown(cancel_futures=True)
 
 
-def _settled(job: Job, model: Model, settings: Settings, notes: Notes) -> Outcome:
+def settle(job: Job, model: Model, settings: Settings, notes: Notes) -> Outcome:
     """The outcome of a job, whatever happens in it."""
     started = time.perf_counter()
     try:

@@ -12,9 +12,9 @@ from inpaintcli import batch
 from inpaintcli.batch import Outcome, Settings
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, InpaintError, UsageError
-from inpaintcli.fill import Model, open_model
 from inpaintcli.images import picture_bytes
 from inpaintcli.pairs import ALPHA, STDOUT, Job, Plan, plan_folder, plan_photo
+from inpaintcli.pipeline import Model, open_model
 
 
 @dataclass(frozen=True, kw_only=True)

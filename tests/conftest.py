@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engines.base import Engine, EngineInfo, TensorSpec
-from inpaintcli.fill import Model
 from inpaintcli.models import Card
+from inpaintcli.pipeline import Model
 
 
 class GreyEngine(Engine):

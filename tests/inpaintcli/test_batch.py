@@ -9,8 +9,8 @@ from PIL import Image
 
 from inpaintcli.batch import Settings, default_workers, exit_code, fill_files
 from inpaintcli.errors import ExitCode
-from inpaintcli.fill import Model
 from inpaintcli.pairs import plan_folder
+from inpaintcli.pipeline import Model
 from tests.conftest import GreyEngine, card, photo_pixels
 
 

@@ -5,9 +5,9 @@ import pytest
 
 from inpaintcli import detail
 from inpaintcli.detail import Decision, textured
-from inpaintcli.fill import Model, fill
 from inpaintcli.holes import Box
 from inpaintcli.picture import Picture
+from inpaintcli.pipeline import Model, fill
 from tests.conftest import GreyEngine, card
 
 
