@@ -56,11 +56,11 @@ def fill_photo(run: Run, photo: Path, mask: str | None, output: Path | None) -> 
             _tell_plan(run, job)
             return ExitCode.OK
         with run.open_model() as model:
-            _tell_model(console, model)
+            tell_model(console, model)
             if job.output == STDOUT:
                 _to_stdout(job, model, run)
             else:
-                _tell(console, batch.fill_file(job, model, run.settings, console.say))
+                tell(console, batch.fill_file(job, model, run.settings, console.say))
     except (InpaintError, EngineError) as error:
         console.record(batch.failed(job, None, error).to_json())
         raise
@@ -97,7 +97,7 @@ def fill_folder(
     for skip in plan.skips:
         outcome = batch.skipped(skip)
         counts[outcome.status] += 1
-        _tell(run.console, outcome)
+        tell(run.console, outcome)
     if run.dry_run:
         for job in plan.jobs:
             _tell_plan(run, job)
@@ -106,21 +106,22 @@ def fill_folder(
         _work(run, plan, workers or batch.default_workers(len(plan.jobs)), counts)
     if not plan.jobs and not plan.skips:
         run.console.say(f"{folder}: no photo to fill.")
-    _tell_summary(run.console, counts, time.perf_counter() - started)
+    tell_summary(run.console, counts, time.perf_counter() - started)
     return batch.exit_code(counts)
 
 
 def _work(run: Run, plan: Plan, workers: int, counts: Counter[str]) -> None:
     with ExitStack() as stack, run.console.bar(len(plan.jobs)) as bar:
         models = batch.open_models(stack, run.open_model, workers)
-        _tell_model(run.console, models[0])
+        tell_model(run.console, models[0])
         for outcome in batch.fill_files(plan.jobs, models, run.settings, notes=run.console.say):
             counts[outcome.status] += 1
-            _tell(run.console, outcome, brief=True)
+            tell(run.console, outcome, brief=True)
             bar.advance()
 
 
-def _tell(console: Console, outcome: Outcome, *, brief: bool = False) -> None:
+def tell(console: Console, outcome: Outcome, *, brief: bool = False) -> None:
+    """An outcome as a result line and in words; `brief` leaves out what went well."""
     console.record(outcome.to_json())
     if outcome.error is not None:
         console.say(f"{outcome.input}: {outcome.error}")
@@ -135,7 +136,8 @@ def _tell(console: Console, outcome: Outcome, *, brief: bool = False) -> None:
         (console.detail if brief else console.say)(line)
 
 
-def _tell_model(console: Console, model: Model) -> None:
+def tell_model(console: Console, model: Model) -> None:
+    """Which model and engine, and why."""
     info = model.engine.info
     console.detail(
         f"model {model.card.name}, {info.name} {info.version} on {info.device}, "
@@ -158,7 +160,8 @@ def _tell_orphans(console: Console, plan: Plan) -> None:
         console.say(f"{mask}: a mask without a photo")
 
 
-def _tell_summary(console: Console, counts: Counter[str], seconds: float) -> None:
+def tell_summary(console: Console, counts: Counter[str], seconds: float) -> None:
+    """The last line of a run."""
     summary = {name: counts[name] for name in ("filled", "skipped", "failed")}
     console.record({"schema": batch.SCHEMA, "summary": {**summary, "seconds": round(seconds, 3)}})
     told = ", ".join(f"{number} {name}" for name, number in summary.items())
