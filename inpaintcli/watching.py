@@ -51,7 +51,7 @@ class Options:
         quiet_s = Timing.quiet_s if self.poll_s is None else max(Timing.found_s, self.poll_s)
         timing = Timing(mask_s=self.mask_timeout_s, quiet_s=quiet_s)
         if self.once:
-            return replace(timing, open_s=timing.broken_s, retry_s=())
+            return replace(timing, broken_s=timing.found_s, open_s=timing.found_s, retry_s=())
         return timing
 
 
