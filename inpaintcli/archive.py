@@ -24,6 +24,9 @@ LOSSY_LEVELS = 8.0
 """Of 255: the mean difference outside the hole that encoding anew may make. A guess: ten times what
 JPEG of quality 75 makes of itself."""
 
+LONGEST_STEM = 255 - len(".error.json") - len("-9999")
+"""Bytes: names have 255 at most nearly everywhere."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
@@ -71,8 +74,9 @@ class Archive:
             _relocate(mask, folder / f"{stem}.mask{mask.suffix}")
         if outcome.error is not None:
             record = json.dumps(outcome.to_json(), ensure_ascii=False, indent=2)
-            write_bytes(f"{record}\n".encode(), folder / f"{stem}.error.json")
-            write_bytes(f"{outcome.error}\n".encode(), folder / f"{stem}.error.txt")
+            for text, ending in ((record, ".error.json"), (outcome.error, ".error.txt")):
+                data = f"{text}\n".encode(errors="backslashreplace")
+                write_bytes(data, folder / f"{stem}{ending}")
 
 
 def proven(outcome: Outcome, job: Job, settings: Settings) -> Outcome:
@@ -135,9 +139,15 @@ def _unproven(job: Job, reason: str) -> OutputError:
 
 
 def _free_stem(folder: Path, photo: Path, mask: Path | None) -> str:
-    """The photo's stem, with a number where a file of that name is there already."""
+    """The photo's stem, with a number where a file of that name is there already.
+
+    Cut where what is put beside the photo would have too long a name.
+    """
+    whole = photo.stem
+    while len(os.fsencode(whole)) > LONGEST_STEM:
+        whole = whole[:-1]
     for number in count(1):
-        stem = photo.stem if number == 1 else f"{photo.stem}-{number}"
+        stem = whole if number == 1 else f"{whole}-{number}"
         names = [f"{stem}{photo.suffix}", f"{stem}.error.json", f"{stem}.error.txt"]
         if mask is not None:
             names.append(f"{stem}.mask{mask.suffix}")

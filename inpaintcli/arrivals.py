@@ -10,10 +10,10 @@ be read is tried again while the file is `young`.
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 Clock = Callable[[], float]
 Kind = Literal["created", "modified", "closed", "moved", "deleted"]
@@ -71,6 +71,19 @@ class Stamp:
         return cls(status.st_size, status.st_mtime_ns) if is_file else None
 
 
+class Places(Protocol):
+    """Which files and folders matter."""
+
+    def enters(self, folder: Path) -> bool:
+        """Whether a folder is looked into."""
+
+    def names(self, name: str) -> bool:
+        """Whether files of that name may matter, wherever they are."""
+
+    def wants(self, path: Path) -> bool:
+        """Whether a file matters, by its name and place."""
+
+
 @dataclass
 class _File:
     stamp: Stamp
@@ -86,8 +99,7 @@ class Arrivals:
     """The files of a tree, and which of them are whole.
 
     Args:
-        wanted: which files matter.
-        enters: which folders are looked into.
+        places: which files and folders matter.
         timing: the waits.
         tells_closing: events of kind "closed" come.
         clock: monotonic seconds.
@@ -97,16 +109,16 @@ class Arrivals:
     def __init__(
         self,
         *,
-        wanted: Callable[[Path], bool],
-        enters: Callable[[Path], bool],
+        places: Places,
         timing: Timing,
         tells_closing: bool,
         clock: Clock = time.monotonic,
         wall: Clock = time.time,
     ) -> None:
-        self._wanted, self._enters, self._timing = wanted, enters, timing
+        self._places, self._timing = places, timing
         self._tells_closing, self._clock, self._wall = tells_closing, clock, wall
         self._files: dict[Path, _File] = {}
+        self._paths: dict[str, Path] = {}
         self._unsettled: set[Path] = set()
         self._gone: list[Path] = []
         self._scanned = False
@@ -132,7 +144,7 @@ class Arrivals:
             self.scan([found])
 
     def _see_file(self, path: Path, kind: str) -> None:
-        if not self._wanted(path):
+        if not self._places.wants(path):
             return
         stamp = Stamp.of(path)
         if stamp is None:
@@ -150,11 +162,13 @@ class Arrivals:
 
     def _unsettle(self, path: Path, file: _File) -> None:
         self._files[path] = file
+        self._paths[str(path)] = path
         self._unsettled.add(path)
 
     def forget(self, path: Path) -> None:
         """The file is gone, or shall be as new when it is seen again."""
         self._unsettled.discard(path)
+        self._paths.pop(str(path), None)
         if self._files.pop(path, None) is not None:
             self._gone.append(path)
 
@@ -166,10 +180,11 @@ class Arrivals:
         """
         count = 0
         for folder in folders:
-            found = dict(self._listed(folder))
-            missing = [p for p in self._files if p not in found and p.is_relative_to(folder)]
-            for path in missing:
-                self.forget(path)
+            found, unseen = self._listed(folder)
+            for path in [path for path in self._files if path not in found]:
+                is_unseen = any(path.is_relative_to(place) for place in unseen)
+                if path.is_relative_to(folder) and not is_unseen:
+                    self.forget(path)
             for path, stamp in found.items():
                 known = self._files.get(path)
                 if known is None or known.stamp != stamp:
@@ -178,15 +193,36 @@ class Arrivals:
         self._scanned = True
         return count
 
-    def _listed(self, folder: Path) -> Iterator[tuple[Path, Stamp]]:
-        """All wanted files below, without following links to folders."""
-        for place, names, files in os.walk(folder):
-            here = Path(place)
-            names[:] = [name for name in names if self._enters(here / name)]
-            for name in files:
-                path = here / name
-                if self._wanted(path) and (stamp := Stamp.of(path)) is not None:
-                    yield path, stamp
+    def _listed(self, folder: Path) -> tuple[dict[Path, Stamp], list[Path]]:
+        """All wanted files below, and folders that could not be listed; links are not followed."""
+        found: dict[Path, Stamp] = {}
+        unseen: list[Path] = []
+        pending = [str(folder)]
+        while pending:
+            place = pending.pop()
+            try:
+                with os.scandir(place) as entries:
+                    pending += self._noted(entries, found)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError:
+                unseen.append(Path(place))
+        return found, unseen
+
+    def _noted(self, entries: Iterable[os.DirEntry[str]], found: dict[Path, Stamp]) -> list[str]:
+        """Take the wanted files into `found`; returns the folders to look into."""
+        folders = []
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if self._places.enters(Path(entry.path)):
+                    folders.append(entry.path)
+            elif self._places.names(entry.name):
+                known = self._paths.get(entry.path)  # what was wanted once needs no second check
+                path = known or Path(entry.path)
+                stamp = Stamp.of(path) if known or self._places.wants(path) else None
+                if stamp is not None:
+                    found[path] = stamp
+        return folders
 
     def _found(self, path: Path, stamp: Stamp, *, is_new: bool) -> None:
         """Wait; but not for what was there, and old, before the watch began.

@@ -31,7 +31,9 @@ class Console:
     def record(self, fields: dict[str, Any]) -> None:
         """A JSON object as one line on standard output; nothing without `--json`."""
         if self.json:
-            self.data(json.dumps(fields, ensure_ascii=False))
+            text = json.dumps(fields, ensure_ascii=False)
+            # What is no text in a file's name becomes \udcXX, which JSON understands.
+            self.data(text.encode(errors="backslashreplace").decode())
 
     def say(self, text: str) -> None:
         """A message on standard error, unless quiet."""

@@ -71,16 +71,18 @@ class Layout:
             return False
         return not any(folder.is_relative_to(place) for place in self._left_out)
 
-    def wants(self, path: Path) -> bool:
-        """Whether a file may be a photo or a mask, by its name and place."""
-        name, stem = path.name, path.stem.lower()
+    def names(self, name: str) -> bool:
+        """Whether a file of that name may be a photo or a mask, wherever it is."""
+        stem, dot, ending = name.lower().rpartition(".")
         return (
-            path.suffix.lower() in SUFFIXES
+            dot + ending in SUFFIXES
             and not name.startswith(UNFINISHED_STARTS)
             and not stem.endswith(UNFINISHED_ENDS)
-            and path != self.one_mask
-            and self.enters(path.parent)
         )
+
+    def wants(self, path: Path) -> bool:
+        """Whether a file may be a photo or a mask, by its name and place."""
+        return self.names(path.name) and path != self.one_mask and self.enters(path.parent)
 
     def is_mask(self, path: Path) -> bool:
         """Whether a wanted file is a mask; the others are photos."""

@@ -7,6 +7,7 @@ vanishes is waited for. The library is watchdog; only this module imports it.
 
 import errno
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -24,8 +25,9 @@ RESCAN_S = 10.0
 """Between two looks where events come as well."""
 PRESENCE_S = 1.0
 """Between two checks that the folders are there."""
-SHARE = 0.005
-"""Of the time that may go into looking: a huge folder is looked through less often."""
+SHARE, POLL_SHARE = 0.005, 0.01
+"""Of the time that may go into looking, with events and without: a huge folder is looked through
+less often."""
 _LIMITS = {
     errno.ENOSPC: "fs.inotify.max_user_watches",
     errno.EMFILE: "fs.inotify.max_user_instances",
@@ -107,8 +109,8 @@ class Lookout:
         is_first, began = self._next_scan == float("-inf"), self._clock()
         found = scan(self._roots)
         now = self._clock()
-        pause = RESCAN_S if self._poll_s is None else self._poll_s
-        self._next_scan = now + max(pause, (now - began) / SHARE)
+        pause, share = (RESCAN_S, SHARE) if self._poll_s is None else (self._poll_s, POLL_SHARE)
+        self._next_scan = now + max(pause, (now - began) / share)
         if is_first or not found or self._poll_s is not None or self._limited:
             return ""
         self._limited = self._at_limit() is not None
@@ -176,7 +178,7 @@ def _identity(folder: Path) -> _Identity | None:
         status = folder.stat()
     except OSError:
         return None
-    return (status.st_dev, status.st_ino) if folder.is_dir() else None
+    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
 
 
 def _native() -> Any:

@@ -23,6 +23,8 @@ HEARTBEAT_S = 10.0
 """The status file is written at least so often; older, and the program hangs or is gone."""
 STATUS_S = 1.0
 """And at most so often, but for the end."""
+ESCAPED = "backslashreplace"
+"""What is no text in a file's name becomes \\udcXX, which JSON understands."""
 
 
 def timestamp() -> str:
@@ -42,7 +44,7 @@ class Log:
         """One line: time, event, and the fields."""
         record = {"time": timestamp(), "event": event, **fields}
         try:
-            with self.path.open("a", encoding="utf-8") as file:
+            with self.path.open("a", encoding="utf-8", errors=ESCAPED) as file:
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
             self._broken = False
         except OSError as error:
@@ -74,7 +76,7 @@ class Status:
         record = {"schema": SCHEMA, **self.fixed, "updated": timestamp(), **fields}
         data = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
         try:
-            write_bytes(data.encode(), self.path, overwrite=True)
+            write_bytes(data.encode(errors=ESCAPED), self.path, overwrite=True)
             self._broken = False
         except OutputError as error:
             if not self._broken:

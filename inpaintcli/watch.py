@@ -216,12 +216,12 @@ class Watch:
         for path, stamp in zip((photo, mask), stamps, strict=True):
             if path is None or stamp is None:
                 continue
-            if not path.exists():
+            found = Stamp.of(path)
+            if found is None:
                 self._arrivals.forget(path)
-                still = False
-            elif Stamp.of(path) != stamp:
+            elif found != stamp:
                 self._arrivals.see(Event("modified", path))
-                still = False
+            still = still and found == stamp
         return still
 
     # What became of it

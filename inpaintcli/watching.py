@@ -83,9 +83,8 @@ def watch_folder(
     if run.dry_run:
         return fill_folder(run, folder, mask, output, workers=None)
     with ExitStack() as stack:
-        session = _Session(run, options, layout, stack)
         stop = stack.enter_context(_stop_signals())
-        return session.watch(stop)
+        return _Session(run, options, layout, stack).watch(stop)
 
 
 class _Stop:
@@ -127,8 +126,7 @@ class _Session:
         timing = options.timing()
         by_events = options.poll_s is None and not options.once
         arrivals = Arrivals(
-            wanted=layout.wants,
-            enters=layout.enters,
+            places=layout,
             timing=timing,
             tells_closing=by_events and lookout.TELLS_CLOSING,
         )
@@ -275,7 +273,7 @@ class _Session:
             self._archive.put_away(outcome, None if is_shared else own_mask)
         finally:
             for path in (photo, own_mask):
-                if path is not None and not path.exists():
+                if path is not None and Stamp.of(path) is None:
                     self._watch.left(path)
 
     def _report(self) -> None:

@@ -113,6 +113,15 @@ def test_nothing_in_the_way_is_replaced(job, tmp_path):
     assert (place / "a.mask.png").read_text() == "of somebody"
 
 
+def test_names_as_long_as_can_be_get_shorter_ones_beside_the_error(job, tmp_path):
+    photo = job.photo.rename(job.photo.with_name("ü" * 125 + "a.png"))
+    moved = Job(photo, job.mask, job.output)
+    keep = keeper(tmp_path, failed=tmp_path / "bad")
+    keep.put_away(outcome(moved, UnreadableError("damaged")), job.mask)
+    assert names(tmp_path / "in") == []
+    assert len(names(tmp_path / "bad")) == 4
+
+
 def test_a_mask_that_others_need_stays(job, tmp_path):
     keeper(tmp_path, done=tmp_path / "done").put_away(outcome(job), None)
     assert names(tmp_path / "in") == ["sub/a_mask.png"]

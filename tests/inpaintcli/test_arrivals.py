@@ -1,5 +1,6 @@
 """Promises of telling when a file is whole."""
 
+import errno
 import os
 
 import pytest
@@ -10,6 +11,19 @@ from tests.inpaintcli.watched import Clock
 TIMING = Timing()
 
 
+class Pngs:
+    """All files of one suffix, but for one folder."""
+
+    def enters(self, folder):
+        return folder.name != "out"
+
+    def names(self, name):
+        return name.endswith(".png")
+
+    def wants(self, path):
+        return self.names(path.name) and self.enters(path.parent)
+
+
 @pytest.fixture
 def clock():
     return Clock()
@@ -17,8 +31,7 @@ def clock():
 
 def arrivals(clock, *, tells_closing=True, wall=0.0):
     return Arrivals(
-        wanted=lambda path: path.suffix == ".png",
-        enters=lambda folder: folder.name != "out",
+        places=Pngs(),
         timing=TIMING,
         tells_closing=tells_closing,
         clock=clock,
@@ -147,6 +160,27 @@ def test_unwanted_files_and_folders_are_left_alone(tmp_path, clock):
     assert files.scan([tmp_path]) == 0
     files.see(Event("closed", tmp_path / "a.txt"))
     assert files.next_due() == float("inf")
+
+
+def test_what_is_in_a_folder_that_cannot_be_listed_is_not_taken_for_gone(
+    tmp_path, clock, monkeypatch
+):
+    path = tmp_path / "share/a.png"
+    path.parent.mkdir()
+    path.write_text("x")
+    files = arrivals(clock, wall=1e12)
+    files.scan([tmp_path])
+    assert whole(files, clock, 0) == ["a.png"]
+    scandir = os.scandir
+
+    def stale(folder):
+        if folder == str(path.parent):
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", stale)
+    assert files.scan([tmp_path]) == 0
+    assert files.changes() == ([], [])
 
 
 def test_loops_of_links_are_not_followed(tmp_path, clock):

@@ -8,7 +8,7 @@ import pytest
 
 from inpaintcli.arrivals import Event
 from inpaintcli.errors import UsageError
-from inpaintcli.lookout import PRESENCE_S, RESCAN_S, SHARE, Lookout
+from inpaintcli.lookout import POLL_SHARE, PRESENCE_S, RESCAN_S, Lookout
 from tests.inpaintcli.watched import Clock
 
 
@@ -84,7 +84,7 @@ def test_a_huge_folder_is_looked_through_less_often(tmp_path, clock):
 
     with Lookout((tmp_path,), print, poll_s=2, clock=clock, observer=Observer) as lookout:
         lookout.look(slow)
-        clock.now += 1 / SHARE - 1
+        clock.now += 1 / POLL_SHARE - 1
         lookout.look(lambda _: pytest.fail("too early"))
 
 

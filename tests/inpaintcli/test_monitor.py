@@ -1,6 +1,7 @@
 """Promises of log, status file and metrics."""
 
 import json
+import os
 import socket
 import sys
 import urllib.request
@@ -29,6 +30,14 @@ def test_the_log_is_json_lines_and_goes_on_after_rotation(tmp_path):
     assert [line["event"] for line in lines(tmp_path / "log.1")] == ["first"]
     assert [line["event"] for line in lines(tmp_path / "log")] == ["second"]
     assert lines(tmp_path / "log.1")[0]["name"] == "Täst"
+
+
+def test_names_that_are_no_text_are_told_too(tmp_path):
+    name = os.fsdecode(b"\xff.png")
+    Log(tmp_path / "log").write("outcome", {"input": name})
+    Status(tmp_path / "st.json", {"folder": name}).show({})
+    assert lines(tmp_path / "log")[0]["input"] == name
+    assert json.loads((tmp_path / "st.json").read_text())["folder"] == name
 
 
 def test_a_log_that_cannot_be_written_is_told_once_and_again_after_it_worked(tmp_path):

@@ -38,8 +38,7 @@ class Folder:
         self.wall = 2_000_000_000.0
         layout = lay_out(self.photos, self.mask, self.out, {})
         self.arrivals = Arrivals(
-            wanted=layout.wants,
-            enters=layout.enters,
+            places=layout,
             timing=self.timing,
             tells_closing=self.tells_closing,
             clock=self.clock,
