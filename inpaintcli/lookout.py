@@ -159,7 +159,8 @@ class Lookout:
         try:
             _stop(self._started(recursive=False))
         except UsageError as error:
-            return error
+            cause = error.__cause__
+            return error if isinstance(cause, OSError) and cause.errno == errno.ENOSPC else None
         return None
 
     def _is_alive(self) -> bool:

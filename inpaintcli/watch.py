@@ -179,10 +179,13 @@ class Watch:
         """What is ready, longest first; each task is at work once it was yielded."""
         while self._queue:
             photo = self._queue.popleft()
-            self._progress[photo].queued = False
+            progress = self._progress.get(photo)
+            if progress is None or not progress.queued:
+                continue  # forgotten while it waited, and perhaps queued anew
+            progress.queued = False
             task = self._task(photo)
             if task is not None:
-                self._progress[photo].working = True
+                progress.working = True
                 self._working += 1
                 yield task
 

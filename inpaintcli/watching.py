@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -27,6 +27,8 @@ from inpaintcli.watch import Task, Watch
 
 TURN_S = 1.0
 """The loop turns at least so often."""
+MESSAGES = 1000
+"""Taken in one turn at most, so that a flood of events does not keep the loop from its work."""
 MOST_WORKERS = 4
 """Photos at a time, when nobody says: one a core, but no more; each holds an engine."""
 
@@ -123,14 +125,7 @@ class _Session:
         """Open all that is needed; `stack` closes it."""
         self._run, self._options, self._layout = run, options, layout
         self._messages: SimpleQueue[Event | _Finished] = SimpleQueue()
-        timing = options.timing()
-        by_events = options.poll_s is None and not options.once
-        arrivals = Arrivals(
-            places=layout,
-            timing=timing,
-            tells_closing=by_events and lookout.TELLS_CLOSING,
-        )
-        self._watch = Watch(layout, arrivals, timing=timing, overwrite=run.settings.overwrite)
+        self._watch = _new_watch(run, options, layout)
         self._archive = Archive(
             folder=layout.folder,
             done=_absolute(options.done),
@@ -145,20 +140,10 @@ class _Session:
             self._models.put(model)
         self._free = len(models)
         self._pool = stack.enter_context(ThreadPoolExecutor(len(models)))
-        self._monitor = stack.enter_context(self._open_monitor())
+        self._monitor = stack.enter_context(_new_monitor(options, layout))
         poll_s = TURN_S if options.once else options.poll_s
         self._lookout = Lookout(layout.roots, self._messages.put, poll_s=poll_s)
         stack.enter_context(self._lookout)
-
-    def _open_monitor(self) -> Monitor:
-        options = self._options
-        return Monitor(
-            log=options.log,
-            status=options.status,
-            metrics_port=options.metrics_port,
-            folder=str(self._layout.folder),
-            output=str(self._layout.output),
-        )
 
     def watch(self, stop: _Stop) -> ExitCode:
         """The loop."""
@@ -208,17 +193,18 @@ class _Session:
     def _receive(self) -> None:
         """Wait for something to happen, and take note of all that has."""
         now = time.monotonic()
-        until = min(self._watch.next_due(), self._lookout.next_look, now + TURN_S)
-        try:
-            message = self._messages.get(timeout=max(0.0, until - now))
-            while True:
+        until = min(self._watch.next_due(), now + TURN_S)
+        if not self._options.once:
+            until = min(until, self._lookout.next_look)
+        wait = max(0.0, until - now)
+        with suppress(Empty):
+            for _ in range(MESSAGES):
+                message = self._messages.get(timeout=wait)
+                wait = 0.0
                 if isinstance(message, Event):
                     self._watch.see(message)
                 else:
                     self._finish(message)
-                message = self._messages.get_nowait()
-        except Empty:
-            return
 
     def _start(self) -> None:
         """Give free workers what is ready."""
@@ -283,6 +269,25 @@ class _Session:
 
     def _say(self, text: str) -> None:
         self._run.console.say(text)
+
+
+def _new_watch(run: Run, options: Options, layout: Layout) -> Watch:
+    timing = options.timing()
+    by_events = options.poll_s is None and not options.once
+    arrivals = Arrivals(
+        places=layout, timing=timing, tells_closing=by_events and lookout.TELLS_CLOSING
+    )
+    return Watch(layout, arrivals, timing=timing, overwrite=run.settings.overwrite)
+
+
+def _new_monitor(options: Options, layout: Layout) -> Monitor:
+    return Monitor(
+        log=options.log,
+        status=options.status,
+        metrics_port=options.metrics_port,
+        folder=str(layout.folder),
+        output=str(layout.output),
+    )
 
 
 def _absolute(path: Path | None) -> Path | None:

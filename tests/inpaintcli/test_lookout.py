@@ -58,6 +58,19 @@ def test_where_the_system_s_limit_is_reached_the_way_out_is_named(tmp_path, code
     assert "--poll" in caught.value.hint
 
 
+def test_one_more_observer_is_not_needed_so_a_limit_of_those_is_none(tmp_path, monkeypatch):
+    lookout = Lookout((tmp_path,), print, observer=Observer)
+    started = lookout._started
+
+    def second_refused(*, recursive):
+        monkeypatch.setattr(Observer, "error", OSError(errno.EMFILE, "limit"))
+        return started(recursive=recursive) if not recursive else Observer()
+
+    monkeypatch.setattr(lookout, "_started", second_refused)
+    with lookout:
+        assert lookout.missing == []
+
+
 def test_polling_asks_for_no_events(tmp_path, clock):
     Observer.error = OSError(errno.ENOSPC, "limit")
     with Lookout((tmp_path,), print, poll_s=3, clock=clock, observer=Observer) as lookout:

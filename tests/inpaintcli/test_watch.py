@@ -208,6 +208,20 @@ def test_what_is_deleted_while_it_waits_in_the_queue_is_no_failure(folder):
     assert folder.ready() == ["a.png"]
 
 
+def test_a_photo_that_goes_and_comes_back_during_a_long_backlog_is_filled_once(folder):
+    folder.pair("a")
+    folder.clock.now += 1
+    folder.watch.tick()  # in the queue now
+    folder.remove("a.png")
+    folder.watch.tick()
+    folder.clock.now += TIMING.forget_s
+    folder.watch.tick()
+    folder.put("a.png", "anew")
+    folder.clock.now += 1
+    folder.watch.tick()
+    assert [task.job.photo.name for task in folder.watch.tasks()] == ["a.png"]
+
+
 def test_what_cannot_be_read_is_tried_again_before_it_has_failed(folder):
     folder.pair("a")
     (task,) = folder.wait(1)
