@@ -100,10 +100,10 @@ def slowly(path: Path, data: bytes, chance: random.Random) -> None:
 
 def in_pieces(path: Path, data: bytes, chance: random.Random) -> None:
     """Each piece appended by a program of its own."""
-    for piece in pieces(data, 4):
+    for number, piece in enumerate(pieces(data, 4)):
+        time.sleep(chance.uniform(0.0, 0.4) if number else 0)
         with path.open("ab") as file:
             file.write(piece)
-        time.sleep(chance.uniform(0.0, 0.4))
 
 
 def renamed(path: Path, data: bytes, _chance: random.Random) -> None:

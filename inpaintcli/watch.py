@@ -214,8 +214,11 @@ class Watch:
         return Task(job, stamps, digest, ours or self._overwrite, progress.ready_at)
 
     def _are_still(self, photo: Path, mask: Path | None, stamps: Stamps) -> bool:
-        """Whether files are as when they became whole; those that are not arrive anew."""
-        still = True
+        """Whether files are there as they were when they became whole."""
+        return all(self._looked_at(photo, mask, stamps))
+
+    def _looked_at(self, photo: Path, mask: Path | None, stamps: Stamps) -> Iterator[bool | None]:
+        """For each file True as it was, False changed, None gone; the latter two arrive anew."""
         for path, stamp in zip((photo, mask), stamps, strict=True):
             if path is None or stamp is None:
                 continue
@@ -223,9 +226,8 @@ class Watch:
             if found is None:
                 self._arrivals.forget(path)
             elif found != stamp:
-                self._arrivals.see(Event("modified", path))
-            still = still and found == stamp
-        return still
+                self._arrivals.see(Event("created", path))
+            yield None if found is None else found == stamp
 
     # What became of it
 
@@ -238,13 +240,15 @@ class Watch:
             written: the output as we left it, where we wrote one.
 
         Returns:
-            None where that was all; else the seconds after which it is tried again.
+            None where that was all; else the seconds after which it is tried again. An outcome
+            that is not the last is not told: of changed files, or of one perhaps not whole yet.
         """
         photo, now = task.job.photo, self._clock()
         progress = self._progress[photo]
         progress.working = False
         self._working -= 1
-        progress.output = written or progress.output
+        if written is not None:
+            progress.output, progress.digest, progress.tried = written, "", None
         wait = self._wait(task, outcome, now)
         if wait is not None:
             progress.held, progress.held_until = task.stamps, now + wait
@@ -259,7 +263,9 @@ class Watch:
     def _wait(self, task: Task, outcome: Outcome, now: float) -> float | None:
         """How long to wait before an outcome is believed; None if it is."""
         if outcome.error is None:
-            return None
+            # Nobody can say which content it shows; the fill that follows is the one that counts.
+            looks = list(self._looked_at(task.job.photo, task.job.mask, task.stamps))
+            return 0.0 if False in looks else None
         job, progress = task.job, self._progress[task.job.photo]
         if outcome.error.code == ExitCode.OUTPUT and progress.tries < len(self._timing.retry_s):
             progress.tries += 1

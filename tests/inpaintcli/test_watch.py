@@ -160,8 +160,26 @@ def test_a_photo_changed_during_the_fill_is_filled_again(folder):
     (task,) = folder.wait(1)
     folder.put("a.png", "anew")
     assert folder.wait(1) == []
-    folder.fill(task)
+    folder.fill(task, is_last=False)
     assert folder.ready() == ["a.png"]
+    assert folder.ready(99) == []
+
+
+def test_a_photo_changed_during_the_fill_and_back_is_filled_again(folder):
+    folder.pair("a")
+    assert folder.ready() == ["a.png"]
+    folder.put("a.png", "anew")
+    (task,) = folder.wait(1)
+    folder.put("a.png", "photo")
+    folder.fill(task, is_last=False)
+    assert folder.ready() == ["a.png"]
+
+
+def test_a_photo_deleted_during_the_fill_was_filled(folder):
+    folder.pair("a")
+    (task,) = folder.wait(1)
+    folder.remove("a.png")
+    folder.fill(task)
     assert folder.ready(99) == []
 
 

@@ -84,14 +84,15 @@ class Folder:
             self.fill(task)
         return [task.job.photo.relative_to(self.photos).as_posix() for task in tasks]
 
-    def fill(self, task: Task, content: str = "filled") -> None:
-        """The task succeeds."""
+    def fill(self, task: Task, content: str = "filled", *, is_last: bool = True) -> None:
+        """The task succeeds; `is_last`: its inputs are as they were."""
         task.job.output.parent.mkdir(parents=True, exist_ok=True)
         task.job.output.write_text(content)
         outcome = Outcome(
             status="filled", input=task.job.photo, mask=task.job.mask, output=task.job.output
         )
-        assert self.watch.finish(task, outcome, Stamp.of(task.job.output)) is None
+        wait = self.watch.finish(task, outcome, Stamp.of(task.job.output))
+        assert wait == (None if is_last else 0.0)
 
     def fail(self, task: Task, error: InpaintError) -> float | None:
         """The task fails; the wait until it is tried again."""
