@@ -10,7 +10,8 @@ inside the watched one.
 
 Exit code 1 where a good pair was not filled exactly once, a bad one not reported exactly once, or
 anything else was touched. Latency is from the moment the later file is whole to the start of the
-fill; it includes waiting for a free worker. Idle: share of one core over the seconds at the end.
+fill, and the same without the wait for a free worker ("to_notice"). Idle: share of one core over
+the seconds at the end.
 """
 
 import argparse
@@ -303,14 +304,25 @@ class Soak:
                 faults.append(f"{path.name}: an input was touched")
         return faults
 
-    def latencies(self) -> list[float]:
-        """Seconds from whole to the start of work, of the good pairs, sorted."""
+    def latencies(self) -> dict[str, dict[str, float]]:
+        """Seconds from whole to the start of work, with and without the wait for a worker."""
         outcomes = self.outcomes()
-        return sorted(
-            datetime.fromisoformat(outcomes[pair.name][0]["started"]).timestamp() - pair.whole_at
-            for pair in self.pairs
-            if pair.kind == "good" and "started" in outcomes.get(pair.name, [{}])[0]
-        )
+        starts, notices = [], []
+        for pair in self.pairs:
+            first = outcomes.get(pair.name, [{}])[0]
+            if pair.kind == "good" and "started" in first:
+                started = datetime.fromisoformat(first["started"]).timestamp()
+                starts.append(started - pair.whole_at)
+                notices.append(started - pair.whole_at - first["queued_s"])
+        return {"to_start": summary(starts), "to_notice": summary(notices)}
+
+
+def summary(seconds: list[float]) -> dict[str, float]:
+    """What many measurements come to."""
+    quantiles = np.quantile(seconds, [0.5, 0.95, 0.99, 1.0])
+    names = ("median", "p95", "p99", "worst")
+    figures = dict(zip(names, (round(float(value), 3) for value in quantiles), strict=True))
+    return {**figures, "within_0.5": round(float(np.mean(np.array(seconds) <= 0.5)), 4)}
 
 
 def shows_the_photo(output: Path, photo: Path) -> bool:
@@ -337,20 +349,14 @@ def soak(root: Path, arguments: argparse.Namespace) -> dict[str, object]:
         run.process.send_signal(signal.SIGTERM)
         code = run.process.wait(60)
     statuses = Counter(o["status"] for many in run.outcomes().values() for o in many)
-    middle, late = len(latencies) // 2, int(len(latencies) * 0.95)
     return {
         "pairs": Counter(pair.kind for pair in run.pairs),
         "outcomes": statuses,
         "faults": faults,
         "exit_code": code,
         "dropping_s": round(dropped_s, 1),
-        "latency_s": {
-            "least": round(latencies[0], 3),
-            "median": round(latencies[middle], 3),
-            "p95": round(latencies[late], 3),
-            "worst": round(latencies[-1], 3),
-            "within_0.5": round(sum(s <= 0.5 for s in latencies) / len(latencies), 4),
-        },
+        "latency_s": latencies,
+        "load": [round(load, 1) for load in os.getloadavg()],
         "idle_percent": round(idle, 2),
     }
 

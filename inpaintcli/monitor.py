@@ -15,8 +15,8 @@ from typing import Any, Self
 
 from inpaintcli.batch import SCHEMA, Outcome
 from inpaintcli.console import complain
-from inpaintcli.errors import OutputError, UsageError
-from inpaintcli.images import write_bytes
+from inpaintcli.errors import UsageError
+from inpaintcli.images import TEMPORARY_SUFFIX
 from inpaintcli.watch import Counts
 
 HEARTBEAT_S = 10.0
@@ -75,12 +75,15 @@ class Status:
         self._last, self._written = fields, self.clock()
         record = {"schema": SCHEMA, **self.fixed, "updated": timestamp(), **fields}
         data = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
+        temporary = self.path.with_name(f".{self.path.name}{TEMPORARY_SUFFIX}")
         try:
-            write_bytes(data.encode(errors=ESCAPED), self.path, overwrite=True)
+            # Not forced to disk: after a power cut it would say what is no longer so anyway.
+            temporary.write_bytes(data.encode(errors=ESCAPED))
+            temporary.replace(self.path)
             self._broken = False
-        except OutputError as error:
+        except OSError as error:
             if not self._broken:
-                self.complain(f"The status file: {error}")
+                self.complain(f"The status {self.path} cannot be written: {error.strerror}.")
             self._broken = True
 
 

@@ -62,6 +62,7 @@ class _Finished:
     task: Task
     outcome: Outcome
     started: str
+    queued_s: float
     written: Stamp | None
     """The output as we left it."""
 
@@ -215,13 +216,14 @@ class _Session:
     def _do(self, task: Task) -> None:
         """Fill one photo and prove its output; in a thread of the pool."""
         model, started = self._models.get(), timestamp()
+        queued_s = round(time.monotonic() - task.ready_at, 3)
         settings = replace(self._run.settings, overwrite=task.replaces)
         outcome = batch.settle(task.job, model, settings, self._say)
         self._models.put(model)
         written = Stamp.of(task.job.output) if outcome.status == "filled" else None
         if self._archive.wants_proof(outcome):
             outcome = proven(outcome, task.job, settings)
-        self._messages.put(_Finished(task, outcome, started, written))
+        self._messages.put(_Finished(task, outcome, started, queued_s, written))
 
     def _finish(self, finished: _Finished) -> None:
         """Take the outcome of a task: tell it and put the inputs away, unless it is tried again."""
@@ -232,7 +234,8 @@ class _Session:
             self._held_back(outcome, wait)
             return
         tell(self._run.console, outcome)
-        self._monitor.outcome(outcome, started=finished.started)
+        times = {"started": finished.started, "queued_s": finished.queued_s}
+        self._monitor.outcome(outcome, **times)
         try:
             self._put_away(task, outcome)
         except OutputError as error:
