@@ -365,7 +365,7 @@ def main() -> None:
     """Parse, soak, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=1000)
-    parser.add_argument("--rate", type=float, default=5.0, help="pairs a second")
+    parser.add_argument("--rate", type=float, default=4.0, help="pairs a second")
     parser.add_argument("--idle", type=float, default=30.0, help="seconds to measure idle")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--keep", type=Path, help="a new folder to work in and to leave behind")
