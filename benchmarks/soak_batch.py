@@ -123,7 +123,7 @@ def soak(folder: Path, photos: int, kills: int, seed: int) -> dict[str, object]:
     make_photos(folder / "photos", photos)
     subprocess.run(program(folder / "photos", folder / "calm"), check=True)
     wanted = {name: path.read_bytes() for name, path in outputs(folder / "calm").items()}
-    trial, rng = Soak(folder / "out", wanted), random.Random(seed)  # noqa: S311 - no secret
+    trial, rng = Soak(folder / "out", wanted), random.Random(seed)
     command, settled = program(folder / "photos", trial.out), []
     for kills_left in range(kills, 0, -1):
         step = 2 * (photos - settled_count(trial.out)) // kills_left

@@ -10,9 +10,10 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from inpaintcli import __version__
 from inpaintcli.console import Console, complain
@@ -32,6 +33,10 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="The models that are shipped or installed.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+
+
+POLL_S = 2.0
+"""Between two looks, where --poll says no number."""
 
 
 class EngineName(StrEnum):
@@ -80,6 +85,40 @@ DeviceOption = Annotated[
     ),
 ]
 PrecisionOption = Annotated[PrecisionName, typer.Option("--precision", help="Arithmetic.")]
+MaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mask",
+        metavar="FILE|FOLDER|alpha",
+        help="White is the hole. A folder holds NAME.EXT, NAME.mask.EXT or NAME_mask.EXT; "
+        "alpha takes the transparent pixels; left out: NAME.mask.EXT beside the photo.",
+    ),
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="File or folder; - is standard output. [NAME.filled.EXT]"),
+]
+DetailOption = Annotated[
+    Detail,
+    typer.Option("--detail", help="Whose texture: the network's, patches of the photo, or both."),
+]
+InvertOption = Annotated[bool, typer.Option("--invert-mask", help="Black is the hole.")]
+ThresholdOption = Annotated[
+    int,
+    typer.Option(
+        "--mask-threshold", min=0, max=254, help="Mask values above this are the hole (0-255)."
+    ),
+]
+GrowOption = Annotated[int, typer.Option("--grow", min=0, help="Widen the hole by so many pixels.")]
+FeatherOption = Annotated[
+    int, typer.Option("--feather", min=0, help="Blend over so many pixels inside the hole's rim.")
+]
+ResizeOption = Annotated[bool, typer.Option("--resize-mask", help="Accept a mask of another size.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Photos at a time.  [one a core]")
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="One JSON object a line on standard output.")
 ]
@@ -112,46 +151,21 @@ def fill(
             "photo, mask, output.",
         ),
     ],
-    mask: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|FOLDER|alpha",
-            help="White is the hole. A folder holds NAME.EXT, NAME.mask.EXT or NAME_mask.EXT; "
-            "alpha takes the transparent pixels; left out: NAME.mask.EXT beside the photo.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", help="File or folder; - is standard output. [NAME.filled.EXT]"
-        ),
-    ] = None,
+    mask: MaskOption = None,
+    output: OutputOption = None,
     model: ModelOption = None,
     engine: EngineOption = EngineName.auto,
     device: DeviceOption = "auto",
     precision: PrecisionOption = PrecisionName.auto,
-    detail: Annotated[
-        Detail,
-        typer.Option(help="Whose texture: the network's, patches of the photo, or both."),
-    ] = Detail.auto,
-    invert_mask: Annotated[bool, typer.Option("--invert-mask", help="Black is the hole.")] = False,
-    mask_threshold: Annotated[
-        int, typer.Option(min=0, max=254, help="Mask values above this are the hole (0-255).")
-    ] = 127,
-    grow: Annotated[int, typer.Option(min=0, help="Widen the hole by so many pixels.")] = 0,
-    feather: Annotated[
-        int, typer.Option(min=0, help="Blend over so many pixels inside the hole's rim.")
-    ] = 0,
-    resize_mask: Annotated[
-        bool, typer.Option("--resize-mask", help="Accept a mask of another size.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing outputs.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done.")] = False,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Photos at a time.  [one a core, at most 4]")
-    ] = None,
+    detail: DetailOption = Detail.auto,
+    invert_mask: InvertOption = False,
+    mask_threshold: ThresholdOption = 127,
+    grow: GrowOption = 0,
+    feather: FeatherOption = 0,
+    resize_mask: ResizeOption = False,
+    overwrite: OverwriteOption = False,
+    dry_run: DryRunOption = False,
+    workers: WorkersOption = None,
     include: Annotated[
         list[str] | None,
         typer.Option(metavar="GLOB", help="Only photos that match; may be given more than once."),
@@ -318,6 +332,114 @@ def _judge(features: Path | None) -> tuple["Judge | None", tuple[str, ...]]:
         reason = f"the package {error.name} is not installed (extra `train`)."
         return None, (f"P, FD and LPIPS: {reason}",)
     return FeatureScores(features), ()
+
+
+class _OptionalSeconds(TyperCommand):
+    """A command whose `--poll` may stand without its number of seconds."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Write the number where it was left out."""
+        words = []
+        for word, following in zip(args, [*args[1:], ""], strict=True):
+            bare = word == "--poll" and not following.replace(".", "", 1).isdigit()
+            words.append(f"--poll={POLL_S}" if bare else word)
+        return super().parse_args(ctx, words)
+
+
+@app.command(cls=_OptionalSeconds)
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where photos come in.")],
+    mask: MaskOption = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder of the fills; mirrors FOLDER.")
+    ] = None,
+    done: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Move inputs there once the output is proven."),
+    ] = None,
+    failed: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Move inputs that failed there, with NAME.error.txt."),
+    ] = None,
+    delete_inputs: Annotated[
+        bool, typer.Option("--delete-inputs", help="Remove inputs once the output is proven.")
+    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="Do what is there, then stop.")] = False,
+    poll: Annotated[
+        float | None,
+        typer.Option(
+            metavar="[SECONDS]", min=0.1, help=f"Look at intervals: network shares.  [{POLL_S:g}]"
+        ),
+    ] = None,
+    mask_timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Report a missing mask after that.")
+    ] = 60.0,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON lines; may be rotated.")
+    ] = None,
+    status: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What the watch is doing, as JSON.")
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, max=65535, help="For Prometheus, on 127.0.0.1."),
+    ] = None,
+    model: ModelOption = None,
+    engine: EngineOption = EngineName.auto,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = PrecisionName.auto,
+    detail: DetailOption = Detail.auto,
+    invert_mask: InvertOption = False,
+    mask_threshold: ThresholdOption = 127,
+    grow: GrowOption = 0,
+    feather: FeatherOption = 0,
+    resize_mask: ResizeOption = False,
+    overwrite: OverwriteOption = False,
+    dry_run: DryRunOption = False,
+    workers: WorkersOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Fill what comes into a folder, until stopped.
+
+    SIGINT and SIGTERM let the photos at work finish; exit codes 130 and 0. What is there already
+    is done first; photos whose output exists are skipped. docs/watch.md tells the rest.
+    """
+    from inpaintcli import filling, watching
+    from inpaintcli.batch import Settings
+
+    settings = Settings(
+        invert_mask=invert_mask,
+        mask_threshold=mask_threshold,
+        grow=grow,
+        feather=feather,
+        resize_mask=resize_mask,
+        detail=detail.value,
+        overwrite=overwrite,
+    )
+    run = filling.Run(
+        settings=settings,
+        console=Console(json=json, quiet=quiet, verbose=verbose),
+        model=model,
+        engine=engine.value,
+        device=device,
+        precision=precision.value,
+        dry_run=dry_run,
+    )
+    options = watching.Options(
+        mask_timeout_s=mask_timeout,
+        poll_s=poll,
+        once=once,
+        done=done,
+        failed=failed,
+        delete_inputs=delete_inputs,
+        log=log,
+        status=status,
+        metrics_port=metrics_port,
+        workers=workers,
+    )
+    raise typer.Exit(watching.watch_folder(run, options, folder, mask, output))
 
 
 @models_app.command("list")

@@ -38,7 +38,9 @@ class Console:
         File names that are not UTF-8 appear as JSON's escapes of what Python makes of them.
         """
         if self.json:
-            self.data(json.dumps(fields, ensure_ascii=False))
+            text = json.dumps(fields, ensure_ascii=False)
+            # What is no text in a file's name becomes \udcXX, which JSON understands.
+            self.data(text.encode(errors="backslashreplace").decode())
 
     def say(self, text: str) -> None:
         """A message on standard error, unless quiet."""

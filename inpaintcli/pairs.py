@@ -255,6 +255,19 @@ def _told_apart(
     return pictures, MaskIndex(look_into(where).pictures, where, beside=False)
 
 
+def photos_of_mask(mask: Path, *, beside: bool) -> tuple[Path, ...]:
+    """The photos that a mask of that relative path is for, without suffix.
+
+    Args:
+        mask: relative to its folder.
+        beside: the folder is that of the photos, where a bare name is a photo's.
+    """
+    stem = mask.stem
+    bare = [] if beside else [stem]
+    served = [stem.removesuffix(ending) for ending in _ENDINGS if stem.endswith(ending)]
+    return tuple(mask.with_name(name) for name in (*bare, *served) if name)
+
+
 class MaskIndex:
     """Masks by the relative path and stem of the photo that they are for."""
 
@@ -263,12 +276,8 @@ class MaskIndex:
         self._of: dict[Path, list[Path]] = defaultdict(list)
         self._all = tuple(masks)
         for path in self._all:
-            relative = path.relative_to(folder)
-            stem = relative.stem
-            bare = [stem] if not beside else []
-            stems = bare + [stem.removesuffix(e) for e in _ENDINGS if stem.endswith(e)]
-            for name in stems:
-                self._of[relative.with_name(name)].append(path)
+            for photo in photos_of_mask(path.relative_to(folder), beside=beside):
+                self._of[photo].append(path)
 
     def of(self, photo: Path) -> Path | None:
         """The mask for a photo at that relative path, if there is one.

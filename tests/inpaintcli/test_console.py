@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 
 from inpaintcli.console import Console, rate_in_words
@@ -22,6 +23,12 @@ def test_data_and_messages_go_their_ways(capsys):
     assert out.splitlines()[0] == "a line"
     assert json.loads(out.splitlines()[1])["name"] == "Blümchen"
     assert err == "a message\n"
+
+
+def test_names_that_are_no_text_are_told_too(capsys):
+    name = os.fsdecode(b"\xff.png")
+    Console(json=True).record({"input": name})
+    assert json.loads(capsys.readouterr().out) == {"input": name}
 
 
 def test_quiet_and_verbose(capsys):
