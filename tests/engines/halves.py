@@ -1,10 +1,10 @@
 """What a typed fp16 model computes, on a machine without fp16.
 
-ONNX Runtime's CPU kernels are fp32: it puts casts around them and then takes out each fp16 -> fp32
--> fp16 pair that meets, at every optimisation level. So a model runs there, but as if it were fp32.
+ONNX Runtime's CPU kernels are fp32: it puts casts around them and then takes out each pair of
+casts that meets, at every optimisation level. So a model runs there, but as if it were fp32.
 `rounded` makes a model of plain fp32 operators that rounds every fp16 value to the 11 bits that
-fp16 keeps (Veltkamp's splitting, which no optimiser may touch). Range is not emulated; `half_values`
-names the values whose size has to be looked at.
+fp16 keeps (Veltkamp's splitting, which no optimiser may touch). Range is not emulated;
+`half_values` names the values whose size has to be looked at.
 """
 
 import numpy as np
