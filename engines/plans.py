@@ -4,6 +4,7 @@ import hashlib
 import platform
 import time
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from engines.base import EngineError, EngineFailedError, Precision, Profile, Reporter
 from engines.build import METHOD, BuildSettings, Timings, build_plan
@@ -13,6 +14,9 @@ from engines.nvidia import nvidia
 from engines.parity import compare, reference_engine
 from engines.runner import Plan, TensorRTEngine, describe
 from engines.typed import typed
+
+# Plans at work in this process, by digest and device: workers share the weights.
+_loaded: "WeakValueDictionary[tuple[str, int], Plan]" = WeakValueDictionary()
 
 
 def plan_key(
@@ -63,13 +67,16 @@ def obtain_plan(
         return _build(path, device, key, cache, settings, report)
 
     entry = cache.obtain(key, build)
+    place = (key.digest, device.index)
     try:
-        return Plan(entry.plan, device), entry
+        plan = _loaded.get(place) or Plan(entry.plan, device)
     except EngineFailedError as error:
         report.note(f"{error.message} It is built again.")
         cache.remove(key.digest)
         entry = cache.obtain(key, build)
-        return Plan(entry.plan, device), entry
+        plan = Plan(entry.plan, device)
+    _loaded[place] = plan
+    return plan, entry
 
 
 def _build(

@@ -4,6 +4,7 @@ What many shapes share (weights, activation memory) is held once; what one shape
 context, buffers, a graph) lives in a `_Bound`, of which the last used ones are kept.
 """
 
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ _DTYPES = {"FLOAT": np.float32, "HALF": np.float16, "INT32": np.int32, "INT64": 
 class Plan:
     """A plan loaded onto a device: the weights, shared by all engines that run it there.
 
+    Each of them has contexts of its own; only their making is serialised.
+
     Raises:
         EngineFailedError: TensorRT does not take the file: another version's, or damaged.
     """
@@ -42,6 +45,7 @@ class Plan:
         import tensorrt as trt
 
         device.activate()
+        self._making = threading.Lock()
         self.logger = make_logger()
         self._runtime = trt.Runtime(self.logger)  # must outlive what it made
         self.engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
@@ -66,6 +70,14 @@ class Plan:
             dtype = np.dtype(_DTYPES[self.engine.get_tensor_dtype(name).name])
             found[self.engine.get_tensor_mode(name)].append(TensorSpec(name, tuple(shape), dtype))
         return tuple(found[trt.TensorIOMode.INPUT]), tuple(found[trt.TensorIOMode.OUTPUT])
+
+    def context(self) -> Any:
+        """A new execution context whose scratch memory is ours to give; None when it fails."""
+        import tensorrt as trt
+
+        with self._making:
+            strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
+            return self.engine.create_execution_context(strategy)
 
 
 class TensorRTEngine(Engine):
@@ -100,13 +112,13 @@ class TensorRTEngine(Engine):
                 )
 
     def _run_once(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
+        others = bool(self._bound)
         try:
             bound = self._bound_to(arrays)
         except OutOfDeviceMemoryError:
-            if not self._bound:
+            if not others:
                 raise
-            self._drop()  # what other shapes hold may be all that is missing
-            bound = self._bound_to(arrays)
+            bound = self._bound_to(arrays)  # what other shapes held may be all that was missing
         for name, array in arrays.items():
             np.copyto(bound.host[name], array)
         try:
@@ -142,7 +154,11 @@ class TensorRTEngine(Engine):
         shapes = tuple(arrays[spec.name].shape for spec in self.inputs)
         bound = self._bound.get(shapes)
         if bound is None:
-            bound = self._bind(shapes)
+            try:
+                bound = self._bind(shapes)
+            except OutOfDeviceMemoryError:
+                self._drop()
+                raise
             self._bound[shapes] = bound
             if len(self._bound) > _KEPT_SHAPES:
                 self._bound.popitem(last=False)[1].close()
@@ -155,10 +171,7 @@ class TensorRTEngine(Engine):
         Raises:
             OutOfDeviceMemoryError: the device has no room for it.
         """
-        import tensorrt as trt
-
-        strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
-        context = self._plan.engine.create_execution_context(strategy)
+        context = self._plan.context()
         if context is None:
             raise self._failure("TensorRT gave no context")
         for spec, shape in zip(self.inputs, shapes, strict=True):

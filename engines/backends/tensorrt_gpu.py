@@ -81,33 +81,31 @@ def load(
         raise EngineUnavailableError(
             f"CUDA cannot be used: {error}.", hint="`inpaintcli doctor` says what is missing."
         ) from error
-    if precision == "bf16" and float(cuda.properties()[1]) < _BF16_FROM:
-        raise EngineUnavailableError(
-            f"{cuda.properties()[0]} has no bf16.", hint="Use --precision fp16."
-        )
-    wanted = _PRECISIONS[precision]
-    for kind in wanted[:-1]:
-        try:
-            return _open(path, cuda, kind, threads, profile, report)
-        except EngineFailedError as error:
-            report.note(f"{error.message} Trying {wanted[-1]}.")
-    return _open(path, cuda, wanted[-1], threads, profile, report)
+    try:
+        return _first_that_agrees(path, cuda, precision, threads or cores(), profile, report)
+    except BaseException:
+        cuda.close()
+        raise
 
 
-def _open(
-    path: Path,
-    cuda: "Cuda",
-    precision: Precision,
-    threads: int | None,
-    profile: Profile,
-    report: Reporter,
+def _first_that_agrees(
+    path: Path, cuda: "Cuda", precision: str, threads: int, profile: Profile, report: Reporter
 ) -> Engine:
+    """The engine of the first precision whose plan is accepted."""
     from engines.plans import obtain_plan
     from engines.runner import TensorRTEngine, describe
 
+    name, capability = cuda.properties()
+    if precision == "bf16" and float(capability) < _BF16_FROM:
+        raise EngineUnavailableError(f"{name} has no bf16.", hint="Use --precision fp16.")
+    kind, *others = _PRECISIONS[precision]
     try:
-        plan, _entry = obtain_plan(path, cuda, precision, profile, report)
+        plan, _entry = obtain_plan(path, cuda, kind, profile, report)
+    except EngineFailedError as error:
+        if not others:
+            raise
+        report.note(f"{error.message} Trying {others[0]}.")
+        return _first_that_agrees(path, cuda, others[0], threads, profile, report)
     except (ImportError, RuntimeError, MemoryError) as error:
         raise EngineFailedError(f"TensorRT cannot load {path.name}: {error}") from error
-    info = describe(cuda, precision, threads or cores())
-    return TensorRTEngine(plan, cuda, profile, info, report)
+    return TensorRTEngine(plan, cuda, profile, describe(cuda, kind, threads), report)

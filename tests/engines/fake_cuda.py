@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-cudaStreamNonBlocking = 1  # noqa: N816 - CUDA's names, all through this file
+cudaStreamNonBlocking = 1
 
 
 @dataclass
@@ -37,100 +37,100 @@ class Knobs:
 knobs = Knobs()
 
 
-class cudaError_t(IntEnum):  # noqa: N801
+class cudaError_t(IntEnum):
     cudaSuccess = 0
     cudaErrorMemoryAllocation = 2
     cudaErrorNoDevice = 100
     cudaErrorStreamCaptureInvalidated = 901
 
 
-class cudaMemcpyKind(IntEnum):  # noqa: N801
+class cudaMemcpyKind(IntEnum):
     cudaMemcpyHostToDevice = 1
     cudaMemcpyDeviceToHost = 2
 
 
-class cudaStreamCaptureMode(IntEnum):  # noqa: N801
+class cudaStreamCaptureMode(IntEnum):
     cudaStreamCaptureModeThreadLocal = 1
 
 
 OK = cudaError_t.cudaSuccess
 
 
-def cudaGetErrorString(error):  # noqa: N802
+def cudaGetErrorString(error):
     return OK, cudaError_t(error).name.encode()
 
 
-def cudaGetLastError():  # noqa: N802
+def cudaGetLastError():
     return (OK,)
 
 
-def cudaGetDeviceCount():  # noqa: N802
+def cudaGetDeviceCount():
     return (OK if knobs.devices else cudaError_t.cudaErrorNoDevice), knobs.devices
 
 
-def cudaSetDevice(device):  # noqa: N802
+def cudaSetDevice(device):
     assert device < knobs.devices
     return (OK,)
 
 
-def cudaGetDeviceProperties(device):  # noqa: N802
+def cudaGetDeviceProperties(device):
     major, minor = knobs.capability
     return OK, SimpleNamespace(name=knobs.name, major=major, minor=minor)
 
 
-def cudaRuntimeGetVersion():  # noqa: N802
+def cudaRuntimeGetVersion():
     return OK, 13000
 
 
-def cudaDriverGetVersion():  # noqa: N802
+def cudaDriverGetVersion():
     return OK, 13010
 
 
-def cudaMemGetInfo():  # noqa: N802
+def cudaMemGetInfo():
     return OK, knobs.memory - knobs.used(), knobs.memory
 
 
-def cudaStreamCreateWithFlags(flags):  # noqa: N802
+def cudaStreamCreateWithFlags(flags):
     assert flags == cudaStreamNonBlocking
     handle = 1000 + len(knobs.streams)
     knobs.streams[handle] = None
     return OK, handle
 
 
-def cudaStreamDestroy(stream):  # noqa: N802
+def cudaStreamDestroy(stream):
     del knobs.streams[stream]
     return (OK,)
 
 
-def cudaStreamSynchronize(stream):  # noqa: N802
+def cudaStreamSynchronize(stream):
     assert knobs.streams[stream] is None
     return (OK,)
 
 
-def cudaMalloc(size):  # noqa: N802
+def cudaMalloc(size):
     if knobs.used() + size > knobs.memory:
         return cudaError_t.cudaErrorMemoryAllocation, 0
     return OK, _hold(size)
 
 
-def cudaFree(devPtr):  # noqa: N802, N803
+def cudaFree(devPtr):
     del knobs.held[devPtr]
     return (OK,)
 
 
-def cudaMallocHost(size):  # noqa: N802
+def cudaMallocHost(size):
     address = _hold(size)
     knobs.pinned.add(address)
     return OK, address
 
 
-def cudaFreeHost(ptr):  # noqa: N802
+def cudaFreeHost(ptr):
     del knobs.held[ptr]
     knobs.pinned.remove(ptr)
     return (OK,)
 
 
-def cudaMemcpyAsync(dst, src, count, kind, stream):  # noqa: N802
+def cudaMemcpyAsync(dst, src, count, kind, stream):
     to_device = kind == cudaMemcpyKind.cudaMemcpyHostToDevice
     assert (src in knobs.pinned) == to_device
     assert (dst in knobs.pinned) != to_device
@@ -138,35 +138,35 @@ def cudaMemcpyAsync(dst, src, count, kind, stream):  # noqa: N802
     return (OK,)
 
 
-def cudaStreamBeginCapture(stream, mode):  # noqa: N802
+def cudaStreamBeginCapture(stream, mode):
     assert mode is cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
     knobs.streams[stream] = []
     return (OK,)
 
 
-def cudaStreamEndCapture(stream):  # noqa: N802
+def cudaStreamEndCapture(stream):
     captured, knobs.streams[stream] = knobs.streams[stream], None
     if knobs.fail_capture:
         return cudaError_t.cudaErrorStreamCaptureInvalidated, None
     return OK, captured
 
 
-def cudaGraphInstantiate(graph, flags):  # noqa: N802
+def cudaGraphInstantiate(graph, flags):
     return OK, tuple(graph)
 
 
-def cudaGraphLaunch(graphExec, stream):  # noqa: N802, N803
+def cudaGraphLaunch(graphExec, stream):
     knobs.launches += 1
     for work in graphExec:
         on_stream(stream, work)
     return (OK,)
 
 
-def cudaGraphExecDestroy(graphExec):  # noqa: N802, N803
+def cudaGraphExecDestroy(graphExec):
     return (OK,)
 
 
-def cudaGraphDestroy(graph):  # noqa: N802
+def cudaGraphDestroy(graph):
     return (OK,)
 
 

@@ -147,7 +147,7 @@ class IOptimizationProfile:
     def __init__(self):
         self._shapes = {}
 
-    def set_shape(self, input, min, opt, max):  # noqa: A002 - the true names
+    def set_shape(self, input, min, opt, max):
         self._shapes[input] = [min, opt, max]
 
 

@@ -98,11 +98,10 @@ def names_in_the_code(root):
     found = set()
     for path in ENGINES.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            chain = []
-            while isinstance(node, ast.Attribute):
-                chain.insert(0, node.attr)
-                node = node.value
-            if chain and isinstance(node, ast.Name) and node.id == root:
+            first, *chain = (
+                ast.unparse(node).split(".") if isinstance(node, ast.Attribute) else [""]
+            )
+            if first == root and all(part.isidentifier() for part in chain):
                 found.add(tuple(chain))
     return found
 
