@@ -210,6 +210,7 @@ def _fits(array: Any, kind: int) -> bool:
     """
     from onnx import helper
 
-    low = array.astype(helper.tensor_dtype_to_np_dtype(kind)).astype(np.float32)
+    with np.errstate(over="ignore"):
+        low = array.astype(helper.tensor_dtype_to_np_dtype(kind)).astype(np.float32)
     vanished = array.size == 1 and bool(((low == 0) & (array != 0)).any())
     return bool(np.isfinite(low).all()) and not vanished

@@ -210,7 +210,7 @@ def test_auto_takes_fp16_first(small_model):
         assert engine.info.precision == "fp16"
 
 
-def test_the_sidecar_keeps_the_figures_of_the_comparison(gpu, small_model):
+def test_the_sidecar_keeps_the_figures_of_the_comparison(small_model):
     load(small_model).close()
     (entry,) = PlanCache().entries()
     figures = entry.sidecar["parity"]
