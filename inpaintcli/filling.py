@@ -10,7 +10,7 @@ from pathlib import Path
 from engines.base import EngineError
 from inpaintcli import batch
 from inpaintcli.batch import Outcome, Settings
-from inpaintcli.console import Console
+from inpaintcli.console import Console, ConsoleReport
 from inpaintcli.errors import ExitCode, InpaintError, UsageError
 from inpaintcli.fill import Model, open_model
 from inpaintcli.images import picture_bytes
@@ -37,6 +37,7 @@ class Run:
             device=self.device,
             precision=self.precision,
             threads=threads,
+            report=ConsoleReport(self.console),
         )
 
 
@@ -137,6 +138,8 @@ def _tell(console: Console, outcome: Outcome, *, brief: bool = False) -> None:
 
 def _tell_model(console: Console, model: Model) -> None:
     info = model.engine.info
+    if model.fallback:
+        console.say(model.fallback)
     console.detail(
         f"model {model.card.name}, {info.name} {info.version} on {info.device}, "
         f"{info.precision}, {info.threads} threads ({model.why})"

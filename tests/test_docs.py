@@ -15,6 +15,12 @@ COMMANDS = (
     ["models", "list"],
     ["models", "show"],
     ["models", "verify"],
+    ["engine"],
+    ["engine", "build"],
+    ["engine", "list"],
+    ["engine", "show"],
+    ["engine", "clear"],
+    ["doctor"],
     ["train"],
     ["export"],
 )

@@ -4,6 +4,7 @@ Which devices it has depends on the wheel: `onnxruntime` has the CPU (on macOS C
 `onnxruntime-gpu` CUDA, `onnxruntime-directml` DirectML. Only the CPU has been run by us.
 """
 
+import platform
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ _PROVIDERS = {
     "coreml": ("CoreMLExecutionProvider", "onnxruntime"),
     "directml": ("DmlExecutionProvider", "onnxruntime-directml"),
 }
+_SYSTEMS = {"coreml": "Darwin", "directml": "Windows"}
 _PRECISIONS: dict[str, tuple[Precision, ...]] = {
     "cpu": ("fp32",),
     "cuda": ("fp32", "fp16"),
@@ -52,6 +54,8 @@ def why_not(device: str) -> str | None:
     if kind not in DEVICES:
         return f"ONNX Runtime has no device {device}"
     provider, package = _PROVIDERS[kind]
+    if platform.system() != _SYSTEMS.get(kind, platform.system()):
+        return f"{kind} is part of {_SYSTEMS[kind]}, not of {platform.system()}"
     if find_spec("onnxruntime") is None:
         return f"the package {package} is not installed (pip install {package})"
     if kind == "cuda" and nvidia().why_not is not None:

@@ -82,6 +82,13 @@ def load(
     return _OpenVinoEngine(compiled, device, chosen)
 
 
+def precisions() -> list[Precision]:
+    """What OpenVINO computes in on this processor, the one that it takes first."""
+    import openvino as ov
+
+    return _precisions(ov.Core())
+
+
 def _precisions(core: Any) -> list[Precision]:
     """What the processor has, the fastest first: bf16, then fp32, then the rest.
 

@@ -36,10 +36,12 @@ def why_not(device: str) -> str | None:
     """Why this engine cannot serve `device` here; None when it can."""
     if device.partition(":")[0] not in DEVICES:
         return f"TensorRT runs on an NVIDIA GPU, not on {device}"
+    if nvidia().why_not is not None:
+        return nvidia().why_not
     missing = [package for module, package in _PACKAGES.items() if not _found(module)]
     if missing:
         return f"the package {missing[0]} is not installed (pip install 'inpaintcli[tensorrt]')"
-    return nvidia().why_not
+    return None
 
 
 def _found(module: str) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from engines.base import EngineFailedError, EngineUnavailableError
+from engines.nvidia import Gpu, Nvidia, nvidia
 from engines.select import BACKENDS, available_backends, open_engine
 from inpaintcli.models import find_card
 
@@ -115,7 +116,8 @@ def test_the_choice_says_what_and_why(model_path):
         assert engine.info.precision in choice.why
 
 
-@pytest.mark.parametrize("engine", ["auto", *USABLE])
+@pytest.mark.skipif(nvidia().why_not is None, reason="this machine has a GPU")
+@pytest.mark.parametrize("engine", ["auto", "tensorrt", *USABLE])
 def test_a_device_that_cannot_be_had_is_never_replaced(engine, model_path):
     with pytest.raises(EngineUnavailableError, match="cuda"):
         open_engine(model_path, engine=engine, device="cuda")
@@ -135,6 +137,8 @@ def test_a_precision_that_cannot_be_had_is_refused(model_path):
 @pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: b.NAME)
 def test_a_backend_without_its_package_says_so(backend, monkeypatch):
     monkeypatch.setattr(f"{backend.__name__}.find_spec", lambda _name: None)
+    here = Nvidia("590.1", "13.1", (Gpu("a GPU", "8.9", 1 << 30),), None)
+    monkeypatch.setattr(f"{backend.__name__}.nvidia", lambda: here, raising=False)
     assert "not installed" in backend.why_not(backend.DEVICES[0])
 
 

@@ -4,7 +4,7 @@ import io
 import json
 import sys
 
-from inpaintcli.console import Console
+from inpaintcli.console import Console, ConsoleReport
 
 
 class Terminal(io.StringIO):
@@ -46,3 +46,16 @@ def test_a_bar_is_for_terminals_only(monkeypatch, capsys):
     with Console(quiet=True).bar(9) as bar:
         bar.advance()
     assert silent.getvalue() == ""
+
+
+def test_a_report_shows_a_bar_on_terminals_until_it_is_done(monkeypatch, capsys):
+    report = ConsoleReport(Console())
+    report.note("a note")
+    report.progress("building", 0.5)
+    assert capsys.readouterr().err == "a note\n"
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    report.progress("building", 0.5)
+    assert "building" in terminal.getvalue()
+    report.progress("building", 1.0)
+    assert not report._bars
