@@ -77,9 +77,10 @@ def compare(engine: Engine, reference: Engine, profile: Profile) -> Parity:
     for arrays in probes(profile):
         hole = np.broadcast_to(arrays["mask"] > 0, arrays["image"].shape)
         ours, theirs = (e.run(arrays)["filled"][hole] for e in (engine, reference))
-        difference = np.nan_to_num(np.abs(ours - theirs).astype(np.float64), nan=np.inf)
+        difference = np.abs(ours.astype(np.float64) - theirs)
+        difference[np.isnan(difference)] = np.inf
         worst = max(worst, float(difference.max()))
-        levels.append(float(10 * np.log10(4 / max(float(np.mean(difference**2)), 1e-20))))
+        levels.append(float(-10 * np.log10(max(np.mean(difference**2), 1e-20) / 4)))
         sizes.append(arrays["image"].shape[2:])
     info = reference.info
     parity = Parity(
