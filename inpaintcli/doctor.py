@@ -25,7 +25,7 @@ State = Literal["ok", "absent", "bad", "note"]
 _MARKS: dict[State, str] = {"ok": "+", "absent": "-", "bad": "!", "note": " "}
 _PACKAGES = (
     "numpy", "opencv-python-headless", "pillow", "tifffile", "pyexiftool", "numba", "openvino",
-    "onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnx", "tensorrt", "cuda-python",
+    "onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnx", "tensorrt", "cuda-bindings",
     "nvidia-ml-py", "torch",
 )  # fmt: skip
 _FEATURES = (  # of the processor, which make inference faster
