@@ -33,6 +33,8 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="The models that are shipped or installed.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+engine_app = typer.Typer(help="Compiled engines and their cache.", no_args_is_help=True)
+app.add_typer(engine_app, name="engine")
 
 
 POLL_S = 2.0
@@ -67,8 +69,9 @@ class Detail(StrEnum):
 
 def _device(text: str) -> str:
     kind, _, number = text.partition(":")
-    if text not in ("auto", "cpu", "cuda") and not (kind == "cuda" and number.isdigit()):
-        message = f"'{text}' is not a device: auto, cpu, cuda or cuda:N."
+    known = ("auto", "cpu", "cuda", "coreml", "directml")
+    if text not in known and not (kind == "cuda" and number.isdigit()):
+        message = f"'{text}' is not a device: auto, cpu, cuda, cuda:N, coreml or directml."
         raise typer.BadParameter(message)
     return text
 
@@ -81,7 +84,9 @@ EngineOption = Annotated[EngineName, typer.Option("--engine", help="What runs th
 DeviceOption = Annotated[
     str,
     typer.Option(
-        "--device", callback=_device, help="auto, cpu or cuda[:N]; never replaced silently."
+        "--device",
+        callback=_device,
+        help="auto, cpu, cuda[:N], coreml or directml; one asked for is never replaced.",
     ),
 ]
 PrecisionOption = Annotated[PrecisionName, typer.Option("--precision", help="Arithmetic.")]
@@ -467,6 +472,61 @@ def models_verify(json: JsonOption = False) -> None:
     from inpaintcli import showing
 
     raise typer.Exit(showing.verify_models(Console(json=json)))
+
+
+@engine_app.command("build")
+def engine_build(
+    model: ModelOption = None,
+    device: Annotated[
+        str, typer.Option("--device", callback=_device, help="cuda or cuda:N.")
+    ] = "cuda",
+    precision: PrecisionOption = PrecisionName.auto,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compile a model for the GPU now, so that the first photo need not wait for it."""
+    from inpaintcli import engines_command
+
+    console = Console(json=json, quiet=quiet)
+    engines_command.build(console, model, device, precision.value)
+
+
+@engine_app.command("list")
+def engine_list(json: JsonOption = False) -> None:
+    """List the compiled engines, the last used first."""
+    from inpaintcli import engines_command
+
+    engines_command.list_plans(Console(json=json))
+
+
+@engine_app.command("show")
+def engine_show(
+    key: Annotated[str, typer.Argument(help="An engine's key, or the beginning of one.")],
+    json: JsonOption = False,
+) -> None:
+    """Show all that is known of a compiled engine, and how it agrees with the CPU."""
+    from inpaintcli import engines_command
+
+    engines_command.show_plan(Console(json=json), key)
+
+
+@engine_app.command("clear")
+def engine_clear(json: JsonOption = False) -> None:
+    """Remove all compiled engines."""
+    from inpaintcli import engines_command
+
+    engines_command.clear_plans(Console(json=json))
+
+
+@app.command()
+def doctor(json: JsonOption = False) -> None:
+    """Say what this machine can use, what is missing, and the command that would install it.
+
+    Exit codes: 0 photos can be filled, 6 the model is damaged, 7 no engine can run.
+    """
+    from inpaintcli import doctor as examination
+
+    raise typer.Exit(examination.examine(Console(json=json)))
 
 
 @app.command()

@@ -76,6 +76,44 @@ class Console:
             yield _RichBar(progress, progress.add_task("", total=total, rate=""))
 
 
+class ConsoleReport:
+    """What engines have to say, on a console: notes as messages, progress as a bar of its own.
+
+    Many engines may report at once; each task has one bar, which goes when the task is done.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars: dict[str, Any] = {}
+
+    def note(self, text: str) -> None:
+        """A sentence for the user."""
+        self._console.say(text)
+
+    def progress(self, task: str, share: float) -> None:
+        """Move the task's bar, where standard error is a terminal."""
+        if self._console.quiet or not sys.stderr.isatty():
+            return
+        if task not in self._bars:
+            self._bars[task] = _share_bar(task)
+        bar, number = self._bars[task]
+        bar.update(number, completed=share)
+        if share >= 1:
+            bar.stop()
+            del self._bars[task]
+
+
+def _share_bar(task: str) -> Any:
+    """A running bar of shares, 0 to 1, and its task's number."""
+    from rich.console import Console as RichConsole
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    bar = Progress(*columns, TimeElapsedColumn(), console=RichConsole(stderr=True), transient=True)
+    bar.start()
+    return bar, bar.add_task(task, total=1.0)
+
+
 class _NoBar:
     def advance(self) -> None:
         """Nothing is shown."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from engines.base import EngineError
 from inpaintcli import batch
 from inpaintcli.batch import Settings
-from inpaintcli.console import Console
+from inpaintcli.console import Console, ConsoleReport
 from inpaintcli.errors import ExitCode, InpaintError, UsageError
 from inpaintcli.images import picture_bytes
 from inpaintcli.pairs import ALPHA, STDOUT, Job, plan_photo
@@ -35,6 +35,7 @@ class Run:
             device=self.device,
             precision=self.precision,
             threads=threads,
+            report=ConsoleReport(self.console),
         )
 
 

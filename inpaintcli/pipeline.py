@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.base import Engine
+from engines.base import Engine, Reporter
 from engines.select import open_engine
 from inpaintcli.detail import Decision, Detail, textured
 from inpaintcli.errors import MisfitError
@@ -24,11 +24,15 @@ from inpaintcli.trial import Fill
 
 @dataclass(frozen=True)
 class Model:
-    """A card and the engine that runs it; `why` says why that engine. A context manager."""
+    """A card and the engine that runs it. A context manager.
+
+    `why` says why that engine; `fallback` what a user should hear of one that could not be had.
+    """
 
     card: Card
     engine: Engine
     why: str
+    fallback: str = ""
 
     def __enter__(self) -> Self:
         return self
@@ -65,6 +69,7 @@ def open_model(
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
+    report: Reporter | None = None,
 ) -> Model:
     """Find a model, check that it is whole, and load it.
 
@@ -74,6 +79,7 @@ def open_model(
         device: auto, cpu or cuda[:N].
         precision: auto, fp32, bf16 or fp16.
         threads: of the inference; None leaves it to the engine.
+        report: takes what the engine has to say while it loads.
 
     Raises:
         ModelError: the model is missing or damaged.
@@ -82,9 +88,15 @@ def open_model(
     card = find_card(name)
     verify(card)
     choice = open_engine(
-        card.file, engine=engine, device=device, precision=precision, threads=threads
+        card.file,
+        engine=engine,
+        device=device,
+        precision=precision,
+        threads=threads,
+        profile=card.profile,
+        report=report,
     )
-    return Model(card, choice.engine, choice.why)
+    return Model(card, choice.engine, choice.why, choice.fallback)
 
 
 def fill(

@@ -75,8 +75,10 @@ def tell_outcome(console: Console, outcome: Outcome, *, brief: bool = False) -> 
 
 
 def tell_model(console: Console, model: Model) -> None:
-    """Tell, when verbose, what does the work and why."""
+    """Tell what could not be had, and, when verbose, what does the work and why."""
     info, ran = model.engine.info, Ran.of(model)
+    if model.fallback:
+        console.say(model.fallback)
     console.detail(
         f"model {ran.model}, {ran.engine} {info.version} on {ran.device}, "
         f"{ran.precision}, {info.threads} threads ({model.why})"

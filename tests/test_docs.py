@@ -17,6 +17,12 @@ COMMANDS = (
     ["models", "show"],
     ["models", "verify"],
     ["evaluate"],
+    ["engine"],
+    ["engine", "build"],
+    ["engine", "list"],
+    ["engine", "show"],
+    ["engine", "clear"],
+    ["doctor"],
     ["train"],
     ["export"],
 )

@@ -2,10 +2,9 @@
 
 import io
 import json
-import os
 import sys
 
-from inpaintcli.console import Console, rate_in_words
+from inpaintcli.console import Console, ConsoleReport, rate_in_words
 
 
 class Terminal(io.StringIO):
@@ -23,12 +22,6 @@ def test_data_and_messages_go_their_ways(capsys):
     assert out.splitlines()[0] == "a line"
     assert json.loads(out.splitlines()[1])["name"] == "Blümchen"
     assert err == "a message\n"
-
-
-def test_names_that_are_no_text_are_told_too(capsys):
-    name = os.fsdecode(b"\xff.png")
-    Console(json=True).record({"input": name})
-    assert json.loads(capsys.readouterr().out) == {"input": name}
 
 
 def test_quiet_and_verbose(capsys):
@@ -68,3 +61,16 @@ def test_a_rate_comes_in_the_unit_that_can_be_read():
     assert rate_in_words(12.34) == "12.3 photos a second"
     assert rate_in_words(0.5) == "30.0 photos a minute"
     assert rate_in_words(0.001) == "3.6 photos an hour"
+
+
+def test_a_report_shows_a_bar_on_terminals_until_it_is_done(monkeypatch, capsys):
+    report = ConsoleReport(Console())
+    report.note("a note")
+    report.progress("building", 0.5)
+    assert capsys.readouterr().err == "a note\n"
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    report.progress("building", 0.5)
+    assert "building" in terminal.getvalue()
+    report.progress("building", 1.0)
+    assert not report._bars
