@@ -8,8 +8,8 @@ import numpy as np
 
 # Okabe and Ito (2008): told apart with any colour vision.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#999999")
-_WIDTH, _HEIGHT = 460, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 30, 40
+_WIDTH, _HEIGHT = 460, 280
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 30, 60
 
 
 def colour(number: int) -> str:
@@ -59,10 +59,10 @@ def by_ratio(title: str, series: Sequence[Sequence[tuple[float, float]]]) -> str
     x = _Axis(0, max([*shares, 0.1]), _LEFT, _WIDTH - _RIGHT)
     parts = [_frame(title, y, ticks)]
     parts += [
-        _text(x.at(share / 100), _HEIGHT - 20, f"{share:g} %", "middle")
+        _text(x.at(share / 100), _HEIGHT - 40, f"{share:g} %", "middle")
         for share in _ticks(0, x.high * 100)
     ]
-    parts.append(_text((_LEFT + _WIDTH) / 2, _HEIGHT - 4, "hidden share of the picture", "middle"))
+    parts.append(_text((_LEFT + _WIDTH) / 2, _HEIGHT - 22, "hidden share of the picture", "middle"))
     for number, points in enumerate(series):
         parts += [_dot(x.at(a), y.at(b), number, 2.5) for a, b in points if not np.isnan(b)]
     return _svg(title, parts)
@@ -101,8 +101,8 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
 def _label(x: float, text: str, *, slanted: bool) -> str:
     """Of a group; many of them stand aslant so that they do not run into each other."""
     if not slanted:
-        return _text(x, _HEIGHT - 20, text, "middle")
-    place = f'transform="translate({x + 4:.1f} {_HEIGHT - 26}) rotate(-32)"'
+        return _text(x, _HEIGHT - 40, text, "middle")
+    place = f'transform="translate({x + 4:.1f} {_HEIGHT - 46}) rotate(-32)"'
     return f'<text {place} text-anchor="end" class="small">{escape(text)}</text>'
 
 

@@ -117,7 +117,7 @@ def test_any_values_become_a_plot_whose_points_lie_inside(series):
         assert len(circles) == sum(not np.isnan(v) for values in series for v in values)
         for circle in circles:
             assert 0 <= float(circle.attrib["cx"]) <= 460
-            assert 0 <= float(circle.attrib["cy"]) <= 260
+            assert 0 <= float(circle.attrib["cy"]) <= 280
 
 
 def test_ticks_are_round_and_inside():
