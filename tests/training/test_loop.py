@@ -14,7 +14,7 @@ from torch import Tensor
 from inpaintcli.errors import OutputError, UnreadableError, UsageError
 from training.data import Batch, Crops, Photos
 from training.family import Stages
-from training.loop import DivergedError, Trainer, learning_rate, save, train
+from training.loop import DivergedError, Every, Trainer, learning_rate, save, train
 from training.recipe import Recipe, with_settings
 from training.runs import Record, load_ema, load_recipe, load_record, load_state
 
@@ -115,7 +115,10 @@ def test_both_optimisers_take_the_rate(tiny_dmfn: Recipe, photos: Photos, featur
     recipe = replace(tiny_dmfn, warmup_images=8)
     trainer = Trainer(recipe, features)
     steps(trainer, Crops(photos, recipe), 1)
-    rates = {o.param_groups[0]["lr"] for o in (trainer.optimizer, trainer.critic_optimizer)}
+    rates = {
+        o.param_groups[0]["lr"]
+        for o in (trainer.descent.optimizer, trainer.critic_descent.optimizer)
+    }
     assert rates == {recipe.lr * 2 / 8}
 
 
@@ -185,7 +188,9 @@ def test_a_diverged_run_keeps_its_last_checkpoint(
             poisoned(trainer, "mae", monkeypatch, "generator_loss")
 
     with pytest.raises(DivergedError):
-        train(trainer, Crops(photos, tiny_dmfn), tmp_path, report=report, log_every=1, save_every=1)
+        train(
+            trainer, Crops(photos, tiny_dmfn), tmp_path, report=report, every=Every(log=1, save=1)
+        )
     assert load_state(tmp_path)["images"] == 4
 
 
@@ -200,7 +205,7 @@ def test_a_signal_stops_after_the_step_and_saves(
             os.kill(os.getpid(), number)
 
     trainer = Trainer(tiny_membrane, features)
-    train(trainer, Crops(photos, tiny_membrane), tmp_path, report=report, log_every=1)
+    train(trainer, Crops(photos, tiny_membrane), tmp_path, report=report, every=Every(log=1))
     assert load_state(tmp_path)["images"] == trainer.images == 4
     assert signal.getsignal(number) is before
     weights, images = load_ema(tmp_path)
@@ -218,14 +223,14 @@ def test_a_run_ends_at_its_last_image_and_writes_its_folder(
         Crops(photos, tiny),
         tmp_path / "run",
         report=lambda images, losses, _speed: seen.append((images, sorted(losses))),
-        log_every=4,
-        sample_every=3,
+        every=Every(log=4, samples=3),
     )
     assert trainer.images == tiny.images == 12
     assert [images for images, _ in seen] == [8]
     assert seen[0][1] == sorted(trainer.step(Crops(photos, tiny).batch(0)))
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"recipe.json", "run.json", "state.pt", "ema.safetensors", "logs"}
+    written = {"recipe.json", "run.json", "state.pt", "ema.safetensors", "logs"}
+    assert names == written | {"losses.jsonl", "losses.svg"}
     assert load_record(tmp_path / "run") == Record(
         data=(photos.sources[0].name,), photos=5, features=trainer.objective.notes
     )
@@ -252,7 +257,13 @@ def test_reported_losses_are_means_also_right_after_a_resume(
     plain = Trainer(tiny_membrane, features)
     expected = steps(plain, crops, 2)[1]
     seen: Losses = []
-    train(trainer, crops, tmp_path, report=lambda _i, losses, _s: seen.append(losses), log_every=2)
+    train(
+        trainer,
+        crops,
+        tmp_path,
+        report=lambda _i, losses, _s: seen.append(losses),
+        every=Every(log=2),
+    )
     assert seen[0] == expected
 
 
@@ -265,7 +276,8 @@ def test_settings_changed_on_resume_reach_the_optimisers(
     changed = with_settings(tiny_dmfn, {"weight_decay": "0.5", "betas": "[0.1, 0.2]"})
     resumed = Trainer(changed, features)
     resumed.restore(load_state(tmp_path))
-    for optimizer in (resumed.optimizer, resumed.critic_optimizer):
+    for descent in (resumed.descent, resumed.critic_descent):
+        optimizer = descent.optimizer
         assert optimizer.param_groups[0]["weight_decay"] == 0.5
         assert optimizer.param_groups[0]["betas"] == (0.1, 0.2)
         assert optimizer.state

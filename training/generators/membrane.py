@@ -114,7 +114,7 @@ class Objective(BaseObjective):
         """The weighted terms by name; their sum is the loss."""
         config, predicted = self.config, stages["filled"]
         terms = {"hole": config.hole * hole_l1(predicted, batch.photo, batch.mask)}
-        y, x = _shift(batch.index, config.jitter)
+        y, x = _shift(batch.first, config.jitter)
         filled = composite(batch.photo, batch.mask, predicted)[:, :, y:, x:]
         photo = batch.photo[:, :, y:, x:]
         if self.squeezenet is not None:
@@ -140,7 +140,7 @@ def _window_corners(batch: Batch, side: int) -> list[tuple[int, int]]:
     """For each picture a window's top left corner, centred on a random hole pixel where it fits."""
     height, width = batch.mask.shape[2:]
     corners = []
-    for number, mask in enumerate(batch.mask[:, 0]):
+    for number, mask in enumerate(batch.mask[:, 0].cpu()):  # one transfer instead of one a picture
         pixels = mask.nonzero()
         draw = torch.Generator().manual_seed(batch.index + number)
         y, x = pixels[int(torch.randint(len(pixels), (1,), generator=draw))].tolist()
