@@ -46,9 +46,10 @@ class Batch:
     index: int = 0
     first: int = 0
 
-    def to(self, device: torch.device) -> Self:
-        """The same on a device."""
-        return replace(self, photo=self.photo.to(device), mask=self.mask.to(device))
+    def to(self, device: torch.device, layout: torch.memory_format = torch.preserve_format) -> Self:
+        """The same on a device, the photo in a layout of memory."""
+        photo = self.photo.to(device, memory_format=layout)
+        return replace(self, photo=photo, mask=self.mask.to(device))
 
 
 @dataclass(frozen=True)

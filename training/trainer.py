@@ -50,7 +50,10 @@ class Trainer:
         self.images = 0
         self.device = _device(device, recipe)
         group = distributed.group()
-        recipe.part(group.size)
+        # The gradient of an instance norm over a single picture is wrong where it comes in
+        # channels_last (torch 2.13 on the CPU): parts of one crop keep to the plain layout.
+        last = recipe.channels_last and recipe.part(group.size) > 1
+        self._layout = torch.channels_last if last else torch.contiguous_format
         torch.manual_seed(recipe.seed)
         generator: Any = self._placed(build_generator(recipe))
         self.generator: Filler = generator
@@ -80,7 +83,7 @@ class Trainer:
         self.objective.begin(self.images)
         rate = learning_rate(self.recipe, self.images) * self.objective.rate_scale
         parts = self.recipe.accumulate
-        moved = [batch.to(self.device) for batch in batches]
+        moved = [batch.to(self.device, self._layout) for batch in batches]
         for start in range(0, len(moved) - parts, parts):
             self._train_critic([(b, None) for b in moved[start : start + parts]], rate)
         # A batch in one piece is run through the generator once, for both; the graphs of several
@@ -126,10 +129,9 @@ class Trainer:
         return {name: stage.float() for name, stage in stages.items()}
 
     def _placed(self, module: nn.Module) -> nn.Module:
-        layout = torch.channels_last if self.recipe.channels_last else torch.contiguous_format
         distributed.share_batch_norms(module)
         module.to(self.device)
-        return module.to(memory_format=layout)  # type: ignore[call-overload, no-any-return]
+        return module.to(memory_format=self._layout)  # type: ignore[call-overload, no-any-return]
 
     def _compiled(self) -> Any:
         """The generator's stages compiled, and the pretrained networks.
