@@ -47,9 +47,8 @@ def two(folder: Path) -> dict:
     """The results of two processes."""
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*start, str(SCRIPT), str(folder)], env=environment, capture_output=True, text=True
-    )
+    command = [*start, str(SCRIPT), str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     results = json.loads((folder / "results.json").read_text())
     assert results["processes"] == 2
@@ -60,11 +59,10 @@ def two(folder: Path) -> dict:
 def test_two_processes_have_the_losses_of_one_with_the_same_global_batch(
     name: str, two: dict, folder: Path
 ) -> None:
-    """In fp32 sums of another order differ in the last digits, which Adam's first steps enlarge."""
+    """Over four steps: sums of another order differ in the last digits, which Adam enlarges."""
     alone = processes.losses(folder, name)
-    tolerance = 1e-2 if name.endswith("fp16") else 1e-4
     for ours, theirs in zip(two["losses"][name], alone, strict=True):
-        assert ours == pytest.approx(theirs, rel=tolerance)
+        assert ours == pytest.approx(theirs, rel=1e-4)
 
 
 def test_a_cut_run_of_two_processes_is_the_uninterrupted_one_bit_for_bit(two: dict) -> None:
