@@ -82,7 +82,7 @@ def _curves(lines: list[dict[str, Any]]) -> list[Curve]:
 
 def svg(title: str, curves: list[Curve]) -> str:
     """The curves under each other, each with its own scale, over one axis of images."""
-    last = max((x for curve in curves for x, _ in curve.points), default=1.0)
+    last = max((x for curve in curves for x, _ in curve.points), default=0) or 1
     size = f"0 0 {_WIDTH + _LEFT + 20} {_TOP + len(curves) * (_HEIGHT + _GAP) + 12}"
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}" font-family="sans-serif"'
     parts = [
