@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Self
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -47,9 +47,13 @@ class Batch:
     first: int = 0
 
     def to(self, device: torch.device, layout: torch.memory_format = torch.preserve_format) -> Self:
-        """The same on a device, the photo in a layout of memory."""
-        photo = self.photo.to(device, memory_format=layout)
-        return replace(self, photo=photo, mask=self.mask.to(device))
+        """The same on a device, its tensors in a layout of memory."""
+        moved: dict[str, Any] = {
+            name: value.to(device, memory_format=layout)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,8 @@ class Cut:
     """Crops as they are cut, before they are tensors: small, and quick to send."""
 
     index: int  # of the first
-    rgb: Rgb  # (n, crop, crop, 3)
-    hole: NDArray[np.bool_]  # (n, crop, crop)
+    pictures: dict[str, Rgb]  # by their names in a batch, (n, crop, crop, 3)
+    masks: dict[str, NDArray[np.bool_]]  # likewise, (n, crop, crop)
     unreadable: frozenset[int]  # photos that this process has met so far
 
 
@@ -98,7 +102,8 @@ class Crops:
         """The crops `first` to `first + size - 1`."""
         crops = [self.crop(first + i) for i in range(size)]
         rgb, holes = (np.stack(parts) for parts in zip(*crops, strict=True))
-        return Cut(first, rgb, holes, frozenset(self.photos.unreadable))
+        unreadable = frozenset(self.photos.unreadable)
+        return Cut(first, {"photo": rgb}, {"mask": holes}, unreadable)
 
     def batch(self, first: int, size: int | None = None) -> Batch:
         """The same as tensors; a whole batch by default."""
@@ -160,12 +165,18 @@ def _check_masks(recipe: Recipe, masks: Photos | None) -> None:
 
 def _tensors(cut: Cut, first: int, device: torch.device) -> Batch:
     """The crops on the device; it is sent bytes, and makes numbers of them there."""
-    rgb, hole = torch.from_numpy(cut.rgb), torch.from_numpy(cut.hole)
-    if device.type == "cuda":
-        rgb = rgb.pin_memory().to(device, non_blocking=True)
-        hole = hole.pin_memory().to(device, non_blocking=True)
-    photo = rgb.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-    return Batch(photo, hole[:, None].float(), cut.index, first)
+    pictures = {
+        name: _sent(rgb, device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        for name, rgb in cut.pictures.items()
+    }
+    masks = {name: _sent(mask, device)[:, None].float() for name, mask in cut.masks.items()}
+    return Batch(**pictures, **masks, index=cut.index, first=first)
+
+
+def _sent(array: NDArray[Any], device: torch.device) -> Tensor:
+    """The array as a tensor, on a GPU without waiting for it."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 def _random_crop(

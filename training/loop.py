@@ -75,6 +75,7 @@ def train(
             if distributed.agreed(stopped(), trainer.device):
                 break
             run.step(batches)
+        run.tell()
         # Inside, so that a second signal cannot cut the last checkpoint short.
         save(trainer, folder)
         record = _record(trainer, crops)
@@ -111,7 +112,7 @@ class _Run:
         self.meter.add(trainer.step(*parts))
         step = trainer.images // recipe.batch
         if step % self.every.log == 0:
-            self._log()
+            self.tell()
         if step % self.every.samples == 0 and self.journal:
             self.journal.samples(trainer, self.shown)
         before = (trainer.images - recipe.batch) // recipe.validate_every
@@ -120,13 +121,14 @@ class _Run:
         if step % self.every.save == 0:
             save(trainer, self.folder)
 
-    def _log(self) -> None:
-        losses, speed = self.meter.read()
-        self.meter = Meter()
-        if self.journal:
+    def tell(self) -> None:
+        """Report the steps since the last time, if any."""
+        if self.meter.steps and self.journal:
+            losses, speed = self.meter.read()
             speed *= self.trainer.recipe.batch
             self.journal.losses(self.trainer, losses, speed)
             self.report(self.trainer.images, losses, speed)
+        self.meter = Meter()
 
     def _validate(self, validation: Validation) -> None:
         psnr = validation.hole_psnr(self.trainer)

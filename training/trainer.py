@@ -213,10 +213,15 @@ def _device(name: str, recipe: Recipe) -> torch.device:
         return torch.device(name)
     if not torch.cuda.is_available():
         raise UsageError(f"There is no '{name}' here to train on.", hint="--device cpu is.")
-    torch.set_float32_matmul_precision("high" if recipe.tf32 else "highest")
-    torch.backends.cudnn.allow_tf32 = recipe.tf32
+    set_arithmetic(recipe)
     torch.backends.cudnn.benchmark = True  # crops have one size: the fastest kernels are found once
     return torch.device(name)
+
+
+def set_arithmetic(recipe: Recipe) -> None:
+    """How a GPU multiplies what is fp32; torch knows this of a process, not of a network."""
+    torch.set_float32_matmul_precision("high" if recipe.tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = recipe.tf32
 
 
 def _check_crop(recipe: Recipe, generator: Any) -> None:

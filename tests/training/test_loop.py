@@ -76,6 +76,21 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
     assert_same(resumed, whole)
 
 
+@pytest.mark.parametrize("cut", [1, 2, 4])
+def test_a_run_in_parts_can_be_cut_after_any_step(
+    cut: int, tiny_dmfn: Recipe, photos: Photos, features: Path, tmp_path: Path
+) -> None:
+    recipe = replace(tiny_dmfn, accumulate=2, critic_steps=2)
+    crops = Crops(photos, recipe)
+    expected = steps(Trainer(recipe, features), crops, 5)
+    begun = Trainer(recipe, features)
+    losses = steps(begun, crops, cut)
+    save(begun, tmp_path)
+    resumed = Trainer(recipe, features)
+    resumed.restore(load_state(tmp_path))
+    assert losses + steps(resumed, crops, 5 - cut) == expected
+
+
 def test_the_same_seed_makes_the_same_run_and_another_seed_another(
     tiny: Recipe, photos: Photos, features: Path
 ) -> None:
@@ -205,6 +220,7 @@ def test_a_scaled_gradient_that_overflows_lowers_the_scale_and_stops_nothing(
     overflow.remove()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's tracer looks at all tensors
 def test_compiled_training_has_the_losses_of_plain_training(
     tiny: Recipe, photos: Photos, features: Path, monkeypatch: pytest.MonkeyPatch
@@ -318,7 +334,7 @@ def test_a_run_ends_at_its_last_image_and_writes_its_folder(
         every=Every(log=4, samples=3),
     )
     assert trainer.images == tiny.images == 12
-    assert [images for images, _ in seen] == [8]
+    assert [images for images, _ in seen] == [8, 12]
     assert seen[0][1] == sorted(trainer.step(Crops(photos, tiny).batch(0)))
     names = {path.name for path in (tmp_path / "run").iterdir()}
     written = {"recipe.json", "run.json", "state.pt", "ema.safetensors", "logs"}
