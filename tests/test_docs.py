@@ -18,7 +18,7 @@ COMMANDS = (
     ["train"],
     ["export"],
 )
-OF_OTHER_PROGRAMS = {"--save"}  # of benchmarks
+OF_OTHER_PROGRAMS = {"--save", "--crops", "--nproc-per-node", "--logdir"}  # benchmarks, torchrun
 
 
 @pytest.fixture(scope="module")
