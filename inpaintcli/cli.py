@@ -536,11 +536,25 @@ def train(
     ] = None,
     data: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FOLDER|TAR", help="Photos; may be given more than once."),
+        typer.Option(
+            metavar="FOLDER|TAR|LIST", help="Photos; may be given more than once. [.txt .csv: LIST]"
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="RUN", help="The run folder.")] = None,
     features: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Feature networks that the losses need.")
+    ] = None,
+    masks: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER|TAR|LIST", help="Pictures of holes, white is hole, for holes.pictures."
+        ),
+    ] = None,
+    validate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Photos with NAME.mask.EXT beside them; the best is kept."
+        ),
     ] = None,
     init: Annotated[
         Path | None,
@@ -550,14 +564,25 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Change a field of the recipe."),
     ] = None,
+    device: DeviceOption = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes that cut crops.  [0 beside a CPU, some beside a GPU]"),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, write nothing.")
     ] = False,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Only draw the losses of the run in --out.")
+    ] = False,
 ) -> None:
-    """Train a generator (needs the extra `train`)."""
+    """Train a generator (needs the extra `train`); several GPUs or machines by torchrun."""
     commands = _training()
     console = Console()
+    if plot and out is not None:
+        commands.draw_losses(out, report=console.data)
+        return
     if recipe is None and not resume:
         commands.list_recipes(report=console.data)
         return
@@ -573,6 +598,10 @@ def train(
         settings=_pairs(setting or []),
         init=init,
         report=console.say,
+        device=device,
+        masks=masks,
+        validate=validate,
+        workers=workers,
     )
 
 
@@ -583,10 +612,14 @@ def export(
         Path | None, typer.Option("-o", "--output", help="Folder for model and card.  [RUN]")
     ] = None,
     name: Annotated[str | None, typer.Option(help="The model's name.  [the recipe's]")] = None,
+    best: Annotated[
+        bool, typer.Option("--best", help="The best weights of the validation, not the last.")
+    ] = False,
 ) -> None:
     """Turn a run into an ONNX model and its card (needs the extra `train`)."""
     console = Console()
-    console.data(str(_training().run_export(run, out, name=name, report=console.say)))
+    path = _training().run_export(run, out, name=name, best=best, report=console.say)
+    console.data(str(path))
 
 
 def _training() -> ModuleType:

@@ -26,7 +26,7 @@ COMMANDS = (
     ["train"],
     ["export"],
 )
-OF_OTHER_PROGRAMS = {"--photos"}  # of benchmarks
+OF_OTHER_PROGRAMS = {"--photos", "--crops", "--nproc-per-node", "--logdir"}  # benchmarks, torchrun
 
 
 @pytest.fixture(scope="module")

@@ -113,15 +113,20 @@ def hole_windows(mask: Tensor, side: int) -> list[tuple[int, int]]:
         mask: (n, 1, h, w), 1 in the hole. Without a hole the square lies in the picture's middle.
         side: at most h and w.
     """
-    return [(_start(hole.any(1), side), _start(hole.any(0), side)) for hole in mask[:, 0] > 0.5]
+    holes = mask[:, 0] > 0.5
+    return list(zip(_starts(holes.any(2), side), _starts(holes.any(1), side), strict=True))
 
 
-def _start(line: Tensor, side: int) -> int:
-    """The start of a stretch of `side` around the middle of the true part of a line."""
-    where = line.nonzero()
-    length = len(line)
-    twice_middle = int(where[0] + where[-1] + 1) if len(where) else length
-    return min(max(0, (twice_middle - side) // 2), length - side)
+def _starts(lines: Tensor, side: int) -> list[int]:
+    """Of each line (n, length), the start of a stretch of `side` around its true part's middle.
+
+    All at once: a GPU would have to be waited for at each picture.
+    """
+    length = lines.shape[1]
+    first, last = lines.int().argmax(1), length - 1 - lines.flip(1).int().argmax(1)
+    twice_middle = torch.where(lines.any(1), first + last + 1, length)
+    starts: list[int] = ((twice_middle - side) // 2).clamp(0, length - side).tolist()
+    return starts
 
 
 def cut(pictures: Tensor, windows: list[tuple[int, int]], side: int) -> Tensor:

@@ -3,15 +3,19 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.distributed import mean
 from training.networks import FeatureNetwork
 
 Features = dict[str, Tensor]  # layers by name, (n, c, h, w) each, shallow first
 
 
 def hole_l1(predicted: Tensor, photo: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute error over the hole's pixels and channels; 0 for an empty hole."""
+    """Mean absolute error over the hole's pixels and channels; 0 for an empty hole.
+
+    Several processes divide by the mean of their holes, so that their mean is the batch's.
+    """
     error = ((predicted - photo).abs() * mask).sum()
-    return error / (mask.sum() * photo.shape[1]).clamp(min=1)
+    return error / (mean(mask.sum()) * photo.shape[1]).clamp(min=1)
 
 
 class FeatureDistance(nn.Module):
@@ -62,13 +66,15 @@ def relativistic_generator_loss(real: Tensor, fake: Tensor) -> Tensor:
     """The generator's relativistic average loss (DMFN, equation 10; Jolicoeur-Martineau 2018).
 
     -E[log(1 - D(real, fake))] - E[log D(fake, real)] with D(a, b) = sigmoid(C(a) - E[C(b)]),
-    written with softplus, which is exact where the sigmoid is 0 or 1.
+    written with softplus, which is exact where the sigmoid is 0 or 1. E is over the pictures that
+    are judged at the same time, on all processes.
 
     Args:
         real: the critic's scores C of photos, (n, 1).
         fake: of filled photos, (n, 1).
     """
-    return F.softplus(real - fake.mean()).mean() + F.softplus(real.mean() - fake).mean()
+    real_mean, fake_mean = mean(real.mean()), mean(fake.mean())
+    return F.softplus(real - fake_mean).mean() + F.softplus(real_mean - fake).mean()
 
 
 def relativistic_critic_loss(real: Tensor, fake: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from training.export import export_run, read_weights
 from training.loop import Trainer
 from training.parity import ExportError
 from training.recipe import Recipe
-from training.runs import Record, load_ema, write_plan, write_state
+from training.runs import Record, load_ema, write_best, write_plan, write_state
 
 # fp32 all along, but runtimes sum in another order, and instance norms over few pixels divide by
 # small deviations: 1e-5 is usual, 1e-3 (an eighth of an 8-bit grey level) is far from any fault.
@@ -271,3 +271,17 @@ def test_the_training_of_an_older_run_is_told_as_not_recorded(tiny_recipes) -> N
     when = export.datetime(2026, 1, 2, tzinfo=export.UTC)
     told = export._training(tiny_recipes["membrane"], Record(), 100, when)
     assert (told["data"], told["photos"], told["date"]) == ("not recorded", 0, "2026-01-02")
+
+
+def test_the_best_weights_are_exported_where_they_are_asked_for(
+    tiny_recipes: dict[str, Recipe], tmp_path: Path
+) -> None:
+    recipe = tiny_recipes["membrane"]
+    write_run(tmp_path, recipe)
+    with pytest.raises(UnreadableError, match="best"):
+        export_run(tmp_path, best=True)
+    best = {name: torch.full_like(w, 0.125) for name, w in load_ema(tmp_path)[0].items()}
+    write_best(tmp_path, best, 42, 19.0)
+    path, _ = export_run(tmp_path, best=True)
+    assert all(torch.equal(best[name], w) for name, w in read_weights(path).items())
+    assert tomllib.loads(path.with_suffix(".toml").read_text())["training"]["images"] == 42

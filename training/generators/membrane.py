@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training import distributed
 from training.data import Batch
 from training.discriminators import PatchCritic, frozen
 from training.family import BaseObjective, Filler, Stages
@@ -119,7 +120,7 @@ class Objective(BaseObjective):
         """The weighted terms by name; their sum is the loss."""
         config, predicted = self.config, stages["filled"]
         terms = {"hole": config.hole * hole_l1(predicted, batch.photo, batch.mask)}
-        y, x = _shift(batch.index, config.jitter)
+        y, x = _shift(batch.first, config.jitter)
         filled = composite(batch.photo, batch.mask, predicted)[:, :, y:, x:]
         photo = batch.photo[:, :, y:, x:]
         if self.squeezenet is not None:
@@ -151,7 +152,7 @@ class Objective(BaseObjective):
 def _where(values: Tensor, mask: Tensor) -> Tensor:
     """The mean of a map (n, 1, h / s, w / s), each value weighted by its share of the hole."""
     share = F.adaptive_avg_pool2d(mask, values.shape[2:])  # type: ignore[arg-type]
-    return (values * share).sum() / share.sum().clamp(min=1e-6)
+    return (values * share).sum() / distributed.mean(share.sum()).clamp(min=1e-6)
 
 
 def _shift(seed: int, most: int) -> tuple[int, int]:
@@ -166,7 +167,7 @@ def _window_corners(batch: Batch, side: int) -> list[tuple[int, int]]:
     """For each picture a window's top left corner, centred on a random hole pixel where it fits."""
     height, width = batch.mask.shape[2:]
     corners = []
-    for number, mask in enumerate(batch.mask[:, 0]):
+    for number, mask in enumerate(batch.mask[:, 0].cpu()):  # one transfer instead of one a picture
         pixels = mask.nonzero()
         draw = torch.Generator().manual_seed(batch.index + number)
         y, x = pixels[int(torch.randint(len(pixels), (1,), generator=draw))].tolist()
