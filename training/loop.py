@@ -18,7 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from inpaintcli.errors import InpaintError, UsageError
 from training.catalog import build_generator, build_objective
 from training.data import Batch, Crops
-from training.family import BaseObjective, Filler, Stages
+from training.family import BaseObjective, Filler, Stages, first_output
 from training.layers import composite
 from training.recipe import Recipe
 from training.runs import Record, load_state, write_plan, write_state
@@ -209,7 +209,8 @@ class Trainer:
     def fill(self, batch: Batch) -> Tensor:
         """The batch filled with the averaged weights, for looking at."""
         photo, mask = batch.photo.to(self.device), batch.mask.to(self.device)
-        return composite(photo, mask, functional_call(self.generator, self.ema, (photo, mask)))
+        outputs = functional_call(self.generator, self.ema, (photo, mask))
+        return composite(photo, mask, first_output(outputs))
 
 
 def _device(name: str) -> torch.device:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from training.data import Batch, Crops, Photos
-from training.generators import dmfn, membrane
+from training.generators import contextual, dmfn, membrane
 from training.recipe import Recipe
 
 # Number in the network, channels in and out, of VGG-19's convolutions up to relu3_4.
@@ -102,6 +102,16 @@ TINY = {
         crop=32,
         short_side=(32, 48),
         batch=2,
+        images=12,
+    ),
+    "contextual": replace(
+        contextual.RECIPES[0],
+        generator=contextual.Config(width=4),
+        objective=contextual.ObjectiveConfig(critic_width=2),
+        crop=32,
+        short_side=(32, 48),
+        batch=2,
+        critic_steps=2,
         images=12,
     ),
 }
