@@ -114,7 +114,7 @@ def test_the_graph_is_as_promised(exported: Exported) -> None:
     assert generator.outputs[0] == "filled"
     assert {name: (dims[0], dims[1]) for name, dims in named.items()} == {
         "image": ("n", 3), "mask": ("n", 1), "filled": ("n", 3),
-    } | {name: ("n", 2) for name in generator.choices}  # fmt: skip
+    } | dict.fromkeys(generator.choices, ("n", 2))  # fmt: skip
     assert all(isinstance(side, str) for dims in named.values() for side in dims[2:])
 
 

@@ -1,7 +1,7 @@
 """The losses of 20 fixed steps of every family, as they were: a change of the numbers is seen.
 
-After a change that is meant to alter them, `GOLDEN=write pytest tests/training/test_golden.py` writes
-the files anew, and the commit shows what changed. A new family's file is written the same way.
+After a change that is meant to alter them, `GOLDEN=write pytest tests/training/test_golden.py`
+writes the files anew, and the commit shows what changed. A new family's file is made that way too.
 """
 
 import json
@@ -18,15 +18,17 @@ from training.recipe import Recipe
 
 FOLDER = Path(__file__).parent / "golden"
 STEPS = 20
-# Of a loss's largest value. Another processor sums in another order, and Adam divides by gradients
-# that are nearly nothing. On one machine, contiguous tensors instead of channels_last moved the
-# losses by up to 0.2 %.
-TOLERANCE = 1e-2
+# Of a loss's largest value, for another processor sums in another order. Here, weights that began
+# 1e-6 off moved the losses by up to 2e-4 (dmfn) and 5e-6 (the others).
+TOLERANCE = 2e-3
+# At its own rate the tiny dmfn is chaotic: these 1e-6 grow to a fifth of a loss in 20 steps.
+RATES = {"dmfn": 1e-5}
 
 
 def losses(recipe: Recipe, photos: Photos, features: Path) -> list[dict[str, float]]:
     """Every loss of 20 steps from the recipe's seed, in fp32 on one thread."""
-    trainer = Trainer(replace(recipe, precision="fp32", images=10_000), features)
+    rate = RATES.get(recipe.family, recipe.lr)
+    trainer = Trainer(replace(recipe, precision="fp32", images=10_000, lr=rate), features)
     crops = Crops(photos, recipe)
     found = []
     for number in range(STEPS):
