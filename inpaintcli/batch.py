@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from typing import Any, Literal
 
 from engines.base import EngineError, cores
+from inpaintcli.attention import AttentionMap
 from inpaintcli.detail import Decision, Detail
 from inpaintcli.errors import ExitCode, FaultError, InpaintError, OutputError
 from inpaintcli.fill import Filled, Model, fill
@@ -88,8 +89,14 @@ def skipped(skip: Skip) -> Outcome:
     )
 
 
-def fill_file(job: Job, model: Model, settings: Settings, notes: Notes) -> Outcome:
-    """Read, fill and write one photo.
+def fill_file(
+    job: Job,
+    model: Model,
+    settings: Settings,
+    notes: Notes,
+    attention: AttentionMap | None = None,
+) -> Outcome:
+    """Read, fill and write one photo; `attention` takes where the model looked.
 
     Raises:
         InpaintError, EngineError: whatever is wrong with the files, the output or the engine.
@@ -100,7 +107,7 @@ def fill_file(job: Job, model: Model, settings: Settings, notes: Notes) -> Outco
     note, tiles = "", 0
     decisions: tuple[Decision, ...] = ()
     if mask.any():
-        filled = fill_picture(job, picture, mask, model, settings, notes)
+        filled = fill_picture(job, picture, mask, model, settings, notes, attention)
         tiles, decisions = filled.tiles, filled.decisions
         write_picture(
             filled.picture, job.output, source=job.photo, overwrite=settings.overwrite, notes=notes
@@ -147,7 +154,13 @@ def read_pair(job: Job, settings: Settings) -> tuple[Picture, Mask]:
 
 
 def fill_picture(
-    job: Job, picture: Picture, mask: Mask, model: Model, settings: Settings, notes: Notes
+    job: Job,
+    picture: Picture,
+    mask: Mask,
+    model: Model,
+    settings: Settings,
+    notes: Notes,
+    attention: AttentionMap | None = None,
 ) -> Filled:
     """`fill` with the settings of a run; holes that are the transparent pixels become opaque."""
     return fill(
@@ -158,6 +171,7 @@ def fill_picture(
         feather=settings.feather,
         reveal=job.mask is None,
         detail=settings.detail,
+        attention=attention,
         notes=notes,
     )
 

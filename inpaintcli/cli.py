@@ -126,6 +126,13 @@ def fill(
         Detail,
         typer.Option(help="Whose texture: the network's, patches of the photo, or both."),
     ] = Detail.auto,
+    attention_map: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.png",
+            help="Write where a model with attention looked, each hole pixel in colour.",
+        ),
+    ] = None,
     invert_mask: Annotated[bool, typer.Option("--invert-mask", help="Black is the hole.")] = False,
     mask_threshold: Annotated[
         int, typer.Option(min=0, max=254, help="Mask values above this are the hole (0-255).")
@@ -174,6 +181,7 @@ def fill(
         device=device,
         precision=precision.value,
         dry_run=dry_run,
+        attention_map=attention_map,
     )
     if photo.is_dir():
         code = filling.fill_folder(run, photo, mask, output, workers=workers)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engines.base import Engine
 from engines.select import open_engine
+from inpaintcli.attention import OUTPUT, AttentionMap
 from inpaintcli.detail import Decision, Detail, textured
 from inpaintcli.errors import MisfitError
 from inpaintcli.holes import Sizes, Tile, bounding_box, model_input, model_output, plan
@@ -84,7 +85,7 @@ def open_model(
     return Model(card, choice.engine, choice.why)
 
 
-def fill(
+def fill(  # noqa: PLR0913 - one argument an option of the command
     picture: Picture,
     mask: Mask,
     model: Model,
@@ -93,6 +94,7 @@ def fill(
     feather: int = 0,
     reveal: bool = False,
     detail: Detail = "auto",
+    attention: AttentionMap | None = None,
     notes: Callable[[str], None] = ignore,
 ) -> Filled:
     """Fill the holes of a picture; every other pixel comes back as it was.
@@ -108,6 +110,7 @@ def fill(
         feather: pixels inside the hole's rim over which the old content fades into the new.
         reveal: make the hole opaque (for holes that are the transparent pixels themselves).
         detail: whose texture: the network's, patches of the photo, or (auto) a blend of both.
+        attention: takes where the model looked, of a model that says so.
         notes: takes what is worth saying.
 
     Raises:
@@ -122,7 +125,7 @@ def fill(
             "The hole is the whole picture: there is nothing to fill it from.",
             hint="White is the hole; pass --invert-mask if yours is the other way round.",
         )
-    painter = _Painter(picture, hole, model)
+    painter = _Painter(picture, hole, model, attention)
     for tile in plan(hole, sizes_of(model.card)):
         painter.paint(tile)
     threads = model.engine.info.threads
@@ -154,11 +157,16 @@ class _Painter:
     `known` is what the photo itself knows: neither hole nor wholly transparent.
     """
 
-    def __init__(self, picture: Picture, hole: Mask, model: Model) -> None:
+    def __init__(
+        self, picture: Picture, hole: Mask, model: Model, attention: AttentionMap | None
+    ) -> None:
         self.pixels = picture.pixels.copy()
         self.tiles = 0
         self.engine_seconds = 0.0
         self._model = model
+        self._attention = attention
+        if attention is not None:
+            attention.begin(picture.height, picture.width)
         self._top = 255 if picture.depth == 8 else 65535
         self._unknown = hole.copy()
         if picture.alpha is not None:
@@ -173,18 +181,24 @@ class _Painter:
         rgb = _to_float(self.pixels[inside], self._top)
         multiple = self._model.card.size_multiple
         rgb_hwc, hole = model_input(rgb, self._unknown[inside], tile.scale, multiple)
-        answer = model_output(self._run(rgb_hwc, hole), tile.box, tile.scale)
+        outputs = self._run(rgb_hwc, hole)
+        filled_hwc = np.asarray(outputs["filled"][0].transpose(1, 2, 0), np.float32)
+        answer = model_output(filled_hwc, tile.box, tile.scale)
         filled = _from_float(answer, self._top, self.pixels.shape[2], self.pixels.dtype)
         np.copyto(self.pixels[inside], filled, where=tile.target[..., None])
+        if self._attention is not None:
+            self._attention.take(outputs[OUTPUT][0], tile)
         self._unknown[inside] &= ~tile.target
         self.tiles += 1
 
-    def _run(self, rgb_hwc: NDArray[np.float32], hole: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _run(
+        self, rgb_hwc: NDArray[np.float32], hole: NDArray[np.float32]
+    ) -> dict[str, NDArray[Any]]:
         rgb_nchw = np.ascontiguousarray(rgb_hwc.transpose(2, 0, 1)[None])
         started = time.perf_counter()
         outputs = self._model.engine.run({"image": rgb_nchw, "mask": hole[None, None]})
         self.engine_seconds += time.perf_counter() - started
-        return np.asarray(outputs["filled"][0].transpose(1, 2, 0), np.float32)
+        return outputs
 
 
 def _to_float(pixels: NDArray[Any], top: int) -> NDArray[np.float32]:
