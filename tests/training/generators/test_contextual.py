@@ -163,9 +163,9 @@ def test_the_critics_loss_reaches_all_of_the_critics(recipe: Recipe, batch: Batc
     assert set(terms) == {"critic_global", "critic_local", "penalty_global", "penalty_local"}
     sum(terms.values()).backward()
     grads = {name: p.grad for name, p in objective.critic.named_parameters()}
-    # Differences of scores, and slopes: a common bias has no effect.
     silent = {n for n, grad in grads.items() if grad is None or float(grad.abs().max()) < 1e-7}
-    assert silent == {"whole.9.bias", "local.9.bias"}
+    # Differences of scores, and slopes: where no leaky ReLU bends, a bias cancels.
+    assert {name.rsplit(".", 1)[1] for name in silent} <= {"bias"}
 
 
 def test_the_critics_are_trained_in_fp32_whatever_the_precision(
@@ -200,11 +200,11 @@ def test_the_paper_takes_five_steps_of_the_critics_to_one() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attention", [{"propagated": "scores"}, {"stride": 2}], ids=str)
-def test_the_other_forms_export_as_well_at_three_sizes(attention: dict) -> None:
+@pytest.mark.timeout(600)
+def test_the_other_form_exports_as_well_at_three_sizes() -> None:
     """The paper's form is exported in test_export.py, with all families."""
     onnxruntime = pytest.importorskip("onnxruntime")
-    generator = small("public", **attention).eval()
+    generator = small("public", propagated="scores", stride=2).eval()
     model = to_onnx(generator)
     # No kernels made at run time, no Col2Im: TensorRT takes neither.
     assert not {"Col2Im", "ConvTranspose", "Loop", "Scan"} & {n.op_type for n in model.graph.node}
