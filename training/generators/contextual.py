@@ -251,7 +251,5 @@ RECIPES = (
         warmup_images=2_000,
         decay_images=120_000,
         lr=4e-4,
-        betas=(0.9, 0.99),
-        gradient_norm=1.0,
     ),
 )

@@ -235,13 +235,12 @@ def test_two_hundred_steps_halve_the_reconstruction_loss(photos_of_nature: Photo
         objective=replace(small.objective, squeezenet=0.0),
         crop=64,
         short_side=(64, 64),
-        batch=8,
-        warmup_images=0,
-        decay_images=0,
-        betas=(0.5, 0.9),
+        images=3200,
+        warmup_images=160,
+        decay_images=1600,
         precision="fp32",
         lr=1e-3,
     )
     trainer, crops = Trainer(recipe, None), Crops(photos_of_nature, recipe)
-    losses = [sum(trainer.step(crops.batch(8 * number)).values()) for number in range(200)]
+    losses = [sum(trainer.step(crops.batch(16 * number)).values()) for number in range(200)]
     assert sum(losses[-20:]) / 20 < 0.5 * losses[0]
