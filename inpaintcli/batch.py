@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
 from engines.base import EngineError
+from inpaintcli.attention import AttentionMap
 from inpaintcli.detail import Decision, Detail
 from inpaintcli.errors import ExitCode, FaultError, InpaintError, OutputError
 from inpaintcli.images import check_writable, picture_bytes, read_picture, write_bytes
@@ -137,20 +138,28 @@ def settle(job: Job, model: Model, settings: Settings, notes: Notes) -> Outcome:
     return Filler(lambda: nullcontext(model), Ran.of(model), settings, notes).settle(job)
 
 
-def fill_file(job: Job, model: Model, settings: Settings, notes: Notes) -> Outcome:
-    """Read, fill and write one photo.
+def fill_file(
+    job: Job,
+    model: Model,
+    settings: Settings,
+    notes: Notes,
+    attention: AttentionMap | None = None,
+) -> Outcome:
+    """Read, fill and write one photo; `attention` takes where the model looked.
 
     Raises:
         InpaintError, EngineError: whatever is wrong with the files, the output or the engine.
     """
-    return Filler(lambda: nullcontext(model), Ran.of(model), settings, notes).fill(job)
+    filler = Filler(lambda: nullcontext(model), Ran.of(model), settings, notes, attention=attention)
+    return filler.fill(job)
 
 
 @dataclass(frozen=True)
 class Filler:
     """Does jobs, one at a time in each thread; holds a model only while it fills.
 
-    `lend` gives a model for a while, `ran` names it; `ledger` keeps book, or is None.
+    `lend` gives a model for a while, `ran` names it; `ledger` keeps book, or is None;
+    `attention` takes where the model looked (of one photo).
     """
 
     lend: Callable[[], AbstractContextManager[Model]]
@@ -158,6 +167,7 @@ class Filler:
     settings: Settings
     notes: Notes
     ledger: Ledger | None = None
+    attention: AttentionMap | None = None
 
     def settle(self, job: Job) -> Outcome:
         """As the function `settle`."""
@@ -182,7 +192,9 @@ class Filler:
         filled: Filled | None = None
         if mask.any():
             with self.lend() as model:
-                filled = fill_picture(job, picture, mask, model, self.settings, self.notes)
+                filled = fill_picture(
+                    job, picture, mask, model, self.settings, self.notes, self.attention
+                )
             picture = filled.picture
         data = self._encoded(job, picture, changed=filled is not None)
         sha256 = self._write(job, data, key, overwrite)
@@ -252,7 +264,13 @@ def read_pair(job: Job, settings: Settings) -> tuple[Picture, Mask]:
 
 
 def fill_picture(
-    job: Job, picture: Picture, mask: Mask, model: Model, settings: Settings, notes: Notes
+    job: Job,
+    picture: Picture,
+    mask: Mask,
+    model: Model,
+    settings: Settings,
+    notes: Notes,
+    attention: AttentionMap | None = None,
 ) -> Filled:
     """`fill` with the settings of a run; holes that are the transparent pixels become opaque."""
     return fill(
@@ -263,6 +281,7 @@ def fill_picture(
         feather=settings.feather,
         reveal=job.mask is None,
         detail=settings.detail,
+        attention=attention,
         notes=notes,
     )
 

@@ -163,6 +163,13 @@ def fill(
     device: DeviceOption = "auto",
     precision: PrecisionOption = PrecisionName.auto,
     detail: DetailOption = Detail.auto,
+    attention_map: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.png",
+            help="Write where a model with attention looked, each hole pixel in colour.",
+        ),
+    ] = None,
     invert_mask: InvertOption = False,
     mask_threshold: ThresholdOption = 127,
     grow: GrowOption = 0,
@@ -225,6 +232,7 @@ def fill(
         device=device,
         precision=precision.value,
         dry_run=dry_run,
+        attention_map=attention_map,
     )
     if filling_many.is_many(photo):
         many = filling_many.Many(

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from engines.base import EngineError
 from inpaintcli import batch
+from inpaintcli.attention import AttentionMap, check_outputs
 from inpaintcli.batch import Settings
 from inpaintcli.console import Console, ConsoleReport
 from inpaintcli.errors import ExitCode, InpaintError, UsageError
-from inpaintcli.images import picture_bytes
+from inpaintcli.images import check_writable, picture_bytes, write_picture
 from inpaintcli.pairs import ALPHA, STDOUT, Job, plan_photo
 from inpaintcli.pipeline import Model, open_model
 from inpaintcli.telling import tell_dry, tell_model, tell_outcome
@@ -26,6 +27,7 @@ class Run:
     device: str
     precision: str
     dry_run: bool
+    attention_map: Path | None = None
 
     def open_model(self, threads: int | None = None) -> Model:
         """The model and engine asked for."""
@@ -51,26 +53,60 @@ def fill_photo(run: Run, photo: Path, mask: str | None, output: Path | None) -> 
     job = Job(photo, Path(mask) if mask and mask != ALPHA else None, output or photo)
     try:
         job = plan_photo(photo, mask, output, overwrite=run.settings.overwrite)
+        _check_map(run, job)
         if run.dry_run:
             tell_dry(console, job)
             return ExitCode.OK
         with run.open_model() as model:
             tell_model(console, model)
+            attention = _map_of(run, model)
             if job.output == STDOUT:
-                _to_stdout(job, model, run)
+                _to_stdout(job, model, run, attention)
             else:
-                tell_outcome(console, batch.fill_file(job, model, run.settings, console.say))
+                outcome = batch.fill_file(job, model, run.settings, console.say, attention)
+                tell_outcome(console, outcome)
+        _write_map(run, job, attention)
     except (InpaintError, EngineError) as error:
         console.record(batch.failed(job, None, error).to_json())
         raise
     return ExitCode.OK
 
 
-def _to_stdout(job: Job, model: Model, run: Run) -> None:
+def _check_map(run: Run, job: Job) -> None:
+    """Refuse early a map that could not be written after the work is done."""
+    path = run.attention_map
+    if path is None:
+        return
+    if job.output != STDOUT and path.resolve() == job.output.resolve():
+        raise UsageError(f"{path} cannot be both the output and its attention map.")
+    check_writable(path, source=job.photo, overwrite=run.settings.overwrite)
+
+
+def _map_of(run: Run, model: Model) -> AttentionMap | None:
+    """What takes the map, where one is wanted."""
+    if run.attention_map is None:
+        return None
+    check_outputs(model.card.name, model.engine.outputs)
+    return AttentionMap()
+
+
+def _write_map(run: Run, job: Job, attention: AttentionMap | None) -> None:
+    path = run.attention_map
+    if attention is None or path is None:
+        return
+    if not attention.way.size:
+        run.console.say(f"{job.photo.name}: no hole, so no attention map")
+        return
+    write_picture(attention.picture(), path, source=job.photo, overwrite=run.settings.overwrite)
+    run.console.detail(f"attention map -> {path}")
+
+
+def _to_stdout(job: Job, model: Model, run: Run, attention: AttentionMap | None) -> None:
     picture, mask = batch.read_pair(job, run.settings)
     if mask.any():
         notes = run.console.say
-        picture = batch.fill_picture(job, picture, mask, model, run.settings, notes).picture
+        filled = batch.fill_picture(job, picture, mask, model, run.settings, notes, attention)
+        picture = filled.picture
         data = picture_bytes(picture, job.photo.suffix, source=job.photo, notes=notes)
     else:
         run.console.say(f"{job.photo.name}: the mask is empty: nothing to do")

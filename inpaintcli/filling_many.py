@@ -62,6 +62,8 @@ def fill_many(run: Run, many: Many) -> ExitCode:
     """
     if many.output is None or many.output == STDOUT:
         raise UsageError("Many photos need an output folder.", hint="Pass -o FOLDER.")
+    if run.attention_map is not None:
+        raise UsageError("--attention-map is for one photo.", hint="Fill the photos one by one.")
     course = _Course(run, many, many.output)
     plan = course.planned()
     if run.dry_run or not plan.jobs:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engines.base import Engine, Reporter
 from engines.select import open_engine
+from inpaintcli.attention import OUTPUT, AttentionMap
 from inpaintcli.detail import Decision, Detail, textured
 from inpaintcli.errors import MisfitError
 from inpaintcli.grain import add_grain
@@ -99,7 +100,7 @@ def open_model(
     return Model(card, choice.engine, choice.why, choice.fallback)
 
 
-def fill(
+def fill(  # noqa: PLR0913 - one argument an option of the command
     picture: Picture,
     mask: Mask,
     model: Model,
@@ -108,6 +109,7 @@ def fill(
     feather: int = 0,
     reveal: bool = False,
     detail: Detail = "auto",
+    attention: AttentionMap | None = None,
     notes: Callable[[str], None] = ignore,
 ) -> Filled:
     """Fill the holes of a picture; every other pixel comes back as it was.
@@ -124,6 +126,7 @@ def fill(
         reveal: make the hole opaque (for holes that are the transparent pixels themselves).
         detail: whose texture: the network's, patches of the photo, or (auto) a blend of both, with
             the photo's grain.
+        attention: takes where the model looked, of a model that says so.
         notes: takes what is worth saying.
 
     Raises:
@@ -139,7 +142,7 @@ def fill(
             hint="White is the hole; pass --invert-mask if yours is the other way round.",
         )
     unknown = _unknown(picture, hole)
-    painter = _Painter(picture.pixels, unknown, model)
+    painter = _Painter(picture.pixels, unknown, model, attention)
     painter.paint_all(hole)
     decisions = textured(
         painter.pixels,
@@ -194,12 +197,21 @@ def _by_network(model: Model) -> Fill:
 class _Painter:
     """Fills tile after tile into a copy of the pixels; what is filled is known to the next tile."""
 
-    def __init__(self, pixels: NDArray[Any], unknown: Mask, model: Model) -> None:
+    def __init__(
+        self,
+        pixels: NDArray[Any],
+        unknown: Mask,
+        model: Model,
+        attention: AttentionMap | None = None,
+    ) -> None:
         """Start from `pixels` (h, w, 1 or 3) uint8 or uint16; what is `unknown` is not seen."""
         self.pixels = pixels.copy()
         self.tiles = 0
         self.engine_seconds = 0.0
         self._model = model
+        self._attention = attention
+        if attention is not None:
+            attention.begin(*unknown.shape)
         self._top = int(np.iinfo(pixels.dtype).max)
         self._unknown = unknown.copy()
 
@@ -214,18 +226,24 @@ class _Painter:
         rgb = _to_float(self.pixels[inside], self._top)
         multiple = self._model.card.size_multiple
         rgb_hwc, hole = model_input(rgb, self._unknown[inside], tile.scale, multiple)
-        answer = model_output(self._run(rgb_hwc, hole), tile.box, tile.scale)
+        outputs = self._run(rgb_hwc, hole)
+        filled_hwc = np.asarray(outputs["filled"][0].transpose(1, 2, 0), np.float32)
+        answer = model_output(filled_hwc, tile.box, tile.scale)
         filled = _from_float(answer, self._top, self.pixels.shape[2], self.pixels.dtype)
         np.copyto(self.pixels[inside], filled, where=tile.target[..., None])
+        if self._attention is not None:
+            self._attention.take(outputs[OUTPUT][0], tile)
         self._unknown[inside] &= ~tile.target
         self.tiles += 1
 
-    def _run(self, rgb_hwc: NDArray[np.float32], hole: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _run(
+        self, rgb_hwc: NDArray[np.float32], hole: NDArray[np.float32]
+    ) -> dict[str, NDArray[Any]]:
         rgb_nchw = np.ascontiguousarray(rgb_hwc.transpose(2, 0, 1)[None])
         started = time.perf_counter()
         outputs = self._model.engine.run({"image": rgb_nchw, "mask": hole[None, None]})
         self.engine_seconds += time.perf_counter() - started
-        return np.asarray(outputs["filled"][0].transpose(1, 2, 0), np.float32)
+        return outputs
 
 
 def _to_float(pixels: NDArray[Any], top: int) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """Critics that more than one paper uses, and the windows that they look through."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -104,6 +105,39 @@ class PatchCritic(nn.Module):
             x = F.leaky_relu(conv(x), 0.2)
         score: Tensor = self.score(x)
         return score.float()
+
+
+class WassersteinCritics(nn.Module):
+    """Two critics apart, of the whole crop and of the hole's window (Yu et al. 2018, appendix D).
+
+    Channels 64-128-256-256 and 64-128-256-512, 5x5 with stride 2 and leaky ReLU, and one fully
+    connected layer each. The paper's crop is 256 and its window 128; others keep the proportion.
+    """
+
+    def __init__(self, crop: int, width: int = 64) -> None:
+        """Build for crops of side `crop`; `width` is the first layers' channels."""
+        super().__init__()
+        self.window = max(1, crop // 2)
+        self.whole = _stack(crop, (width, 2 * width, 4 * width, 4 * width))
+        self.local = _stack(self.window, (width, 2 * width, 4 * width, 8 * width))
+
+    def forward(self, rgb: Tensor, windows: list[tuple[int, int]]) -> dict[str, Tensor]:
+        """The scores, (n, 1) and unbounded, as `global` and `local`.
+
+        Args:
+            rgb: (n, 3, crop, crop) in [-1, 1].
+            windows: top and left of each picture's window, from `hole_windows`.
+        """
+        return {"global": self.whole(rgb), "local": self.local(cut(rgb, windows, self.window))}
+
+
+def _stack(side: int, widths: tuple[int, ...]) -> nn.Sequential:
+    channels = (3, *widths)
+    layers: list[nn.Module] = []
+    for inside, outside in itertools.pairwise(channels):
+        layers += [nn.Conv2d(inside, outside, 5, stride=2, padding=2), nn.LeakyReLU(0.2)]
+    left = math.ceil(side / 2 ** len(widths))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * left * left, 1))
 
 
 def hole_windows(mask: Tensor, side: int) -> list[tuple[int, int]]:

@@ -85,7 +85,7 @@ def export_run(
 
 
 def to_onnx(generator: nn.Module) -> onnx.ModelProto:
-    """The generator as ONNX: `image` (n, 3, h, w), `mask` (n, 1, h, w) -> `filled`, all fp32.
+    """The generator as ONNX: `image` (n, 3, h, w), `mask` (n, 1, h, w) -> its `outputs`, all fp32.
 
     Raises:
         ExportError: the graph lacks one of the generator's weights.
@@ -99,7 +99,7 @@ def to_onnx(generator: nn.Module) -> onnx.ModelProto:
     return _with_weights(_named(_graph(stand_in)), weights)
 
 
-def _graph(generator: nn.Module) -> onnx.ModelProto:
+def _graph(generator: Any) -> onnx.ModelProto:
     """What the exporter makes of the generator, with any number and size of pictures."""
     multiple = size_multiple_of(generator)
     height, width = torch.export.Dim("h", min=2), torch.export.Dim("w", min=2)
@@ -114,7 +114,7 @@ def _graph(generator: nn.Module) -> onnx.ModelProto:
             opset_version=OPSET,
             external_data=False,
             input_names=["image", "mask"],
-            output_names=["filled"],
+            output_names=list(generator.outputs),
             dynamic_shapes={"image": dims, "mask": dims},
             verbose=False,
         )
@@ -211,6 +211,8 @@ def _card(name: str, recipe: Recipe, parity: Parity, *, size_multiple: int) -> d
     }
     if parity.openvino_max_abs is not None:
         compared["openvino_max_abs"] = parity.openvino_max_abs
+    if parity.choices_agree is not None:
+        compared["choices_agree"] = round(parity.choices_agree, 4)
     return {
         "schema": 1,
         "name": name,

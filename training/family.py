@@ -25,13 +25,20 @@ class Filler(nn.Module):
     size_multiple: int
     """Of height and width, pixels."""
     outputs: tuple[str, ...] = ("filled",)
+    choices: frozenset[str] = frozenset()
+    """Those outputs that are picked out (an argmax): where two are near, runtimes may differ."""
 
     def begin(self, images: int) -> None:
         """Called before each step with the crops seen so far, for what changes on the way."""
 
     def stages(self, batch: Batch) -> Stages:
         """Everything that the losses look at; without stages of its own, what `forward` gives."""
-        return {"filled": self(batch.photo, batch.mask)}
+        return {"filled": first_output(self(batch.photo, batch.mask))}
+
+
+def first_output(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """`filled` of what a generator's `forward` gave."""
+    return outputs[0] if isinstance(outputs, tuple) else outputs
 
 
 class BaseObjective(nn.Module):

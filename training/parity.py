@@ -17,9 +17,11 @@ from training.masks import KINDS
 from training.recipe import Recipe
 
 TOLERANCE = 1e-3  # over holes, of a range of 2: an eighth of an 8-bit grey level
+LEAST_AGREEMENT = 0.99  # of hole pixels, for outputs that an argmax picks
 _UNITS = ((4, 4), (7, 11), (16, 12))  # the heights and widths compared, of 16 pixels each
 Floats = NDArray[np.float32]
-Run = Callable[[Floats, Floats], Floats]
+Outputs = dict[str, Floats]  # by name, as a generator's `outputs`
+Run = Callable[[Floats, Floats], Outputs]
 
 
 class ExportError(InpaintError):
@@ -35,12 +37,15 @@ class Parity:
     `max_abs` is the largest difference from torch with the same rounded weights. `fp16_psnr_db`
     is the peak signal-to-noise ratio between fp16-stored and fp32 weights, both run in torch.
     `openvino_max_abs` is as `max_abs`, of OpenVINO at fp32; None where it is not installed.
+    `choices_agree` is the least share of hole pixels at which the outputs that an argmax picks are
+    the same; None where the generator has none.
     """
 
     max_abs: float
     fp16_psnr_db: float
     openvino_max_abs: float | None
     sizes: tuple[tuple[int, int], ...]  # height, width
+    choices_agree: float | None = None
 
 
 def compare(
@@ -60,51 +65,94 @@ def compare(
     exact = build_generator(recipe).eval()
     exact.load_state_dict(weights)
     runtimes = {"ONNX Runtime": _onnxruntime(model), "OpenVINO": _openvino(model)}
-    worst = {name: 0.0 for name, run in runtimes.items() if run is not None}
+    found = {name: _Difference() for name, run in runtimes.items() if run is not None}
     squares: list[float] = []
     unit = math.lcm(16, size_multiple_of(generator))
     sizes = [(unit * h, unit * w) for h, w in _UNITS]
     for number, size in enumerate(sizes):
         image, mask = _pictures(size, batch=1 + 2 * (number % 2), seed=number)
-        hole = np.broadcast_to(mask > 0, image.shape)
         expected = _torch(generator)(image, mask)
-        squares.extend((expected - _torch(exact)(image, mask))[hole] ** 2)
-        for name, before in worst.items():
-            difference = np.abs(_call(runtimes[name], image, mask) - expected)[hole]
-            worst[name] = max(before, float(np.nan_to_num(difference, nan=np.inf).max()))
-    for name, difference in worst.items():
+        unrounded = _torch(exact)(image, mask)["filled"]
+        squares.extend(_in_hole(expected["filled"] - unrounded, mask) ** 2)
+        for name, difference in found.items():
+            difference.add(_call(runtimes[name], image, mask), expected, mask, generator)
+    for name, difference in found.items():
         _check(name, difference)
     noise = max(float(np.mean(squares)), 1e-20)
+    openvino = found.get("OpenVINO")
     return Parity(
-        max_abs=worst["ONNX Runtime"],
+        max_abs=found["ONNX Runtime"].max_abs,
         fp16_psnr_db=10 * math.log10(2**2 / noise),
-        openvino_max_abs=worst.get("OpenVINO"),
+        openvino_max_abs=openvino.max_abs if openvino else None,
         sizes=tuple(sizes),
+        choices_agree=min((d.agree for d in found.values()), default=1.0)
+        if _choices(generator)
+        else None,
     )
 
 
-def _check(runtime: str, difference: float) -> None:
-    if not difference <= TOLERANCE:
+class _Difference:
+    """The worst difference of a runtime from torch met so far, over holes."""
+
+    def __init__(self) -> None:
+        self.max_abs = 0.0
+        self.agree = 1.0
+
+    def add(self, found: Outputs, expected: Outputs, mask: Floats, generator: nn.Module) -> None:
+        """Take in one run's outputs."""
+        for name, wanted in expected.items():
+            difference = np.abs(_in_hole(found[name] - wanted, mask))
+            if name in _choices(generator):
+                self.agree = min(self.agree, float(np.mean(difference <= TOLERANCE)))
+            else:
+                worst = float(np.nan_to_num(difference, nan=np.inf).max())
+                self.max_abs = max(self.max_abs, worst)
+
+
+def _in_hole(values: Floats, mask: Floats) -> Floats:
+    """The values of (n, c, h, w) under the mask (n, 1, h, w), in one row."""
+    inside: Floats = values[np.broadcast_to(mask > 0, values.shape)]
+    return inside
+
+
+def _choices(generator: Any) -> frozenset[str]:
+    """The outputs that an argmax picks."""
+    choices: frozenset[str] = generator.choices
+    return choices
+
+
+def _check(runtime: str, difference: _Difference) -> None:
+    hint = "Nothing was written. Are the weights finite, and the packages of one release?"
+    if not difference.max_abs <= TOLERANCE:
         raise ExportError(
-            f"In {runtime} the exported graph differs from torch by {difference:.3g} in a hole; "
-            f"at most {TOLERANCE:g} is accepted.",
-            hint="Nothing was written. Are the weights finite, and the packages of one release?",
+            f"In {runtime} the exported graph differs from torch by {difference.max_abs:.3g} in a "
+            f"hole; at most {TOLERANCE:g} is accepted.",
+            hint=hint,
+        )
+    if difference.agree < LEAST_AGREEMENT:
+        raise ExportError(
+            f"In {runtime} the exported graph differs from torch: it picks the same at "
+            f"{difference.agree:.2%} of the hole only; {LEAST_AGREEMENT:.0%} is accepted.",
+            hint=hint,
         )
 
 
-def _call(run: Run | None, image: Floats, mask: Floats) -> Floats:
+def _call(run: Run | None, image: Floats, mask: Floats) -> Outputs:
     """Run, with whatever a runtime raises as our error."""
     try:
-        return run(image, mask) if run else image
+        return run(image, mask) if run else {}
     except Exception as error:
         raise ExportError(f"The exported graph does not run: {error}.") from error
 
 
-def _torch(generator: nn.Module) -> Run:
+def _torch(generator: Any) -> Run:
     @torch.no_grad()
-    def run(image: Floats, mask: Floats) -> Floats:
-        filled: Floats = generator(torch.from_numpy(image), torch.from_numpy(mask)).numpy()
-        return filled
+    def run(image: Floats, mask: Floats) -> Outputs:
+        outputs = generator(torch.from_numpy(image), torch.from_numpy(mask))
+        tensors = outputs if isinstance(outputs, tuple) else (outputs,)
+        return {
+            name: tensor.numpy() for name, tensor in zip(generator.outputs, tensors, strict=True)
+        }
 
     return run
 
@@ -114,9 +162,10 @@ def _onnxruntime(model: bytes) -> Run:
 
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 
-    def run(image: Floats, mask: Floats) -> Floats:
-        filled: Floats = session.run(None, {"image": image, "mask": mask})[0]
-        return filled
+    names = [output.name for output in session.get_outputs()]
+
+    def run(image: Floats, mask: Floats) -> Outputs:
+        return dict(zip(names, session.run(names, {"image": image, "mask": mask}), strict=True))
 
     return run
 
@@ -131,9 +180,9 @@ def _openvino(model: bytes) -> Run | None:
     core = openvino.Core()
     compiled = core.compile_model(core.read_model(io.BytesIO(model)), "CPU", settings)
 
-    def run(image: Floats, mask: Floats) -> Floats:
-        filled: Floats = compiled({"image": image, "mask": mask})[0]
-        return filled
+    def run(image: Floats, mask: Floats) -> Outputs:
+        results = compiled({"image": image, "mask": mask})
+        return {port.get_any_name(): results[port] for port in compiled.outputs}
 
     return run
 

@@ -13,7 +13,7 @@ from training import averages, distributed
 from training.catalog import build_generator, build_objective
 from training.data import Batch
 from training.descent import Descent
-from training.family import BaseObjective, Filler, Stages
+from training.family import BaseObjective, Filler, Stages, first_output
 from training.layers import composite
 from training.networks import FeatureNetwork
 from training.recipe import Recipe
@@ -203,8 +203,7 @@ class Trainer:
         self.generator.eval()
         outputs = functional_call(self.generator, self.ema, (batch.photo, batch.mask))
         self.generator.train()
-        filled = outputs if isinstance(outputs, Tensor) else outputs[0]
-        return composite(batch.photo, batch.mask, filled)
+        return composite(batch.photo, batch.mask, first_output(outputs))
 
 
 def _device(name: str, recipe: Recipe) -> torch.device:

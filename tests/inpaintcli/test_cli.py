@@ -143,6 +143,7 @@ def failing(tmp_path, photo, mask):
         "negative grow": ([*fill, mask, "--grow", "-1", *out], 2, "grow"),
         "folder without output": (["fill", tmp_path, "--mask", mask], 2, "-o"),
         "json and data": ([*fill, mask, "--json", "-o", "-"], 2, "--json"),
+        "no attention": ([*fill, mask, "--attention-map", tmp_path / "m.png", *out], 2, "membrane"),
         "no such photo": (["fill", tmp_path / "gone.png", "--mask", mask, *out], 3, "gone.png"),
         "no such mask": ([*fill, tmp_path / "gone.png", *out], 3, "gone.png"),
         "zero bytes": (["fill", tmp_path / "empty.png", "--mask", mask, *out], 3, "empty.png"),

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from training.data import Batch, Crops, Photos
-from training.generators import dmfn, membrane
+from training.generators import contextual, dmfn, membrane
 from training.recipe import Recipe
 
 # Number in the network, channels in and out, of VGG-19's convolutions up to relu3_4.
@@ -85,6 +85,21 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def photos_of_nature(tmp_path_factory: pytest.TempPathFactory) -> Photos:
+    """32 pictures of 64 pixels, cut from the photos that are in scikit-image itself."""
+    data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
+    folder = tmp_path_factory.mktemp("nature")
+    rng = np.random.default_rng(0)
+    for number in range(32):
+        photo = (data.astronaut, data.chelsea)[number % 2]()
+        side = int(rng.integers(64, 200))
+        y, x = (int(rng.integers(0, length - side + 1)) for length in photo.shape[:2])
+        part = cv2.resize(photo[y : y + side, x : x + side], (64, 64))
+        cv2.imwrite(str(folder / f"{number:02}.png"), part[:, :, ::-1])
+    return Photos([folder])
+
+
 TINY = {
     "membrane": replace(
         membrane.RECIPES[0],
@@ -103,6 +118,16 @@ TINY = {
         crop=32,
         short_side=(32, 48),
         batch=2,
+        images=12,
+    ),
+    "contextual": replace(
+        contextual.RECIPES[0],
+        generator=contextual.Config(width=4),
+        objective=contextual.ObjectiveConfig(critic_width=2),
+        crop=32,
+        short_side=(32, 48),
+        batch=2,
+        critic_steps=2,
         images=12,
     ),
 }

@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from training.discriminators import GlobalLocalCritic, cut, frozen, hole_windows
+from training.discriminators import (
+    GlobalLocalCritic,
+    WassersteinCritics,
+    cut,
+    frozen,
+    hole_windows,
+)
+from training.layers import count_parameters
 
 
 def mask(side: int, top: int, bottom: int, left: int, right: int) -> torch.Tensor:
@@ -78,3 +85,31 @@ def test_frozen_lets_gradients_through_and_leaves_none_behind() -> None:
     assert all(p.grad is None for p in critic.parameters())
     untrained = {name for name, p in critic.named_parameters() if not p.requires_grad}
     assert untrained == {"score.bias"}
+
+
+def test_the_wasserstein_critics_have_the_papers_layers() -> None:
+    """Yu et al. 2018, appendix D: K5S2, 64-128-256-256 and 64-128-256-512, each to 1."""
+    with torch.device("meta"):
+        critics = WassersteinCritics(256)
+    first = (3 * 25 + 1) * 64 + (64 * 25 + 1) * 128 + (128 * 25 + 1) * 256
+    deep = 256 * 25 + 1
+    sizes = {n: count_parameters(part) for n, part in critics.named_children()}
+    assert sizes == {
+        "whole": first + deep * 256 + 256 * 16 * 16 + 1,
+        "local": first + deep * 512 + 512 * 8 * 8 + 1,
+    }
+
+
+@pytest.mark.parametrize("crop", [32, 36, 112])
+def test_the_wasserstein_critics_take_any_crop_and_do_not_share_a_score(crop: int) -> None:
+    critics = WassersteinCritics(crop, width=2)
+    windows = [(0, 0), (crop // 2, crop // 2)]
+    rgb = torch.rand(2, 3, crop, crop)
+    scores = critics(rgb, windows)
+    assert {name: tuple(score.shape) for name, score in scores.items()} == {
+        "global": (2, 1), "local": (2, 1),
+    }  # fmt: skip
+    rgb[0, :, crop // 2 :] = 0  # beyond the first picture's window
+    changed = critics(rgb, windows)
+    assert torch.equal(changed["local"], scores["local"])
+    assert not torch.equal(changed["global"][0], scores["global"][0])

@@ -83,7 +83,7 @@ def test_onnx_runtime_agrees_with_torch_at_any_size_and_batch(exported: Exported
     fed = inputs(*size)
     session = ort.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
     filled = session.run(["filled"], fed)[0]
-    expected = parity._torch(rounded_generator(exported))(fed["image"], fed["mask"])
+    expected = parity._torch(rounded_generator(exported))(fed["image"], fed["mask"])["filled"]
     assert filled.shape == expected.shape
     assert np.abs(filled - expected).max() <= TOLERANCE
 
@@ -95,8 +95,8 @@ def test_openvino_in_fp32_agrees_with_torch_at_any_size_and_batch(exported: Expo
     compiled = openvino.Core().compile_model(
         exported.path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
-    expected = parity._torch(rounded_generator(exported))(fed["image"], fed["mask"])
-    assert np.abs(compiled(fed)[0] - expected).max() <= TOLERANCE
+    expected = parity._torch(rounded_generator(exported))(fed["image"], fed["mask"])["filled"]
+    assert np.abs(compiled(fed)["filled"] - expected).max() <= TOLERANCE
 
 
 def test_the_graph_is_as_promised(exported: Exported) -> None:
@@ -109,9 +109,12 @@ def test_the_graph_is_as_promised(exported: Exported) -> None:
         return [dim.dim_param or dim.dim_value for dim in dims]
 
     named = {value.name: shape(value) for value in (*model.graph.input, *model.graph.output)}
+    generator = build_generator(exported.recipe)
+    assert tuple(value.name for value in model.graph.output) == generator.outputs
+    assert generator.outputs[0] == "filled"
     assert {name: (dims[0], dims[1]) for name, dims in named.items()} == {
         "image": ("n", 3), "mask": ("n", 1), "filled": ("n", 3),
-    }  # fmt: skip
+    } | dict.fromkeys(generator.choices, ("n", 2))  # fmt: skip
     assert all(isinstance(side, str) for dims in named.values() for side in dims[2:])
 
 
@@ -147,6 +150,8 @@ def test_the_card_says_what_the_model_is(exported: Exported) -> None:
     assert 0 <= compared["torch_onnx_max_abs"] <= TOLERANCE
     assert compared["sizes"] == [[64, 64], [112, 176], [256, 192]]
     assert compared["fp16_psnr_db"] > 40
+    has_choices = bool(build_generator(recipe).choices)
+    assert ("choices_agree" in compared) == has_choices
     assert card == {
         "schema": 1,
         "name": "tiny",
@@ -196,13 +201,37 @@ def test_a_graph_that_differs_is_an_error_and_leaves_nothing(
     honest = parity._torch(rounded_generator(already))
     monkeypatch.setattr(parity, "_onnxruntime", lambda _model: honest)
     monkeypatch.setattr(parity, "_openvino", lambda _model: None)
-    monkeypatch.setattr(
-        parity, runtime, lambda _model: lambda image, mask: honest(image, mask) + np.float32(fault)
-    )
+
+    def wrong(image, mask):
+        outputs = honest(image, mask)
+        return outputs | {"filled": outputs["filled"] + np.float32(fault)}
+
+    monkeypatch.setattr(parity, runtime, lambda _model: wrong)
     with pytest.raises(ExportError, match="differs") as caught:
         export_run(already.run, tmp_path / "out")
     assert caught.value.code == ExitCode.MODEL
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_that_picks_otherwise_is_an_error(
+    tiny_recipes: dict[str, Recipe], tmp_path: Path, monkeypatch
+) -> None:
+    recipe = tiny_recipes["contextual"]
+    write_run(tmp_path / "run", recipe)
+    weights, _ = load_ema(tmp_path / "run")
+    generator = build_generator(recipe).eval()
+    generator.load_state_dict(weights)
+    honest = parity._torch(generator)
+
+    def wrong(image, mask):
+        outputs = honest(image, mask)
+        elsewhere = np.random.default_rng(0).random(outputs["attention"].shape) < 0.02
+        return outputs | {"attention": outputs["attention"] + 8 * elsewhere}
+
+    monkeypatch.setattr(parity, "_onnxruntime", lambda _model: wrong)
+    monkeypatch.setattr(parity, "_openvino", lambda _model: None)
+    with pytest.raises(ExportError, match="picks the same at 9"):
+        parity.compare(b"", recipe, generator, weights)
 
 
 def test_a_graph_that_does_not_run_is_an_error_and_leaves_nothing(
