@@ -6,10 +6,10 @@ from typing import Any
 from torch import nn
 
 from inpaintcli.errors import UsageError
-from training.generators import dmfn, membrane
+from training.generators import dmfn, membrane, regionwise
 from training.recipe import Recipe
 
-FAMILIES: dict[str, Any] = {"membrane": membrane, "dmfn": dmfn}
+FAMILIES: dict[str, Any] = {"membrane": membrane, "dmfn": dmfn, "regionwise": regionwise}
 
 
 def recipes() -> dict[str, Recipe]:

@@ -82,47 +82,72 @@ def squeezenet11(folder: Path | None) -> FeatureNetwork:
     return FeatureNetwork(layers, taps, path.name)
 
 
-_VGG19_BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
+_Blocks = tuple[tuple[int, int], ...]  # channels and convolutions of each
+_VGG16: _Blocks = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+_VGG19: _Blocks = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
+
+
+def vgg16(folder: Path | None, layers: tuple[str, ...] = ()) -> FeatureNetwork:
+    """VGG-16 from `vgg16*.safetensors`; otherwise as `vgg19`."""
+    return _vgg(folder, layers, _VGG16, "16")
 
 
 def vgg19(folder: Path | None, layers: tuple[str, ...] = ()) -> FeatureNetwork:
-    """VGG-19 (Simonyan and Zisserman 2015) as deep as the file goes; ReLUs named relu1_1 onwards.
+    """VGG-19 (Simonyan and Zisserman 2015) as deep as the file goes.
 
     Args:
         folder: holds `vgg19*.safetensors`; convolutions missing at the end cut the network short.
-        layers: the ReLUs wanted; all that lie beyond the file's last one are left out, and
-            `network.taps` says which remain. Default: the last ReLU of each block.
+        layers: those wanted, relu1_1 onwards and pool1 onwards; all that lie beyond the file's
+            last one are left out, and `network.taps` says which remain. Default: the last ReLU of
+            each block.
 
     Raises:
         UsageError: no folder was given.
         UnreadableError: the folder lacks the file, or it holds something else.
     """
-    path = _find(folder, "vgg19*.safetensors", "VGG-19 convolutions")
+    return _vgg(folder, layers, _VGG19, "19")
+
+
+def _vgg(
+    folder: Path | None, layers: tuple[str, ...], blocks: _Blocks, kind: str
+) -> FeatureNetwork:
+    path = _find(folder, f"vgg{kind}*.safetensors", f"VGG-{kind} convolutions")
     weights = _weights(path)
     modules: list[nn.Module] = []
-    names: dict[str, int] = {}
-    channels = 3
-    for block, number, width in _vgg19_convolutions():
-        if number == 1 and block > 1:
-            modules.append(nn.MaxPool2d(2))
-        if f"features.{len(modules)}.weight" not in weights:
+    for module in _vgg_modules(blocks):
+        if isinstance(module, nn.Conv2d) and f"features.{len(modules)}.weight" not in weights:
             break
-        modules += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
-        names[f"relu{block}_{number}"] = len(modules) - 1
-        channels = width
-    network = nn.Sequential(*modules)
+        modules.append(module)
     if not modules:
-        raise UnreadableError(f"{path} has no features.0.weight, VGG-19's first convolution.")
+        message = f"{path} has no features.0.weight, VGG-{kind}'s first convolution."
+        raise UnreadableError(message)
+    network = nn.Sequential(*modules)
     _load(network, weights, path)
-    wanted = layers or ("relu1_2", "relu2_2", "relu3_4", "relu4_4", "relu5_4")
-    return FeatureNetwork(network, {names[n]: n for n in wanted if n in names}, path.name)
+    numbers = _vgg_numbers(blocks)
+    wanted = layers or tuple(f"relu{b}_{depth}" for b, (_, depth) in enumerate(blocks, 1))
+    taps = {numbers[name]: name for name in wanted if numbers[name] < len(modules)}
+    return FeatureNetwork(network, taps, path.name)
 
 
-def _vgg19_convolutions() -> Iterator[tuple[int, int, int]]:
-    """Block, number in the block, and channels of each convolution."""
-    for block, (width, depth) in enumerate(_VGG19_BLOCKS, 1):
-        for number in range(1, depth + 1):
-            yield block, number, width
+def _vgg_modules(blocks: _Blocks) -> Iterator[nn.Module]:
+    channels = 3
+    for width, depth in blocks:
+        for _ in range(depth):
+            yield nn.Conv2d(channels, width, 3, padding=1)
+            yield nn.ReLU()
+            channels = width
+        yield nn.MaxPool2d(2)
+
+
+def _vgg_numbers(blocks: _Blocks) -> dict[str, int]:
+    """The place of each ReLU and pool among the modules."""
+    names = [
+        name
+        for block, (_, depth) in enumerate(blocks, 1)
+        for layer in range(1, depth + 1)
+        for name in ("", f"relu{block}_{layer}", *([f"pool{block}"] if layer == depth else []))
+    ]
+    return {name: number for number, name in enumerate(names) if name}
 
 
 def _find(folder: Path | None, pattern: str, what: str) -> Path:
