@@ -19,6 +19,7 @@ from training.generators import regionwise
 from training.layers import composite, count_parameters
 from training.loop import Trainer
 from training.masks import random_hole
+from training.networks import vgg19
 from training.recipe import Recipe, with_settings
 
 
@@ -374,6 +375,11 @@ def test_vgg16_is_taken_where_there_is_one(
     assert shapes == [(64, 16, 24), (128, 8, 12), (256, 4, 6)]
 
 
+def test_a_pool_is_what_follows_the_last_relu_of_its_block(features: Path) -> None:
+    found = vgg19(features, ("relu2_2", "pool2"))(torch.rand(1, 3, 16, 16))
+    assert torch.equal(found["pool2"], F.max_pool2d(found["relu2_2"], 2))
+
+
 def test_vgg19_stands_in_and_is_named(tiny_regionwise: Recipe, features: Path) -> None:
     notes = regionwise.Objective(tiny_regionwise, features).notes
     assert notes["file"].startswith("vgg19")
@@ -412,6 +418,7 @@ def test_holes_are_irregular_and_never_above_40_percent() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # half a minute of processor time, but machines may be busy
 def test_200_steps_on_32_pictures_halve_the_reconstruction_loss(tmp_path: Path) -> None:
     data = pytest.importorskip("skimage.data")
     pictures = data.astronaut(), data.chelsea()
@@ -419,10 +426,10 @@ def test_200_steps_on_32_pictures_halve_the_reconstruction_loss(tmp_path: Path) 
         y, x = 40 * (number // 2 % 4), 80 * (number // 8)
         bgr = pictures[number % 2][y : y + 128, x : x + 128, ::-1]
         cv2.imwrite(str(tmp_path / f"{number}.png"), bgr)
-    recipe = with_settings(
-        find_recipe("regionwise-small"),
-        {"objective.correlation": "0", "objective.style": "0", "crop": "64", "lr": "1e-3"},
-    )
+    # No features, half the width of a small recipe, and a rate for 200 steps, not for 40,000.
+    settings = {"objective.correlation": "0", "objective.style": "0", "generator.width": "8"}
+    settings |= {"crop": "64", "lr": "1e-3", "warmup_images": "0"}
+    recipe = with_settings(find_recipe("regionwise-small"), settings)
     trainer, crops = Trainer(recipe, None), Crops(Photos([tmp_path]), recipe)
     losses = [trainer.step(crops.batch(trainer.images)) for _ in range(200)]
     for name in ("coarse", "refined"):
