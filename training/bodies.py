@@ -41,6 +41,10 @@ def mirrored(x: Tensor, reach: int) -> Tensor:
     than a map of 16 is wide. So a map may be shorter than it looks: such maps, and all in an
     exported graph, which learns its sizes late, are mirrored by gathering rows and columns.
     """
+    if torch.is_autocast_enabled(x.device.type):
+        # Autocast would turn the map into fp32 first, at a tenth of a training step on the CPU.
+        with torch.autocast(x.device.type, enabled=False):
+            return mirrored(x, reach)
     if reach <= 2 or (reach < min(x.shape[2:]) and not torch.compiler.is_exporting()):
         return F.pad(x, (reach,) * 4, mode="reflect")
     rows, columns = (_to_and_fro(side, reach, x.device) for side in x.shape[2:])
@@ -49,8 +53,8 @@ def mirrored(x: Tensor, reach: int) -> Tensor:
 
 def _to_and_fro(side: int, reach: int, device: torch.device) -> Tensor:
     """The indices of a line of `side` pixels from -reach to side + reach, folded back into it."""
-    # A tensor: the ONNX exporter has no remainder by a number that is only known at run time.
-    period = 2 * torch.arange(side, device=device).amax(0)
+    # A tensor, because the exporter knows no remainder by a size that is not yet known.
+    period = torch.full((), 2 * (side - 1), device=device)
     ahead = torch.arange(-reach, side + reach, device=device).abs() % period
     return torch.minimum(ahead, period - ahead)
 
