@@ -188,8 +188,8 @@ class ObjectiveConfig:
     style: float = 1e-3  # lambda_2
     # Whose pools correlation and style look at. The paper says VGG, the authors' code VGG-16.
     # VGG-19 has the same pools of the same sizes behind 2, 2 and 4 convolutions in place of
-    # 2, 2 and 3: it stands in where the folder has no VGG-16. SqueezeNet's maps of the same
-    # channels and strides cost a tenth of it.
+    # 2, 2 and 3: it stands in where the folder has no VGG-16. SqueezeNet has maps of the same
+    # channels and strides; with them both terms cost a quarter at 128 px (docs/log.md).
     network: str = "vgg16"
     distance: float = 0.0  # ours: SqueezeNet's feature distance of the refined composite
     rows: int = 512  # of the correlation matrix held at a time; no effect on the loss
@@ -357,10 +357,13 @@ RECIPES = (
         _PAPER,
         name="regionwise-small",
         generator=Config(width=16),
+        # A smooth fill's terms are then what VGG-19's are at 256 px (docs/papers/region-wise.md).
         objective=ObjectiveConfig(network="squeezenet", correlation=1e-3, style=0.07),
         crop=128,
         short_side=(128, 200),
         images=300_000,
         warmup_images=2_000,
+        decay_images=60_000,
+        lr=4e-4,
     ),
 )
