@@ -6,10 +6,15 @@ from typing import Any
 from torch import nn
 
 from inpaintcli.errors import UsageError
-from training.generators import contextual, dmfn, membrane
+from training.generators import contextual, dmfn, membrane, regionwise
 from training.recipe import Recipe
 
-FAMILIES: dict[str, Any] = {"membrane": membrane, "dmfn": dmfn, "contextual": contextual}
+FAMILIES: dict[str, Any] = {
+    "membrane": membrane,
+    "contextual": contextual,
+    "dmfn": dmfn,
+    "regionwise": regionwise,
+}
 
 
 def recipes() -> dict[str, Recipe]:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from training.data import Batch, Crops, Photos
-from training.generators import contextual, dmfn, membrane
+from training.generators import contextual, dmfn, membrane, regionwise
 from training.recipe import Recipe
 
 # Number in the network, channels in and out, of VGG-19's convolutions up to relu3_4.
@@ -130,6 +130,14 @@ TINY = {
         critic_steps=2,
         images=12,
     ),
+    "regionwise": replace(
+        regionwise.RECIPES[0],
+        generator=regionwise.Config(width=4),
+        crop=32,
+        short_side=(32, 48),
+        batch=2,
+        images=12,
+    ),
 }
 
 
@@ -152,6 +160,11 @@ def tiny_membrane() -> Recipe:
 @pytest.fixture
 def tiny_dmfn() -> Recipe:
     return TINY["dmfn"]
+
+
+@pytest.fixture
+def tiny_regionwise() -> Recipe:
+    return TINY["regionwise"]
 
 
 @pytest.fixture
