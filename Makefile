@@ -20,7 +20,7 @@ $(VENV)/.runtime: pyproject.toml
 $(VENV)/.developer: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[train,onnxruntime,dev]'
+	$(PIP) --editable '.[train,onnxruntime,metrics,dev]'
 	touch $@ $(VENV)/.runtime
 
 lint:

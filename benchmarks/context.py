@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from inpaintcli.fill import Model, fill, open_model, sizes_of
 from inpaintcli.holes import plan
 from inpaintcli.images import read_picture
 from inpaintcli.masks import read_mask
+from inpaintcli.pipeline import Model, fill, open_model, sizes_of
 
 
 def score(photos: list[Path], model: Model) -> dict[str, float]:

@@ -3,9 +3,9 @@
 python benchmarks/texture.py time
 python benchmarks/texture.py fill PHOTOS STARTS OUT [--limit N] [--patches] [--set NAME=VALUE]
 
-python benchmarks/texture.py fill PHOTOS STARTS OUT [--limit N] [--patches] [--set NAME=X ...]
-from a 24-megapixel photo, thousands of specks. Wall-clock seconds with one and two threads, and
-processor seconds, which other programs disturb less.
+`time` measures made-up photos: square holes of 32 to 1024 px with the context that a fill gives
+them, 256 px in a photo of 512, thousands of specks. Wall-clock seconds with one and two threads,
+and processor seconds, which other programs disturb less; also per 1,000 pixels of hole.
 
 `fill` gives fills texture and writes them to OUT for a scorer. PHOTOS holds NAME.jpg and
 NAME.mask.png (white = hole), STARTS the network's fills NAME.png. With --patches the patches alone,
@@ -19,6 +19,7 @@ import resource
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -45,10 +46,10 @@ def square(side: int, hole_side: int) -> np.ndarray:
     return hole
 
 
-def timed(name: str, hole: np.ndarray) -> dict[str, object]:
+def timed(name: str, hole: np.ndarray) -> dict[str, Any]:
     """The best of three runs with one and with two threads."""
     photo, start = made_up(hole.shape[0], hole)
-    row: dict[str, object] = {"case": name, "crop": hole.shape[0], "hole_px": int(hole.sum())}
+    row: dict[str, Any] = {"case": name, "crop": hole.shape[0], "hole_px": int(hole.sum())}
     for threads in (1, 2):
         walls, cpus = [], []
         for _ in range(3):
@@ -58,6 +59,7 @@ def timed(name: str, hole: np.ndarray) -> dict[str, object]:
             cpus.append(time.process_time() - cpu)
         row[f"wall_s_{threads}"] = round(min(walls), 3)
         row[f"cpu_s_{threads}"] = round(min(cpus), 3)
+    row["cpu_ms_per_1000_px"] = round(1e6 * float(row["cpu_s_1"]) / row["hole_px"], 1)
     row["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return row
 
@@ -69,13 +71,9 @@ def time_all() -> None:
     print(json.dumps({"case": "prepare", "cpu_s": round(time.process_time() - started, 3)}))
     specks = np.zeros((1000, 1000), bool)
     specks[5::15, 5::15] = True
-    crop = 100 + 2 * context_for(100)
-    for name, hole in (
-        ("100 px in 24 megapixels", square(crop, 100)),
-        ("256 px in 512", square(512, 256)),
-        ("specks", specks),
-        ("600 px", square(600 + 2 * context_for(600), 600)),
-    ):
+    sizes = (32, 64, 100, 128, 256, 512, 1024)
+    alone = [(f"{side} px", square(side + 2 * context_for(side), side)) for side in sizes]
+    for name, hole in (*alone, ("256 px in 512", square(512, 256)), ("specks", specks)):
         print(json.dumps(timed(name, hole)), flush=True)
 
 

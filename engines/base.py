@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,51 @@ class EngineFailedError(EngineError):
     """An engine could not load the model, or failed while it ran."""
 
     code = 8
+
+
+class OutOfDeviceMemoryError(RuntimeError):
+    """The device has too little memory for this batch; a smaller one may fit."""
+
+
+class Reporter(Protocol):
+    """Takes what an engine has to say while it loads or runs."""
+
+    def note(self, text: str) -> None:
+        """A sentence for the user."""
+
+    def progress(self, task: str, share: float) -> None:
+        """How much of a long task is done, 0 to 1."""
+
+
+class Silent:
+    """A reporter that keeps everything to itself."""
+
+    def note(self, text: str) -> None:
+        """Nothing is said."""
+
+    def progress(self, task: str, share: float) -> None:
+        """Nothing is shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """The batches and the sides (pixels) that a model will run at: least, usual, most.
+
+    Engines that compile for a range of sizes (TensorRT) are built for it and are fastest at the
+    usual one; the others take any size.
+
+    Raises:
+        ValueError: a triple does not rise, or begins below 1.
+    """
+
+    batch: tuple[int, int, int] = (1, 1, 8)
+    side: tuple[int, int, int] = (16, 192, 512)
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "side"):
+            least, usual, most = getattr(self, name)
+            if not 1 <= least <= usual <= most:
+                raise ValueError(f"{name} {least}, {usual}, {most} is not least, usual, most")
 
 
 @dataclass(frozen=True)

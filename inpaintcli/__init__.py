@@ -1,3 +1,33 @@
 """Fill holes in photographs. Importing this package loads nothing heavy."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engines.base import EngineError
+    from inpaintcli.api import fill
+    from inpaintcli.errors import InpaintError
+    from inpaintcli.pipeline import Model, open_model
+
 __version__ = "0.1.0"
+__all__ = ["EngineError", "InpaintError", "Model", "__version__", "fill", "open_model"]
+
+_HOMES = {
+    "EngineError": "engines.base",
+    "InpaintError": "inpaintcli.errors",
+    "Model": "inpaintcli.pipeline",
+    "fill": "inpaintcli.api",
+    "open_model": "inpaintcli.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of the library when it is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

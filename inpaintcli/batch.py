@@ -1,24 +1,25 @@
-"""Do what was planned, photo by photo; one bad file never stops the rest."""
+"""One job to its Outcome, whatever happens in it; inpaintcli/workers.py does many at a time."""
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self
 
-from engines.base import EngineError, cores
+from engines.base import EngineError
+from inpaintcli.attention import AttentionMap
 from inpaintcli.detail import Decision, Detail
 from inpaintcli.errors import ExitCode, FaultError, InpaintError, OutputError
-from inpaintcli.fill import Filled, Model, fill
-from inpaintcli.images import check_writable, read_picture, write_bytes, write_picture
+from inpaintcli.images import check_writable, picture_bytes, read_picture, write_bytes
+from inpaintcli.keys import Key, digest_of_bytes
 from inpaintcli.masks import fit_mask, mask_from_alpha, read_mask
 from inpaintcli.pairs import Job, Skip
 from inpaintcli.picture import Mask, Picture
+from inpaintcli.pipeline import Filled, Model, fill
 
 SCHEMA = 1
+EMPTY = "the mask is empty: nothing to do, the photo was copied"
 Notes = Callable[[str], None]
 
 
@@ -34,41 +35,85 @@ class Settings:
     detail: Detail = "auto"
     overwrite: bool = False
 
+    def of_pixels(self) -> dict[str, Any]:
+        """Those on which the pixels of an output depend, as JSON holds them."""
+        return {name: value for name, value in asdict(self).items() if name != "overwrite"}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """Names of what does the work; plain, so that an Outcome may come from another process."""
+
+    model: str
+    engine: str
+    device: str
+    precision: str
+
+    @classmethod
+    def of(cls, model: Model) -> Self:
+        """The names of a model and its engine."""
+        info = model.engine.info
+        return cls(model.card.name, info.name, info.device, info.precision)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What happened to one file."""
+    """What happened to one file.
+
+    `key` and `sha256` (of the output) are known where a ledger asked for them.
+    """
 
     status: Literal["filled", "skipped", "failed"]
     input: Path
     mask: Path | None
     output: Path | None
-    model: Model | None = None
+    ran: Ran | None = None
     seconds: float = 0.0
     tiles: int = 0
     decisions: tuple[Decision, ...] = ()
+    grain: float = 0.0
     note: str = ""
     error: InpaintError | EngineError | None = None
+    key: Key | None = None
+    sha256: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The result line of the command line's contract."""
-        info = self.model.engine.info if self.model else None
         return {
             "schema": SCHEMA,
             "status": self.status,
             "input": str(self.input),
             "mask": _text(self.mask),
             "output": _text(self.output),
-            "model": self.model.card.name if self.model else None,
-            "engine": info.name if info else None,
-            "device": info.device if info else None,
-            "precision": info.precision if info else None,
+            "model": self.ran.model if self.ran else None,
+            "engine": self.ran.engine if self.ran else None,
+            "device": self.ran.device if self.ran else None,
+            "precision": self.ran.precision if self.ran else None,
             "seconds": round(self.seconds, 3),
             "tiles": self.tiles,
             "detail": [decision.to_json() for decision in self.decisions],
+            "grain": round(self.grain, 2),
             "note": self.note or None,
             "error": error_json(self.error) if self.error else None,
         }
+
+
+class Ledger(Protocol):
+    """Who keeps book of the photos of a run. Called from the threads that do the work."""
+
+    def key_of(self, job: Job) -> Key:
+        """What the output is about to be made of.
+
+        Raises:
+            OSError: photo or mask cannot be read.
+        """
+
+    def announce(self, job: Job, key: Key | None, sha256: str) -> Path:
+        """An output of that content is about to appear; the name to write it under first.
+
+        Raises:
+            OutputError: it cannot be noted, so it must not appear.
+        """
 
 
 def error_json(error: InpaintError | EngineError) -> dict[str, Any]:
@@ -83,42 +128,114 @@ def skipped(skip: Skip) -> Outcome:
         input=skip.photo,
         mask=skip.mask,
         output=skip.output,
-        note="" if skip.error else skip.reason,
+        note="" if skip.error and skip.reason == skip.error.message else skip.reason,
         error=skip.error,
     )
 
 
-def fill_file(job: Job, model: Model, settings: Settings, notes: Notes) -> Outcome:
-    """Read, fill and write one photo.
+def settle(job: Job, model: Model, settings: Settings, notes: Notes) -> Outcome:
+    """The outcome of a job, whatever happens in it; missing folders are made."""
+    return Filler(lambda: nullcontext(model), Ran.of(model), settings, notes).settle(job)
+
+
+def fill_file(
+    job: Job,
+    model: Model,
+    settings: Settings,
+    notes: Notes,
+    attention: AttentionMap | None = None,
+) -> Outcome:
+    """Read, fill and write one photo; `attention` takes where the model looked.
 
     Raises:
         InpaintError, EngineError: whatever is wrong with the files, the output or the engine.
     """
-    started = time.perf_counter()
-    check_writable(job.output, source=job.photo, overwrite=settings.overwrite)
-    picture, mask = read_pair(job, settings)
-    note, tiles = "", 0
-    decisions: tuple[Decision, ...] = ()
-    if mask.any():
-        filled = fill_picture(job, picture, mask, model, settings, notes)
-        tiles, decisions = filled.tiles, filled.decisions
-        write_picture(
-            filled.picture, job.output, source=job.photo, overwrite=settings.overwrite, notes=notes
+    filler = Filler(lambda: nullcontext(model), Ran.of(model), settings, notes, attention=attention)
+    return filler.fill(job)
+
+
+@dataclass(frozen=True)
+class Filler:
+    """Does jobs, one at a time in each thread; holds a model only while it fills.
+
+    `lend` gives a model for a while, `ran` names it; `ledger` keeps book, or is None;
+    `attention` takes where the model looked (of one photo).
+    """
+
+    lend: Callable[[], AbstractContextManager[Model]]
+    ran: Ran
+    settings: Settings
+    notes: Notes
+    ledger: Ledger | None = None
+    attention: AttentionMap | None = None
+
+    def settle(self, job: Job) -> Outcome:
+        """As the function `settle`."""
+        started, key = time.perf_counter(), None
+        try:
+            make_folder(job.output.parent)
+            key = self._key_of(job)
+            return self.fill(job, key)
+        except (InpaintError, EngineError) as error:
+            reason: InpaintError | EngineError = error
+        except Exception as error:  # noqa: BLE001 - one bad file never stops the rest
+            reason = FaultError(f"A fault of the program: {type(error).__name__}: {error}")
+        outcome = failed(job, None, reason, time.perf_counter() - started)
+        return replace(outcome, ran=self.ran, key=key)
+
+    def fill(self, job: Job, key: Key | None = None) -> Outcome:
+        """As `fill_file`."""
+        started = time.perf_counter()
+        overwrite = self.settings.overwrite or job.replaces
+        check_writable(job.output, source=job.photo, overwrite=overwrite)
+        picture, mask = read_pair(job, self.settings)
+        filled: Filled | None = None
+        if mask.any():
+            with self.lend() as model:
+                filled = fill_picture(
+                    job, picture, mask, model, self.settings, self.notes, self.attention
+                )
+            picture = filled.picture
+        data = self._encoded(job, picture, changed=filled is not None)
+        sha256 = self._write(job, data, key, overwrite)
+        return Outcome(
+            status="filled",
+            input=job.photo,
+            mask=job.mask,
+            output=job.output,
+            ran=self.ran,
+            seconds=time.perf_counter() - started,
+            tiles=filled.tiles if filled else 0,
+            decisions=filled.decisions if filled else (),
+            grain=filled.grain if filled else 0.0,
+            note="" if filled else EMPTY,
+            key=key,
+            sha256=sha256,
         )
-    else:
-        note = "the mask is empty: nothing to do, the photo was copied"
-        _copy(job, picture, settings, notes)
-    return Outcome(
-        status="filled",
-        input=job.photo,
-        mask=job.mask,
-        output=job.output,
-        model=model,
-        seconds=time.perf_counter() - started,
-        tiles=tiles,
-        decisions=decisions,
-        note=note,
-    )
+
+    def _key_of(self, job: Job) -> Key | None:
+        """Before the files are read for work: what changes later is seen as changed."""
+        if self.ledger is None:
+            return None
+        with suppress(OSError):  # told when the photo itself is read
+            return self.ledger.key_of(job)
+        return None
+
+    def _encoded(self, job: Job, picture: Picture, *, changed: bool) -> bytes:
+        """The output's bytes: those of the photo where nothing was filled and the format stays."""
+        if not changed and job.output.suffix.lower() == job.photo.suffix.lower():
+            return job.photo.read_bytes()
+        return picture_bytes(picture, job.output.suffix, source=job.photo, notes=self.notes)
+
+    def _write(self, job: Job, data: bytes, key: Key | None, overwrite: bool) -> str | None:
+        """Announce and write; the sha256 where it was asked for."""
+        if self.ledger is None:
+            write_bytes(data, job.output, overwrite)
+            return None
+        sha256 = digest_of_bytes(data)
+        temporary = self.ledger.announce(job, key, sha256)
+        write_bytes(data, job.output, overwrite, temporary=temporary)
+        return sha256
 
 
 def read_pair(job: Job, settings: Settings) -> tuple[Picture, Mask]:
@@ -147,7 +264,13 @@ def read_pair(job: Job, settings: Settings) -> tuple[Picture, Mask]:
 
 
 def fill_picture(
-    job: Job, picture: Picture, mask: Mask, model: Model, settings: Settings, notes: Notes
+    job: Job,
+    picture: Picture,
+    mask: Mask,
+    model: Model,
+    settings: Settings,
+    notes: Notes,
+    attention: AttentionMap | None = None,
 ) -> Filled:
     """`fill` with the settings of a run; holes that are the transparent pixels become opaque."""
     return fill(
@@ -158,69 +281,9 @@ def fill_picture(
         feather=settings.feather,
         reveal=job.mask is None,
         detail=settings.detail,
+        attention=attention,
         notes=notes,
     )
-
-
-def _copy(job: Job, picture: Picture, settings: Settings, notes: Notes) -> None:
-    """Nothing to fill: the same bytes where the format stays, else the same pixels."""
-    if job.output.suffix.lower() == job.photo.suffix.lower():
-        write_bytes(job.photo.read_bytes(), job.output, overwrite=settings.overwrite)
-    else:
-        write_picture(
-            picture, job.output, source=job.photo, overwrite=settings.overwrite, notes=notes
-        )
-
-
-def open_models(stack: ExitStack, open_one: Callable[[int], Model], workers: int) -> list[Model]:
-    """One model a worker, so that an engine that cannot be had stops the run before it begins.
-
-    Args:
-        stack: closes them in the end.
-        open_one: opens a model that uses the given number of threads.
-        workers: how many.
-    """
-    threads = max(1, cores() // workers)  # all together do not exceed the cores
-    return [stack.enter_context(open_one(threads)) for _ in range(workers)]
-
-
-def fill_files(
-    jobs: tuple[Job, ...], models: list[Model], settings: Settings, *, notes: Notes
-) -> Iterator[Outcome]:
-    """Do many jobs, as many at a time as there are models; outcomes come as they are ready.
-
-    Stopping the iteration lets the photos at work finish and starts no other.
-    """
-    free: SimpleQueue[Model] = SimpleQueue()
-    for model in models:
-        free.put(model)
-
-    def work(job: Job) -> Outcome:
-        model = free.get()
-        try:
-            return _settled(job, model, settings, notes)
-        finally:
-            free.put(model)
-
-    with ThreadPoolExecutor(len(models)) as pool:
-        try:
-            for future in as_completed([pool.submit(work, job) for job in jobs]):
-                yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _settled(job: Job, model: Model, settings: Settings, notes: Notes) -> Outcome:
-    """The outcome of a job, whatever happens in it."""
-    started = time.perf_counter()
-    try:
-        make_folder(job.output.parent)
-        return fill_file(job, model, settings, notes)
-    except (InpaintError, EngineError) as error:
-        reason: InpaintError | EngineError = error
-    except Exception as error:  # noqa: BLE001 - one bad file never stops the rest
-        reason = FaultError(f"A fault of the program: {type(error).__name__}: {error}")
-    return failed(job, model, reason, time.perf_counter() - started)
 
 
 def make_folder(folder: Path) -> None:
@@ -244,7 +307,7 @@ def failed(
         input=job.photo,
         mask=job.mask,
         output=job.output,
-        model=model,
+        ran=Ran.of(model) if model else None,
         seconds=seconds,
         error=error,
     )
@@ -253,11 +316,6 @@ def failed(
 def exit_code(outcomes: dict[str, int]) -> ExitCode:
     """What a run of many photos returns, from its counts by status."""
     return ExitCode.SOME_FAILED if outcomes.get("failed") else ExitCode.OK
-
-
-def default_workers(jobs: int) -> int:
-    """Photos at a time when nobody says: one a core, at most four, no more than there are."""
-    return max(1, min(cores(), 4, jobs))
 
 
 def _text(path: Path | None) -> str | None:

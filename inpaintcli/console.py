@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+RATE_OVER_S = 120.0
+"""A rate is the mean over so many seconds: photos differ."""
+
 
 class Bar(Protocol):
     """A progress bar, or what stands for one."""
@@ -24,14 +27,20 @@ class Console:
     verbose: bool = False
 
     def data(self, text: str) -> None:
-        """A line of data on standard output."""
-        sys.stdout.write(text + "\n")
+        """A line of data on standard output; what its encoding lacks is written as an escape."""
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         sys.stdout.flush()
 
     def record(self, fields: dict[str, Any]) -> None:
-        """A JSON object as one line on standard output; nothing without `--json`."""
+        """A JSON object as one line on standard output; nothing without `--json`.
+
+        File names that are not UTF-8 appear as JSON's escapes of what Python makes of them.
+        """
         if self.json:
-            self.data(json.dumps(fields, ensure_ascii=False))
+            text = json.dumps(fields, ensure_ascii=False)
+            # What is no text in a file's name becomes \udcXX, which JSON understands.
+            self.data(text.encode(errors="backslashreplace").decode())
 
     def say(self, text: str) -> None:
         """A message on standard error, unless quiet."""
@@ -50,11 +59,59 @@ class Console:
             yield _NoBar()
             return
         from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
-        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=RichConsole(stderr=True), transient=True) as progress:
-            yield _RichBar(progress, progress.add_task("", total=total))
+        rate, left = TextColumn("{task.fields[rate]}"), TimeRemainingColumn()
+        columns = (BarColumn(), MofNCompleteColumn(), rate, left, TextColumn("left"))
+        console = RichConsole(stderr=True)
+        with Progress(
+            *columns, console=console, transient=True, speed_estimate_period=RATE_OVER_S
+        ) as progress:
+            yield _RichBar(progress, progress.add_task("", total=total, rate=""))
+
+
+class ConsoleReport:
+    """What engines have to say, on a console: notes as messages, progress as a bar of its own.
+
+    Many engines may report at once; each task has one bar, which goes when the task is done.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars: dict[str, Any] = {}
+
+    def note(self, text: str) -> None:
+        """A sentence for the user."""
+        self._console.say(text)
+
+    def progress(self, task: str, share: float) -> None:
+        """Move the task's bar, where standard error is a terminal."""
+        if self._console.quiet or not sys.stderr.isatty():
+            return
+        if task not in self._bars:
+            self._bars[task] = _share_bar(task)
+        bar, number = self._bars[task]
+        bar.update(number, completed=share)
+        if share >= 1:
+            bar.stop()
+            del self._bars[task]
+
+
+def _share_bar(task: str) -> Any:
+    """A running bar of shares, 0 to 1, and its task's number."""
+    from rich.console import Console as RichConsole
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    bar = Progress(*columns, TimeElapsedColumn(), console=RichConsole(stderr=True), transient=True)
+    bar.start()
+    return bar, bar.add_task(task, total=1.0)
 
 
 class _NoBar:
@@ -68,6 +125,18 @@ class _RichBar:
 
     def advance(self) -> None:
         self._progress.advance(self._task)
+        speed = self._progress.tasks[0].speed
+        if speed:
+            self._progress.update(self._task, rate=rate_in_words(speed))
+
+
+def rate_in_words(per_second: float) -> str:
+    """A rate of photos in the unit in which it is readable."""
+    if per_second >= 1:
+        return f"{per_second:.1f} photos a second"
+    if per_second * 60 >= 1:
+        return f"{per_second * 60:.1f} photos a minute"
+    return f"{per_second * 3600:.1f} photos an hour"
 
 
 def complain(text: str) -> None:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaintcli import trial
 from inpaintcli.holes import Box, Tile, regions
 from inpaintcli.picture import Mask
 from inpaintcli.texture import (
@@ -24,11 +25,18 @@ from inpaintcli.texture import (
     synthesize,
     why_not,
 )
+from inpaintcli.trial import Fill, Floats
 
 Detail = Literal["auto", "network", "patches"]
 LEAST_THICKNESS = 12.0
 """Pixels; thinner parts are the network's, which patches do not better there (docs/log.md)."""
 COMPILE_S = 5
+SCORES = (-0.15, 0.1)
+DETAILS = (0.45, 0.9)
+"""What patches give of a blend's detail where they are judged so badly, or so well."""
+USUAL_HOLE = 0.25
+MOST_TRIALS = 8
+"""In a photo; a trial costs a fill of 128x128 pixels or two."""
 MOST_PIXELS = 5_000_000
 """Of a part and what is seen around it: about 1 GB in the texture pass. Larger ones are worked on
 at a smaller scale."""
@@ -40,13 +48,17 @@ class Decision:
 
     box: of the part and what was seen around it, in the photo. thickness: in pixels. choice: the
     network's fill, patches, or a blend of both; the network's where patches could not be had.
-    misfit: how badly the patches fit, in grey levels of 255, the mean over the part.
+    misfit: how badly the patches fit, in grey levels of 255, the mean over the part. gain: how much
+    better than the network they were in a trial on known pixels, see `trial.gain`; None without
+    one. detail: their share in a blend's detail.
     """
 
     box: Box
     thickness: float
     choice: Literal["network", "patches", "blend"]
     misfit: float | None = None
+    gain: float | None = None
+    detail: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As the result line tells it; the box as left, top, width, height."""
@@ -55,14 +67,24 @@ class Decision:
             "box": box,
             "thickness": round(self.thickness, 1),
             "choice": self.choice,
-            "misfit": None if self.misfit is None else round(self.misfit, 1),
+            "misfit": _rounded(self.misfit, 1),
+            "gain": _rounded(self.gain, 3),
+            "detail": _rounded(self.detail, 2),
         }
 
     def in_words(self) -> str:
         """A line for people."""
         where = f"{self.box.width}x{self.box.height} at {self.box.left},{self.box.top}"
-        fit = "" if self.misfit is None else f", misfit {self.misfit:.1f}"
-        return f"{where}, {self.thickness:.0f} px thick: {self.choice}{fit}"
+        told = f"{where}, {self.thickness:.0f} px thick: {self.choice}"
+        if self.detail is not None:
+            told += f", {self.detail:.0%} of the patches' detail"
+        if self.gain is not None:
+            told += f" (better by {self.gain:+.0%} in a trial)"
+        return told if self.misfit is None else f"{told}, misfit {self.misfit:.1f}"
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def textured(
@@ -71,6 +93,7 @@ def textured(
     known: Mask,
     detail: Detail,
     *,
+    network: Fill,
     threads: int,
     notes: Callable[[str], None],
 ) -> list[Decision]:
@@ -82,6 +105,7 @@ def textured(
         known: (h, w) bool, True where texture may be taken from.
         detail: `patches`, `auto` (the network's colours, the patches' detail: see
             `texture.blend`), or `network`, which does nothing.
+        network: fills what is hidden for a trial.
         threads: to work with.
         notes: takes what is worth saying.
 
@@ -98,37 +122,72 @@ def textured(
     if not is_compiled():
         notes(f"Compiling the texture pass, once on this machine: about {COMPILE_S} s.")
         prepare()
-    return [_one(pixels, known, part, detail, threads, notes) for part in parts]
+    texturer = _Texturer(network, threads, notes)
+    return [texturer.treat(pixels, known, part, detail) for part in parts]
 
 
-def _one(
-    pixels: NDArray[Any],
-    known: Mask,
-    part: Tile,
-    detail: Detail,
-    threads: int,
-    notes: Callable[[str], None],
-) -> Decision:
-    """Texture for one part; the network's fill stays where patches cannot be had."""
-    inside = part.box.slices
-    unit = np.float32(255 / np.iinfo(pixels.dtype).max)
-    start = pixels[inside].astype(np.float32) * unit
-    thickness = _thickness(part.target)
-    scale = min(1.0, math.sqrt(MOST_PIXELS / part.target.size))
-    small, target = _scaled(start, scale), _scaled_mask(part.target, scale)
-    try:
+class _Texturer:
+    """Gives one part after another its texture."""
+
+    def __init__(self, network: Fill, threads: int, notes: Callable[[str], None]) -> None:
+        self._network = network
+        self._threads = threads
+        self._notes = notes
+        self._trials = MOST_TRIALS
+
+    def treat(self, pixels: NDArray[Any], known: Mask, part: Tile, detail: Detail) -> Decision:
+        """Texture for one part, in place; the network's fill stays where patches cannot be had."""
+        inside = part.box.slices
+        top = np.iinfo(pixels.dtype).max
+        unit = np.float32(255 / top)
+        start = pixels[inside].astype(np.float32) * unit
+        thickness = _thickness(part.target)
+        scale = min(1.0, math.sqrt(MOST_PIXELS / part.target.size))
+        small, target = _scaled(start, scale), _scaled_mask(part.target, scale)
         source = ~_scaled_mask(~known[inside], scale)
-        texture = synthesize(small, small, target, source=source, threads=threads)
-    except TooFewPatchesError as error:
-        notes(f"{error} The network's own fill stays.")
-        return Decision(part.box, thickness, "network")
-    mixed = blend(texture, small, target) if detail == "auto" else texture.pixels
-    change = _scaled(mixed - small, 1.0, part.target.shape)
-    top = np.iinfo(pixels.dtype).max
-    answer = np.clip(np.rint((start + change) / unit), 0, top).astype(pixels.dtype)
-    np.copyto(pixels[inside], answer, where=part.target[..., None])
-    misfit = float(texture.misfit[target].mean())
-    return Decision(part.box, thickness, "blend" if detail == "auto" else "patches", misfit)
+        try:
+            texture = synthesize(small, small, target, source=source, threads=self._threads)
+        except TooFewPatchesError as error:
+            self._notes(f"{error} The network's own fill stays.")
+            return Decision(part.box, thickness, "network")
+        misfit = float(texture.misfit[target].mean())
+        if detail == "auto":
+            gain = self._gain(small, target, source)
+            share = share_of_detail(gain, float(target.mean()))
+            mixed = blend(texture, small, target, detail=share)
+            decision = Decision(part.box, thickness, "blend", misfit, gain, share)
+        else:
+            mixed = texture.pixels
+            decision = Decision(part.box, thickness, "patches", misfit)
+        change = _scaled(mixed - small, 1.0, part.target.shape)
+        answer = np.clip(np.rint((start + change) / unit), 0, top).astype(pixels.dtype)
+        np.copyto(pixels[inside], answer, where=part.target[..., None])
+        return decision
+
+    def _gain(self, pixels: Floats, target: Mask, known: Mask) -> float | None:
+        """What a trial says of the patches beside the hole; None without one."""
+        if self._trials == 0:
+            return None
+        self._trials -= 1
+        return trial.gain(pixels, target, known, self._network, self._patches)
+
+    def _patches(self, pixels: Floats, hole: Mask, unknown: Mask) -> Floats:
+        try:
+            return synthesize(pixels, pixels, hole, source=~unknown, threads=self._threads).pixels
+        except TooFewPatchesError:
+            return pixels
+
+
+def share_of_detail(gain: float | None, hole: float) -> float:
+    """How much of the detail patches give to a blend.
+
+    Args:
+        gain: the patches' in a trial, see `trial.gain`; None without one.
+        hole: share of the hole in what is seen of the photo. Where it is large, little is known
+            to take patches from, and what they invent is far from the truth.
+    """
+    score = (gain or 0.0) - (hole - USUAL_HOLE)
+    return float(np.interp(score, SCORES, DETAILS))
 
 
 def _scaled(

@@ -6,7 +6,7 @@ Reading goes by what is in the file, writing by the suffix of its name.
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -147,15 +147,32 @@ def _check_place(path: Path, source: Path | None, overwrite: bool) -> None:
         raise _exists(path)
 
 
-def write_bytes(data: bytes, path: Path, overwrite: bool = False) -> None:
+def temporary_beside(path: Path) -> Path:
+    """A name in the folder of `path` for a file that is still being written."""
+    return path.parent / f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+
+
+def write_bytes(
+    data: bytes | Iterable[bytes],
+    path: Path,
+    overwrite: bool = False,
+    *,
+    temporary: Path | None = None,
+) -> None:
     """Put `data` under the name `path` in one step.
+
+    Args:
+        data: the whole file, or its parts in order.
+        path: its name.
+        overwrite: whether an existing file may be replaced.
+        temporary: the name to write it under first, from `temporary_beside`; None chooses one.
 
     Raises:
         OutputError: it exists and `overwrite` is false, or it cannot be written.
     """
     try:
-        with _beside(path, data) as temporary:
-            _place(temporary, path, overwrite)
+        with _written(data, temporary or temporary_beside(path)) as whole:
+            _place(whole, path, overwrite)
     except FileExistsError as fault:
         raise _exists(path) from fault
     except OSError as fault:
@@ -238,12 +255,11 @@ def _unwritable(path: Path, fault: OSError) -> OutputError:
 
 
 @contextmanager
-def _beside(path: Path, data: bytes) -> Iterator[Path]:
-    """A temporary file with `data` in the folder of `path`; gone afterwards, whatever happens."""
-    temporary = path.parent / f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+def _written(data: bytes | Iterable[bytes], temporary: Path) -> Iterator[Path]:
+    """The file `temporary` with `data` in it, on the disk; gone afterwards, whatever happens."""
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())  # a full disk or a lost share is told now, not on closing
         yield temporary

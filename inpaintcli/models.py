@@ -2,11 +2,13 @@
 
 import hashlib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engines.base import Profile
 from inpaintcli.errors import ModelError
+from inpaintcli.holes import Sizes
 
 DEFAULT = "membrane"
 _SHIPPED = Path(__file__).parent / "cards"
@@ -19,7 +21,9 @@ class Card:
 
     `size_multiple`: sides of its input are multiples of this. `max_thickness`: the thickness of a
     hole, in pixels of its input, that it fills best; `context`: how much to show around the hole,
-    in thicknesses of the hole. Pictures go in as float32 NCHW in [-1, 1], masks with 1 in the hole.
+    in thicknesses of the hole. `profile`: the batches and sides that compiled engines are built
+    for; without a [profile] it follows from how holes are cut. Pictures go in as float32 NCHW in
+    [-1, 1], masks with 1 in the hole.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Card:
     training: dict[str, Any]
     parity: dict[str, Any]
     scores: dict[str, Any]
+    profile: Profile = field(default_factory=Profile)
 
 
 def cards() -> dict[str, Card]:
@@ -92,6 +97,7 @@ def read_card(path: Path) -> Card:
             training=fields.get("training", {}),
             parity=fields.get("parity", {}),
             scores=fields.get("scores", {}),
+            profile=_profile(fields),
         )
     except OSError as error:
         raise ModelError(f"The card {path} cannot be read: {error.strerror}.") from error
@@ -102,6 +108,17 @@ def read_card(path: Path) -> Card:
             f"The card {path} lacks or garbles a field: {error}.",
             hint="`inpaintcli export` writes whole cards.",
         ) from error
+
+
+def _profile(fields: dict[str, Any]) -> Profile:
+    """The card's own profile, or what `holes.plan` cuts: tiles up to a side, mostly of one hole."""
+    multiple, working = int(fields["input"]["size_multiple"]), fields["working"]
+    sizes = Sizes(thickness=int(working["max_thickness"]), context=float(working["context"]))
+    usual = sizes.thickness + 2 * max(sizes.context * sizes.thickness, sizes.least_context)
+    sides = (1, min(usual, sizes.tile), sizes.tile)
+    stated = fields.get("profile", {})
+    least, middle, most = stated.get("side", [multiple * -int(-s // multiple) for s in sides])
+    return Profile(batch=tuple(stated.get("batch", Profile.batch)), side=(least, middle, most))
 
 
 def verify(card: Card) -> None:

@@ -184,7 +184,14 @@ def synthesize(
     return Texture(picture, misfit, sources)
 
 
-def blend(texture: Texture, start: NDArray[Any], hole: Bools, *, top: float = 255) -> Floats:
+def blend(
+    texture: Texture,
+    start: NDArray[Any],
+    hole: Bools,
+    *,
+    detail: float = DETAIL,
+    top: float = 255,
+) -> Floats:
     """Patches and the network's fill in one: colours of the network, detail of the patches.
 
     Added to the patches is what the start differs from them by, low-passed. Where the texture is
@@ -196,6 +203,7 @@ def blend(texture: Texture, start: NDArray[Any], hole: Bools, *, top: float = 25
         texture: from `synthesize`.
         start: as it was given there.
         hole: as it was given there.
+        detail: share of the patches in what is finer than the colours, 0 to 1.
         top: value of white.
 
     Returns:
@@ -208,7 +216,7 @@ def blend(texture: Texture, start: NDArray[Any], hole: Bools, *, top: float = 25
     strength = cv2.GaussianBlur(slopes, (0, 0), STRENGTH_SIGMA) * (255 / top)
     faint = (1 / (1 + (strength / STRONG) ** 2))[..., None]
     low = coarse + faint * (fine - coarse)
-    mixed = texture.pixels + low + (1 - DETAIL) * (change - low)
+    mixed = texture.pixels + low + (1 - detail) * (change - low)
     depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     away = np.maximum(0, 1 - depth / RIM)[..., None]  # 1 outside, 0 where the blend is whole
     mixed += away * np.where(hole[..., None], start - mixed, 0)

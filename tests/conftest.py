@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from engines.base import Engine, EngineInfo, TensorSpec
-from inpaintcli.fill import Model
 from inpaintcli.models import Card
+from inpaintcli.pipeline import Model
 
 
 class GreyEngine(Engine):
@@ -51,6 +52,19 @@ def grey_model() -> Model:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Six photos, each with its mask beside it."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    mask = np.zeros((48, 64), np.uint8)
+    mask[10:30, 20:40] = 255
+    for number in range(6):
+        Image.fromarray(photo_pixels(48, 64)).save(photos / f"{number}.png")
+        Image.fromarray(mask).save(photos / f"{number}.mask.png")
+    return photos
 
 
 def photo_pixels(height: int, width: int, channels: int = 3, depth: int = 8) -> np.ndarray:

@@ -8,17 +8,25 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = (
     ["fill"],
+    ["watch"],
     ["models"],
     ["models", "list"],
     ["models", "show"],
     ["models", "verify"],
+    ["evaluate"],
+    ["engine"],
+    ["engine", "build"],
+    ["engine", "list"],
+    ["engine", "show"],
+    ["engine", "clear"],
+    ["doctor"],
     ["train"],
     ["export"],
 )
-OF_OTHER_PROGRAMS = {"--save"}  # of benchmarks
+OF_OTHER_PROGRAMS = {"--photos", "--crops", "--nproc-per-node", "--logdir"}  # benchmarks, torchrun
 
 
 @pytest.fixture(scope="module")

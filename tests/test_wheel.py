@@ -25,6 +25,10 @@ def test_the_model_and_its_card_are_inside(names):
     assert {"inpaintcli/cards/membrane.toml", "inpaintcli/cards/membrane.onnx"} <= names
 
 
+def test_the_page_of_the_report_is_inside(names):
+    assert "inpaintcli/templates/report.html" in names
+
+
 def test_every_module_and_the_type_marker_are_inside(names):
     for package in ("inpaintcli", "engines", "training"):
         for path in (ROOT / package).rglob("*.py"):

@@ -5,10 +5,16 @@ from typing import Any
 
 from inpaintcli.errors import UsageError
 from training.family import Filler
-from training.generators import blockwise, dmfn, membrane
+from training.generators import blockwise, contextual, dmfn, membrane, regionwise
 from training.recipe import Recipe
 
-FAMILIES: dict[str, Any] = {"membrane": membrane, "dmfn": dmfn, "blockwise": blockwise}
+FAMILIES: dict[str, Any] = {
+    "membrane": membrane,
+    "contextual": contextual,
+    "dmfn": dmfn,
+    "regionwise": regionwise,
+    "blockwise": blockwise,
+}
 
 
 def recipes() -> dict[str, Recipe]:

@@ -1,7 +1,6 @@
 """What `inpaintcli train` and `inpaintcli export` do; the command line parses and calls these."""
 
-import sys
-import time
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,13 +10,16 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from inpaintcli.errors import OutputError, UnreadableError, UsageError
+from training import distributed
 from training.catalog import find_recipe, recipes
 from training.data import Crops, Photos
 from training.export import export_run, read_weights
-from training.layers import count_parameters
 from training.loop import Trainer, train
-from training.recipe import Recipe, to_json, with_settings
+from training.plots import draw
+from training.recipe import Recipe, with_settings
+from training.rehearsal import rehearse, report_unreadable
 from training.runs import holds_run, load_recipe, load_state
+from training.validation import read_validation
 
 Report = Callable[[str], None]
 
@@ -40,21 +42,28 @@ def run_training(  # noqa: PLR0913 - one argument an option of the command
     init: Path | None,
     report: Report,
     device: str = "auto",
+    masks: list[Path] | None = None,
+    validate: Path | None = None,
+    workers: int | None = None,
 ) -> None:
     """Train to the recipe's end, or until SIGINT or SIGTERM; either way the run can be resumed.
 
     Args:
         recipe_name: a name from the catalogue; may be None when resuming, when the run's own
             recipe is used.
-        data: folders, tar shards and photos to train on.
+        data: folders, tar shards, lists and photos to train on.
         out: the run folder.
         features: folder of the pretrained networks that the recipe's losses need.
         resume: go on with the run in `out`.
         dry_run: do one step and tell, but write nothing.
         settings: recipe fields to replace, as text; also those of a resumed run.
         init: weights to begin with, `.safetensors` or a model exported from here.
-        report: called with each line for the user.
+        report: called with each line for the user, in the first process only.
         device: as torch names it; `auto` is CUDA where there is one.
+        masks: folders, tar shards and lists of mask pictures for the recipe's holes.
+        validate: folder of photos with masks beside them, to choose the best weights by.
+        workers: processes that cut crops, for each that trains; by default none beside a CPU,
+            and some beside a GPU.
 
     Raises:
         UsageError: options or settings that do not fit, or no photo in `data`.
@@ -63,29 +72,71 @@ def run_training(  # noqa: PLR0913 - one argument an option of the command
         DivergedError: a loss is no longer a number.
     """
     recipe = with_settings(_recipe(recipe_name, out, resume, init), settings)
-    photos = Photos(data)
-    trainer = Trainer(recipe, features, device=_device(device))
-    if resume:
-        trainer.restore(load_state(out))
-        report(f"Resuming {out} at {trainer.images} of {recipe.images} images.")
-    if init is not None:
-        trainer.start_from(load_weights(init))
-    crops = Crops(photos, recipe)
-    if dry_run:
-        _tell(trainer, crops, report)
-        return
+    masks_found = Photos(masks, masks=True, cache_bytes=1 << 30) if masks else None
+    crops = Crops(Photos(data), recipe, masks_found)
+    validation = read_validation(validate, recipe) if validate else None
+    with distributed.joined(_device(device)) as own_device:
+        if not distributed.group().first:
+            report = _silent
+        trainer = Trainer(recipe, features, device=own_device)
+        if resume:
+            trainer.restore(load_state(out))
+            report(f"Resuming {out} at {trainer.images} of {recipe.images} images.")
+        if init is not None:
+            trainer.start_from(load_weights(init))
+        if dry_run:
+            rehearse(trainer, crops, report)
+            return
+        if workers is None:
+            workers = _workers(trainer.device)
+        train(
+            trainer,
+            crops,
+            out,
+            report=_progress(recipe, report),
+            validation=validation,
+            workers=workers,
+        )
+        report(f"Stopped at {trainer.images} of {recipe.images} images; the run is in {out}.")
+        report_unreadable(crops.photos, report)
 
+
+def draw_losses(out: Path, *, report: Report) -> None:
+    """Draw the losses of the run in `out` anew.
+
+    Raises:
+        UnreadableError: the folder has no losses.
+        OutputError: the folder cannot be written.
+    """
+    report(str(draw(out)))
+
+
+def _silent(_line: str) -> None:
+    pass
+
+
+def _progress(recipe: Recipe, report: Report) -> Callable[[int, dict[str, float], float], None]:
     def progress(images: int, losses: dict[str, float], speed: float) -> None:
         shown = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
         report(f"{images}/{recipe.images} images, {speed:.1f}/s: {shown}")
 
-    train(trainer, crops, out, report=progress)
-    report(f"Stopped at {trainer.images} of {recipe.images} images; the run is in {out}.")
-    _report_unreadable(photos, report)
+    return progress
 
 
-def run_export(run: Path, out: Path | None, *, name: str | None, report: Report) -> Path:
+def _workers(device: torch.device) -> int:
+    """Beside a CPU the thread of the loader does; a GPU gets its share of the cores, at most 8."""
+    if device.type == "cpu":
+        return 0
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, min(8, (os.cpu_count() or 1) // here - 1))
+
+
+def run_export(
+    run: Path, out: Path | None, *, name: str | None, report: Report, best: bool = False
+) -> Path:
     """Export a run's averaged weights as `NAME.onnx` and its card, see `training.export`.
+
+    With `best`, those that were best on the validation photos, not the last.
 
     Returns:
         The ONNX file.
@@ -95,7 +146,7 @@ def run_export(run: Path, out: Path | None, *, name: str | None, report: Report)
         ExportError: the graph's output differs from torch's; no file is left behind.
         OutputError: the files cannot be written.
     """
-    path, parity = export_run(run, out, name=name)
+    path, parity = export_run(run, out, name=name, best=best)
     report(f"ONNX Runtime differs from torch by at most {parity.max_abs:.2g} in a hole.")
     if parity.openvino_max_abs is not None:
         report(f"OpenVINO (fp32) differs from torch by at most {parity.openvino_max_abs:.2g}.")
@@ -144,46 +195,3 @@ def _device(name: str) -> str:
     if name != "auto":
         return name
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _tell(trainer: Trainer, crops: Crops, report: Report) -> None:
-    """What a run would be: the recipe, its size, and one step of it, timed."""
-    recipe, photos = trainer.recipe, crops.photos
-    report(to_json(recipe))
-    report(f"Generator: {count_parameters(trainer.generator):,} parameters on {trainer.device}.")
-    if trainer.critic:
-        report(f"Critic: {count_parameters(trainer.critic):,} parameters.")
-    report(f"Photos: {len(photos)}.")
-    notes = trainer.objective.notes
-    report(f"Pretrained features: {notes or 'none'}.")
-    left = max(0, recipe.images - trainer.images)
-    report(f"Steps to go: {-(-left // recipe.batch)} of {recipe.batch} crops of {recipe.crop} px.")
-    batch = crops.batch(trainer.images)
-    trainer.step(batch)  # the first step also allocates, and picks kernels
-    begun = time.monotonic()
-    losses = trainer.step(batch)
-    seconds = time.monotonic() - begun
-    shown = " ".join(f"{key} {value:.4f}" for key, value in losses.items())
-    report(f"One step: {seconds:.2f} s, {recipe.batch / seconds:.1f} images/s: {shown}")
-    report(f"The whole run: {left / recipe.batch * seconds / 3600:.1f} hours.")
-    memory = _memory(trainer.device)
-    if memory is not None:
-        report(f"Memory: {memory / 2**30:.1f} GiB at the most.")
-    _report_unreadable(photos, report)
-
-
-def _report_unreadable(photos: Photos, report: Report) -> None:
-    if photos.unreadable:
-        report(f"{len(photos.unreadable)} of {len(photos)} photos could not be decoded.")
-
-
-def _memory(device: torch.device) -> int | None:
-    """Peak bytes: of the device's allocator on CUDA, else of this process where it can tell."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    try:
-        import resource  # Unix has it
-    except ImportError:
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

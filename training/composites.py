@@ -69,6 +69,11 @@ def compose(rgb: Rgb, guide: Rgb, found: BoolArray, recipe: Pasted, rng: Rng) ->
     return Composite(recoloured, subject, inside & ~subject)
 
 
+def unchanged(rgb: Rgb, hole: BoolArray) -> Composite:
+    """The crop with nothing pasted in."""
+    return Composite(rgb, np.zeros_like(hole), hole)
+
+
 def _box(subject: BoolArray, rng: Rng) -> tuple[slice, slice]:
     """The object's bounding box, each side moved out by up to a quarter of the box."""
     sides = []

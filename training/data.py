@@ -1,75 +1,66 @@
-"""Photos for training: folders and tar shards, read at random, cropped, flipped, holed.
+"""Crops for training: photos cut at random, flipped, holed, numbered, handed out in batches.
 
 Every crop is a function of (seed, index) alone. A resumed run therefore sees exactly the
-crops that an uninterrupted one would have seen, with nothing to save but a counter.
+crops that an uninterrupted one would have seen, with nothing to save but a counter, and several
+processes together see those that one would have seen alone.
 """
 
-import logging
-import tarfile
-import threading
-from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from inpaintcli.errors import UnreadableError, UsageError
-from training.composites import Annotations, Composite, compose
+from inpaintcli.errors import UsageError
+from training.augment import augmented
+from training.composites import Annotations, Composite, compose, unchanged
+from training.distributed import Group
+from training.loader import ahead
 from training.masks import random_hole
-from training.recipe import Recipe
+from training.photos import Photos, Rgb
+from training.recipe import Augmentation, Recipe
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-Rgb = NDArray[np.uint8]
-_log = logging.getLogger(__name__)
+__all__ = ["Batch", "Crops", "Photos"]
 
-
-@dataclass(frozen=True)
-class Member:
-    """Where the bytes of one photo lie: a whole file, or a stretch of a tar shard."""
-
-    path: Path
-    offset: int = 0
-    size: int = -1
-    name: str = ""  # inside the shard
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.name}" if self.name else str(self.path)
-
-    def read(self) -> bytes:
-        """The encoded photo."""
-        with self.path.open("rb") as file:
-            file.seek(self.offset)
-            return file.read(self.size)
+_CPU = torch.device("cpu")
+_ALONE = Group()
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Photos and holes of one step.
+    """Photos and holes of one step, or of one part of it.
 
     `photo` is float32 (n, 3, h, w) in [-1, 1]; `mask` is float32 (n, 1, h, w), 1 in the hole.
-    `index` is the number of the first crop, the seed of whatever else the step draws.
+    `index` is the number of the first crop here: what is drawn for each picture takes `index + i`
+    as its seed, so that it does not depend on how a batch is cut. `first` is the number of the
+    whole batch's first crop, the seed of what all its parts have in common.
 
     Where the recipe pastes objects, `pasted` (n, 3, h, w) is the photo with one pasted in and
     `foreground` (n, 1, h, w) is 1 on it; a crop without one has its photo and zeros.
     """
 
-    photo: torch.Tensor
-    mask: torch.Tensor
+    photo: Tensor
+    mask: Tensor
     index: int = 0
-    pasted: torch.Tensor | None = None
-    foreground: torch.Tensor | None = None
+    first: int = 0
+    pasted: Tensor | None = None
+    foreground: Tensor | None = None
 
-    def to(self, device: torch.device) -> Self:
-        """The same on a device."""
-        pasted = None if self.pasted is None else self.pasted.to(device)
-        foreground = None if self.foreground is None else self.foreground.to(device)
-        photo, mask = self.photo.to(device), self.mask.to(device)
-        return replace(self, photo=photo, mask=mask, pasted=pasted, foreground=foreground)
+    def to(self, device: torch.device, layout: torch.memory_format = torch.preserve_format) -> Self:
+        """The same on a device, its tensors in a layout of memory."""
+        moved: dict[str, Any] = {
+            name: value.to(device, memory_format=layout)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True)
@@ -81,105 +72,14 @@ class Crop:
     composite: Composite | None = None
 
 
-class Photos:
-    """The photos of folders, tar shards and single files, in sorted order.
+@dataclass(frozen=True)
+class Cut:
+    """Crops as they are cut, before they are tensors: small, and quick to send."""
 
-    Decoded photos are kept in memory up to `cache_bytes`. A photo that cannot be decoded is
-    left out of the draw, counted in `unreadable` and named once in the log.
-    """
-
-    def __init__(self, sources: list[Path], *, cache_bytes: int = 4 << 30) -> None:
-        """Index the members of all sources.
-
-        Raises:
-            UnreadableError: a source does not exist.
-            UsageError: there is no photo in any of them.
-        """
-        self.sources = sources
-        self.members = [member for source in sources for member in _members(source)]
-        if not self.members:
-            raise UsageError(
-                f"No photo in {', '.join(map(str, sources))}.",
-                hint=f"Name folders or tar files with {', '.join(sorted(SUFFIXES))} in them.",
-            )
-        self.unreadable: set[int] = set()
-        self._cache: dict[int, Rgb] = {}
-        self._room = cache_bytes
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self.members)
-
-    def get(self, index: int) -> Rgb:
-        """The photo as uint8 RGB (h, w, 3); the next readable one where `index` is not.
-
-        Raises:
-            UnreadableError: none of the photos can be read.
-        """
-        for step in range(len(self)):
-            photo = self._read((index + step) % len(self))
-            if photo is not None:
-                return photo
-        raise UnreadableError("None of the training photos can be decoded.")
-
-    def _read(self, index: int) -> Rgb | None:
-        if index in self.unreadable:
-            return None
-        if index in self._cache:
-            return self._cache[index]
-        rgb = _decoded(self.members[index])
-        if rgb is None:
-            self.unreadable.add(index)
-            _log.warning("left out, cannot be decoded: %s", self.members[index])
-            return None
-        with self._lock:
-            if self._room >= rgb.nbytes:
-                self._cache[index] = rgb
-                self._room -= rgb.nbytes
-        return rgb
-
-
-def _decoded(member: Member) -> Rgb | None:
-    """The photo upright, as uint8 RGB (h, w, 3); None where that is not possible."""
-    try:
-        encoded = np.frombuffer(member.read(), np.uint8)
-        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
-    except (OSError, cv2.error):
-        return None
-    return None if bgr is None else np.ascontiguousarray(bgr[:, :, ::-1], np.uint8)
-
-
-def _members(source: Path) -> Iterator[Member]:
-    if source.is_dir():
-        for path in sorted(source.rglob("*")):
-            if path.suffix.lower() == ".tar":
-                yield from _members(path)
-            elif _is_photo(path) and path.is_file():
-                yield Member(path)
-    elif source.suffix.lower() == ".tar" and source.is_file():
-        yield from _shard(source)
-    elif source.is_file():
-        yield Member(source)
-    else:
-        hint = "--data takes folders, tar files and photos."
-        raise UnreadableError(f"{source} does not exist.", hint=hint)
-
-
-def _is_photo(path: Path) -> bool:
-    """Whether the name is a photo's; masks that lie beside photos are called NAME.mask.EXT."""
-    return path.suffix.lower() in SUFFIXES and not path.stem.endswith((".mask", "_mask"))
-
-
-def _shard(source: Path) -> Iterator[Member]:
-    """The photos of a tar; compressed ones are refused, for they cannot be read at random."""
-    try:
-        with tarfile.open(source, "r:") as tar:
-            for info in tar:
-                if info.isfile() and _is_photo(Path(info.name)):
-                    yield Member(source, info.offset_data, info.size, info.name)
-    except (tarfile.TarError, OSError) as error:
-        hint = "Shards are uncompressed tar files."
-        raise UnreadableError(f"{source} cannot be read as tar: {error}.", hint=hint) from error
+    index: int  # of the first
+    pictures: dict[str, Rgb]  # by their names in a batch, (n, crop, crop, 3)
+    masks: dict[str, NDArray[np.bool_]]  # likewise, (n, crop, crop)
+    unreadable: frozenset[int]  # photos that this process has met so far
 
 
 class Crops:
@@ -188,92 +88,148 @@ class Crops:
     An epoch is a permutation of the photos; crop `i` shows photo `permutation[i mod n]`.
     """
 
-    def __init__(self, photos: Photos, recipe: Recipe) -> None:
+    def __init__(self, photos: Photos, recipe: Recipe, masks: Photos | None = None) -> None:
+        """Crops of the photos, as the recipe says; `masks` are pictures of holes, white is hole.
+
+        Raises:
+            UsageError: the recipe draws holes from pictures and there are none, or the reverse.
+            UnreadableError: the recipe's annotations cannot be read.
+        """
+        _check_masks(recipe, masks)
         self.photos = photos
         self.recipe = recipe
-        self._epoch: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+        self.masks = masks
         annotations = recipe.pasted.annotations
         self._annotations = Annotations(Path(annotations)) if annotations else None
 
     def crop(self, index: int) -> tuple[Rgb, NDArray[np.bool_]]:
         """Crop `index`: uint8 RGB (crop, crop, 3) and its hole (crop, crop)."""
-        rgb, rng = self._cut(self.photos.get(self._photo_of(index)), index)
         recipe = self.recipe
-        return rgb, random_hole(recipe.crop, rng, recipe.holes, recipe.hole_ratio)
+        photo = self.photos.get(self._photo_of(index))
+        rgb, rng = self._part(photo, index, recipe.augment)
+        hole = random_hole(
+            recipe.crop, rng, recipe.holes, recipe.hole_ratio, recipe.ratio_bins, self.masks
+        )
+        return rgb, hole
 
-    def _cut(self, picture: Rgb, index: int) -> tuple[Rgb, np.random.Generator]:
-        """The part of a photo that crop `index` shows, and the generator for what is drawn next."""
-        rng = np.random.default_rng([self.recipe.seed, index])
-        rgb = _random_crop(picture, self.recipe.crop, self.recipe.short_side, rng)
-        return (rgb[:, ::-1] if rng.random() < 0.5 else rgb), rng
-
-    def batch(self, first: int) -> Batch:
-        """The crops `first` to `first + recipe.batch - 1` as tensors."""
-        crops = [self.drawn(first + i) for i in range(self.recipe.batch)]
-        batch = Batch(_scaled([c.rgb for c in crops]), _masks([c.hole for c in crops]), first)
-        if not self.recipe.pasted.share:
-            return batch
-        nothing = np.zeros_like(crops[0].hole)
-        pasted = [c.composite.rgb if c.composite else c.rgb for c in crops]
-        foreground = [c.composite.foreground if c.composite else nothing for c in crops]
-        return replace(batch, pasted=_scaled(pasted), foreground=_masks(foreground))
+    def _part(self, picture: Rgb, index: int, by: Augmentation) -> tuple[Rgb, np.random.Generator]:
+        """What crop `index` shows of a picture, and the generator for what is drawn next."""
+        recipe = self.recipe
+        rng = np.random.default_rng([recipe.seed, index])
+        rgb = _random_crop(picture, recipe.crop, recipe.short_side, rng)
+        if rng.random() < 0.5:
+            rgb = rgb[:, ::-1]
+        # Numbers of its own, so that the same seed cuts the same crops with and without it.
+        return augmented(rgb, np.random.default_rng([recipe.seed, 2, index]), by), rng
 
     def drawn(self, index: int) -> Crop:
         """Crop `index` as trained on: where something is pasted, the hole is the composite's."""
+        recipe = self.recipe
         rgb, hole = self.crop(index)
-        rng = np.random.default_rng([self.recipe.seed, index, 1])
-        if rng.random() >= self.recipe.pasted.share:
+        rng = np.random.default_rng([recipe.seed, index, 1])
+        if rng.random() >= recipe.pasted.share:
             return Crop(rgb, hole)
         guide = self.photos.get(int(rng.integers(len(self.photos))))
-        guide = _random_crop(guide, self.recipe.crop, self.recipe.short_side, rng)
-        composite = compose(rgb, guide, self._object(index), self.recipe.pasted, rng)
+        guide = _random_crop(guide, recipe.crop, recipe.short_side, rng)
+        composite = compose(rgb, guide, self._object(index, rng), recipe.pasted, rng)
         return Crop(rgb, composite.hole, composite)
 
-    def _object(self, index: int) -> NDArray[np.bool_]:
+    def _object(self, index: int, rng: np.random.Generator) -> NDArray[np.bool_]:
         """An annotated object of crop `index`, cut as the crop is; all False without one."""
-        recipe, number = self.recipe, self._photo_of(index)
-        photo = self.photos.get(number)
-        member = self.photos.members[number]
-        mask = None
+        number, mask = self._photo_of(index), None
+        photo, member = self.photos.get(number), self.photos.members[number]
         if self._annotations and number not in self.photos.unreadable:
-            rng = np.random.default_rng([recipe.seed, index, 2])
-            name = Path(member.name).name or member.path.name
-            mask = self._annotations.draw(name, photo.shape[:2], rng)
+            name = Path(member.name or member.path).name
+            mask = self._annotations.draw(name, (photo.shape[0], photo.shape[1]), rng)
         if mask is None:
-            return np.zeros((recipe.crop, recipe.crop), np.bool_)
-        grey = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
-        cut = self._cut(grey, index)[0]
-        return np.asarray(cut[..., 0] > 127)
+            return np.zeros((self.recipe.crop, self.recipe.crop), np.bool_)
+        white = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
+        turned = Augmentation(rotation=self.recipe.augment.rotation)  # drawn first of its numbers
+        return np.asarray(self._part(white, index, turned)[0][..., 0] > 127)
 
-    def batches(self, first: int, ahead: int = 3) -> Generator[Batch, None, None]:
-        """All batches from crop `first` on, prepared `ahead` of their use in a thread."""
-        size = self.recipe.batch
-        pool = ThreadPoolExecutor(1)
-        try:
-            waiting = [pool.submit(self.batch, first + i * size) for i in range(ahead)]
-            while True:
-                first += size
-                waiting.append(pool.submit(self.batch, first + (ahead - 1) * size))
-                yield waiting.pop(0).result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    def cut(self, first: int, size: int) -> Cut:
+        """The crops `first` to `first + size - 1`."""
+        crops = [self.drawn(first + i) for i in range(size)]
+        pictures = {"photo": np.stack([crop.rgb for crop in crops])}
+        masks = {"mask": np.stack([crop.hole for crop in crops])}
+        if self.recipe.pasted.share:
+            made = [crop.composite or unchanged(crop.rgb, crop.hole) for crop in crops]
+            pictures["pasted"] = np.stack([composite.rgb for composite in made])
+            masks["foreground"] = np.stack([composite.foreground for composite in made])
+        return Cut(first, pictures, masks, frozenset(self.photos.unreadable))
+
+    def batch(self, first: int, size: int | None = None) -> Batch:
+        """The same as tensors; a whole batch by default."""
+        return _tensors(self.cut(first, size or self.recipe.batch), first, _CPU)
+
+    def batches(
+        self,
+        first: int,
+        *,
+        most: int = 3,
+        group: Group = _ALONE,
+        workers: int = 0,
+        device: torch.device = _CPU,
+    ) -> Generator[Batch, None, None]:
+        """All batches from crop `first` on, `accumulate` parts each, prepared ahead.
+
+        Args:
+            first: number of the crop to begin with.
+            most: parts that wait at a time; two for each worker where that is more.
+            group: whose process this is; every part is divided among all processes.
+            workers: processes that cut crops, see `training.loader`.
+            device: where the tensors are wanted.
+        """
+        part = self.recipe.part(group.size)
+        starts = range(first + part * group.rank, 1 << 62, part * group.size)
+
+        def finished(cut: Cut) -> Batch:
+            self.photos.leave_out(cut.unreadable)
+            return _tensors(cut, cut.index - (cut.index - first) % self.recipe.batch, device)
+
+        if workers == 0:
+            yield from ahead(lambda start: finished(self.cut(start, part)), starts, most=most)
+            return
+        crops = Crops(self.photos.divided(workers), self.recipe, self.masks)
+        work = partial(crops.cut, size=part)
+        with closing(ahead(work, starts, most=max(most, 2 * workers), processes=workers)) as cuts:
+            for cut in cuts:
+                yield finished(cut)
 
     def _photo_of(self, index: int) -> int:
         epoch, position = divmod(index, len(self.photos))
-        if self._epoch[0] != epoch:
-            rng = np.random.default_rng([self.recipe.seed, 1, epoch])
-            self._epoch = (epoch, rng.permutation(len(self.photos)))
-        return int(self._epoch[1][position])
+        return int(_permutation(self.recipe.seed, epoch, len(self.photos))[position])
 
 
-def _scaled(crops: list[Rgb]) -> torch.Tensor:
-    """Uint8 (h, w, 3) each -> float32 (n, 3, h, w) in [-1, 1]."""
-    return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+@lru_cache(maxsize=2)
+def _permutation(seed: int, epoch: int, photos: int) -> NDArray[np.int64]:
+    """The order of the photos in an epoch."""
+    return np.random.default_rng([seed, 1, epoch]).permutation(photos)
 
 
-def _masks(masks: list[NDArray[np.bool_]]) -> torch.Tensor:
-    """Bool (h, w) each -> float32 (n, 1, h, w)."""
-    return torch.from_numpy(np.stack(masks))[:, None].float()
+def _check_masks(recipe: Recipe, masks: Photos | None) -> None:
+    if recipe.holes.pictures and masks is None:
+        hint = "Name a folder of them with --masks, or set holes.pictures to 0."
+        raise UsageError("The recipe takes holes from pictures, but none were named.", hint=hint)
+    if masks is not None and not recipe.holes.pictures:
+        hint = "--set holes.pictures=1 gives them a weight beside the other kinds."
+        raise UsageError("Pictures of holes were named, but the recipe uses none.", hint=hint)
+
+
+def _tensors(cut: Cut, first: int, device: torch.device) -> Batch:
+    """The crops on the device; it is sent bytes, and makes numbers of them there."""
+    pictures = {
+        name: _sent(rgb, device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        for name, rgb in cut.pictures.items()
+    }
+    masks = {name: _sent(mask, device)[:, None].float() for name, mask in cut.masks.items()}
+    return Batch(**pictures, **masks, index=cut.index, first=first)
+
+
+def _sent(array: NDArray[Any], device: torch.device) -> Tensor:
+    """The array as a tensor, on a GPU without waiting for it."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 def _random_crop(

@@ -1,5 +1,6 @@
 """Critics that more than one paper uses, and the windows that they look through."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -78,6 +79,68 @@ class GlobalLocalCritic(nn.Module):
 
 
 class PatchCritic(nn.Module):
+    """Scores overlapping patches instead of pictures (PatchGAN: Isola et al. 2017, section 3.2.2).
+
+    Three 4x4 convolutions of stride 2 and a 3x3 one, all spectrally normalised (Miyato et al.
+    2018), leaky ReLU between: each score looks at 54 pixels.
+    """
+
+    stride = 8
+
+    def __init__(self, width: int = 32) -> None:
+        """`width` is the first layer's channels; they double twice."""
+        super().__init__()
+        channels = (3, width, 2 * width, 4 * width)
+        normalised = nn.utils.parametrizations.spectral_norm
+        self.convs = nn.ModuleList(
+            normalised(nn.Conv2d(channels[i], channels[i + 1], 4, stride=2, padding=1))
+            for i in range(3)
+        )
+        self.score = normalised(nn.Conv2d(channels[3], 1, 3, padding=1))
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        """(n, 3, h, w) in [-1, 1] -> (n, 1, h / 8, w / 8) scores, unbounded."""
+        x = rgb
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), 0.2)
+        score: Tensor = self.score(x)
+        return score.float()
+
+
+class WassersteinCritics(nn.Module):
+    """Two critics apart, of the whole crop and of the hole's window (Yu et al. 2018, appendix D).
+
+    Channels 64-128-256-256 and 64-128-256-512, 5x5 with stride 2 and leaky ReLU, and one fully
+    connected layer each. The paper's crop is 256 and its window 128; others keep the proportion.
+    """
+
+    def __init__(self, crop: int, width: int = 64) -> None:
+        """Build for crops of side `crop`; `width` is the first layers' channels."""
+        super().__init__()
+        self.window = max(1, crop // 2)
+        self.whole = _stack(crop, (width, 2 * width, 4 * width, 4 * width))
+        self.local = _stack(self.window, (width, 2 * width, 4 * width, 8 * width))
+
+    def forward(self, rgb: Tensor, windows: list[tuple[int, int]]) -> dict[str, Tensor]:
+        """The scores, (n, 1) and unbounded, as `global` and `local`.
+
+        Args:
+            rgb: (n, 3, crop, crop) in [-1, 1].
+            windows: top and left of each picture's window, from `hole_windows`.
+        """
+        return {"global": self.whole(rgb), "local": self.local(cut(rgb, windows, self.window))}
+
+
+def _stack(side: int, widths: tuple[int, ...]) -> nn.Sequential:
+    channels = (3, *widths)
+    layers: list[nn.Module] = []
+    for inside, outside in itertools.pairwise(channels):
+        layers += [nn.Conv2d(inside, outside, 5, stride=2, padding=2), nn.LeakyReLU(0.2)]
+    left = math.ceil(side / 2 ** len(widths))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * left * left, 1))
+
+
+class PatchGan(nn.Module):
     """PatchGAN (Isola et al. 2017): (n, c, h, w) -> a logit for each patch, (n, 1, h', w').
 
     4x4 convolutions: `layers` of stride 2, one of stride 1, and the last to one channel; with
@@ -121,7 +184,7 @@ class MultiScaleCritic(nn.Module):
 
     def __init__(self, channels: int, width: int = 64, *, scales: int = 3, layers: int = 3) -> None:
         super().__init__()
-        self.critics = nn.ModuleList(PatchCritic(channels, width, layers) for _ in range(scales))
+        self.critics = nn.ModuleList(PatchGan(channels, width, layers) for _ in range(scales))
         self.least_side = 2 ** (scales - 1) * 4 * 2**layers  # the coarsest map is 2x2 or more
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -133,7 +196,7 @@ class MultiScaleCritic(nn.Module):
         return scores
 
     def overlaps(self, mask: Tensor) -> list[Tensor]:
-        """Which patches of each scale see the hole, as `PatchCritic.overlap`."""
+        """Which patches of each scale see the hole, as `PatchGan.overlap`."""
         found = []
         for number, critic in enumerate(self.critics):
             mask = F.max_pool2d(mask, 2) if number else mask
@@ -148,15 +211,20 @@ def hole_windows(mask: Tensor, side: int) -> list[tuple[int, int]]:
         mask: (n, 1, h, w), 1 in the hole. Without a hole the square lies in the picture's middle.
         side: at most h and w.
     """
-    return [(_start(hole.any(1), side), _start(hole.any(0), side)) for hole in mask[:, 0] > 0.5]
+    holes = mask[:, 0] > 0.5
+    return list(zip(_starts(holes.any(2), side), _starts(holes.any(1), side), strict=True))
 
 
-def _start(line: Tensor, side: int) -> int:
-    """The start of a stretch of `side` around the middle of the true part of a line."""
-    where = line.nonzero()
-    length = len(line)
-    twice_middle = int(where[0] + where[-1] + 1) if len(where) else length
-    return min(max(0, (twice_middle - side) // 2), length - side)
+def _starts(lines: Tensor, side: int) -> list[int]:
+    """Of each line (n, length), the start of a stretch of `side` around its true part's middle.
+
+    All at once: a GPU would have to be waited for at each picture.
+    """
+    length = lines.shape[1]
+    first, last = lines.int().argmax(1), length - 1 - lines.flip(1).int().argmax(1)
+    twice_middle = torch.where(lines.any(1), first + last + 1, length)
+    starts: list[int] = ((twice_middle - side) // 2).clamp(0, length - side).tolist()
+    return starts
 
 
 def cut(pictures: Tensor, windows: list[tuple[int, int]], side: int) -> Tensor:

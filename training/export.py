@@ -27,7 +27,7 @@ from training.catalog import build_generator
 from training.family import Filler
 from training.parity import ExportError, Parity, compare, size_multiple_of
 from training.recipe import Recipe
-from training.runs import EMA, Record, load_ema, load_recipe, load_record
+from training.runs import BEST, EMA, Record, load_ema, load_recipe, load_record
 from training.tomlwriter import to_toml
 
 OPSET = 20
@@ -46,6 +46,7 @@ def export_run(
     out: Path | None = None,
     *,
     name: str | None = None,
+    best: bool = False,
     max_thickness: int | None = None,
     context: float = CONTEXT,
 ) -> tuple[Path, Parity]:
@@ -55,6 +56,7 @@ def export_run(
         run: the run folder.
         out: the folder for the two files; the run folder by default.
         name: the model's name; the recipe's by default.
+        best: the averages of the best validation instead of the last ones.
         max_thickness: pixels; the card tells the runtime to scale holes that are thicker. By
             default it follows the crop that the model was trained on.
         context: how much the runtime shows around a hole, in thicknesses of the hole.
@@ -68,7 +70,7 @@ def export_run(
         OutputError: the files cannot be written.
     """
     recipe = load_recipe(run)
-    weights, images = load_ema(run)
+    weights, images = load_ema(run, best=best)
     exact = trained_generator(recipe, weights, images)
     rounded = {key: _rounded(weight) for key, weight in weights.items()}
     generator = trained_generator(recipe, rounded, images)
@@ -78,7 +80,7 @@ def export_run(
     card = _card(name, recipe, parity, generator)
     thickness = max_thickness or round(THICKNESS_OF_CROP * recipe.crop)
     card["working"] = {"max_thickness": thickness, "context": context}
-    trained = datetime.fromtimestamp((run / EMA).stat().st_mtime, UTC)
+    trained = datetime.fromtimestamp((run / (BEST if best else EMA)).stat().st_mtime, UTC)
     card["training"] = _training(recipe, load_record(run), images, trained)
     return _keep(model, card, out, name), parity
 

@@ -1,11 +1,10 @@
 """Layers and graph pieces that more than one generator uses."""
 
-from typing import Any
-
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from training.distributed import group, mean
 
 
 def membrane(image: Tensor, mask: Tensor, *, levels: int = 6, sweeps: int = 3) -> Tensor:
@@ -86,7 +85,7 @@ class BatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise by the batch in training, by the running statistics otherwise."""
-        if self.training and _processes() > 1:
+        if self.training and group().size > 1:
             return self._across_processes(x)
         return F.batch_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias,
@@ -95,41 +94,16 @@ class BatchNorm(nn.Module):
 
     def _across_processes(self, x: Tensor) -> Tensor:
         """As in one process with all pictures; every process has as many."""
-        count = x.numel() // x.shape[1] * _processes()
+        count = x.numel() // x.shape[1] * group().size
         wide = x.float()
-        mean = _mean_of_processes(wide.mean((0, 2, 3)))
-        centred = wide - mean.view(1, -1, 1, 1)
-        variance = _mean_of_processes(centred.square().mean((0, 2, 3)))
+        average = mean(wide.mean((0, 2, 3)))
+        centred = wide - average.view(1, -1, 1, 1)
+        variance = mean(centred.square().mean((0, 2, 3)))
         with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)
+            self.running_mean.lerp_(average, self.momentum)
             self.running_var.lerp_(variance * (count / max(1, count - 1)), self.momentum)
         scale = self.weight * (variance + self.epsilon).rsqrt()
         return (centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(x.dtype)
-
-
-def _processes() -> int:
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-
-def _mean_of_processes(values: Tensor) -> Tensor:
-    summed: Tensor = _SumOverProcesses.apply(values)  # type: ignore[no-untyped-call]
-    return summed / _processes()
-
-
-class _SumOverProcesses(torch.autograd.Function):
-    """The sum of a tensor over all processes; gradients are summed over them as well."""
-
-    @staticmethod
-    def forward(_context: Any, values: Tensor) -> Tensor:
-        summed = values.clone()
-        dist.all_reduce(summed)
-        return summed
-
-    @staticmethod
-    def backward(_context: Any, *gradients: Tensor) -> Tensor:
-        summed = gradients[0].clone()
-        dist.all_reduce(summed)
-        return summed
 
 
 def zero_start(conv: nn.Conv2d) -> None:

@@ -1,17 +1,26 @@
 """Losses that more than one objective uses. Pictures are (n, 3, h, w) in [-1, 1]."""
 
+import math
+
+import cv2
+import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.distributed import mean
 from training.networks import FeatureNetwork
 
 Features = dict[str, Tensor]  # layers by name, (n, c, h, w) each, shallow first
 
 
 def hole_l1(predicted: Tensor, photo: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute error over the hole's pixels and channels; 0 for an empty hole."""
+    """Mean absolute error over the hole's pixels and channels; 0 for an empty hole.
+
+    Several processes divide by the mean of their holes, so that their mean is the batch's.
+    """
     error = ((predicted - photo).abs() * mask).sum()
-    return error / (mask.sum() * photo.shape[1]).clamp(min=1)
+    return error / (mean(mask.sum()) * photo.shape[1]).clamp(min=1)
 
 
 class FeatureDistance(nn.Module):
@@ -62,18 +71,58 @@ def relativistic_generator_loss(real: Tensor, fake: Tensor) -> Tensor:
     """The generator's relativistic average loss (DMFN, equation 10; Jolicoeur-Martineau 2018).
 
     -E[log(1 - D(real, fake))] - E[log D(fake, real)] with D(a, b) = sigmoid(C(a) - E[C(b)]),
-    written with softplus, which is exact where the sigmoid is 0 or 1.
+    written with softplus, which is exact where the sigmoid is 0 or 1. E is over the pictures that
+    are judged at the same time, on all processes.
 
     Args:
         real: the critic's scores C of photos, (n, 1).
         fake: of filled photos, (n, 1).
     """
-    return F.softplus(real - fake.mean()).mean() + F.softplus(real.mean() - fake).mean()
+    real_mean, fake_mean = mean(real.mean()), mean(fake.mean())
+    return F.softplus(real - fake_mean).mean() + F.softplus(real_mean - fake).mean()
 
 
 def relativistic_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
     """The critic's side: the generator's loss with the roles of real and fake exchanged."""
     return relativistic_generator_loss(fake, real)
+
+
+def distance_to_known(mask: Tensor) -> Tensor:
+    """Euclidean distance of every hole pixel to the nearest known one, in pixels; 0 where known.
+
+    Args:
+        mask: (n, 1, h, w), 1 in the hole. Without any known pixel, all are a diagonal away.
+
+    Returns:
+        (n, 1, h, w) float32 on the mask's device; computed by OpenCV on the CPU.
+    """
+    holes = (mask[:, 0] > 0.5).to("cpu", torch.uint8).numpy()
+    exact = [cv2.distanceTransform(hole, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for hole in holes]
+    distance = np.minimum(np.stack(exact), np.float32(math.hypot(*mask.shape[2:])))
+    return torch.from_numpy(distance)[:, None].to(mask.device)
+
+
+def spatial_discount(mask: Tensor, gamma: float) -> Tensor:
+    """gamma^l in the hole, l the distance to the nearest known pixel (Yu et al. 2018, section 3).
+
+    (n, 1, h, w) -> same, 0 where known: what `hole_l1` takes for a mask to weigh its errors.
+    """
+    return gamma ** distance_to_known(mask) * mask
+
+
+def gradient_penalty(score: Tensor, at: Tensor, mask: Tensor) -> Tensor:
+    """(|gradient in the hole| - 1)^2, the mean over pictures (Yu et al. 2018, section 3).
+
+    The norm has an epsilon of 1e-12 in its root, which has no derivative at 0.
+
+    Args:
+        score: (n, 1), the critic's, of
+        at: (n, 3, h, w), pictures between photos and fills, which require a gradient.
+        mask: (n, 1, h, w), 1 in the hole; no other pixel's gradient counts.
+    """
+    (gradient,) = torch.autograd.grad(score.sum(), at, create_graph=True)
+    norm = ((gradient * mask).square().sum((1, 2, 3)) + 1e-12).sqrt()
+    return (norm - 1).square().mean()
 
 
 def patch_generator_loss(scores: list[Tensor], overlaps: list[Tensor]) -> Tensor:

@@ -1,4 +1,7 @@
-"""Random holes for training: rectangles, brush strokes, blobs, scratches. True is the hole."""
+"""Random holes for training: rectangles, brush strokes, blobs, scratches, pictures of masks.
+
+True is the hole.
+"""
 
 import math
 from collections.abc import Callable
@@ -8,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaintcli.errors import UsageError
-from training.recipe import HoleMix
+from training.photos import Photos
+from training.recipe import BINS, HoleMix
 
 Rng = np.random.Generator
 BoolArray = NDArray[np.bool_]
@@ -100,6 +104,54 @@ def _walk(side: int, rng: Rng, *, steps: int, step: float, turn: float) -> NDArr
     return np.rint(np.stack(points)).astype(np.int32)
 
 
+def centre(side: int, _rng: Rng) -> BoolArray:
+    """The square in the middle, half as wide as the crop, on which the papers report."""
+    mask = np.zeros((side, side), np.bool_)
+    mask[side // 4 : side - side // 4, side // 4 : side - side // 4] = True
+    return mask
+
+
+_EVEN = (1.0,) * len(BINS)
+
+
+def irregular(side: int, rng: Rng, weights: tuple[float, ...] = _EVEN) -> BoolArray:
+    """Brush strokes until their share of the crop lies in a bin, which is drawn first.
+
+    The bins are those that papers report by since Liu et al. (2018, section 4.1): 0-10 % of the
+    crop to 50-60 %.
+
+    Args:
+        side: of the crop.
+        rng: for the bin, then for the strokes.
+        weights: how often each of the six bins is drawn.
+    """
+    share = np.array(weights, np.float64)
+    low, high = BINS[int(rng.choice(len(BINS), p=share / share.sum()))]
+    mask = np.zeros((side, side), np.bool_)
+    for _ in range(_TRIES):
+        more = mask | brush(side, rng)
+        mask = more if more.mean() <= high else mask
+        if low < mask.mean() <= high:
+            break
+    return mask
+
+
+def picture(side: int, rng: Rng, masks: Photos) -> BoolArray:
+    """A square of a mask picture (white, above 127, is hole) at random size and place, flipped."""
+    grey = masks.get(int(rng.integers(len(masks))))[:, :, 1]
+    shortest = min(grey.shape)
+    window = max(1, round(float(rng.uniform(0.5, 1)) * shortest))
+    y, x = (int(rng.integers(0, length - window + 1)) for length in grey.shape)
+    hole = (grey[y : y + window, x : x + window] > 127).astype(np.float32)
+    hole = hole[:: _either(rng), :: _either(rng)]
+    how = cv2.INTER_AREA if window > side else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(hole, (side, side), interpolation=how)) > 0.5
+
+
+def _either(rng: Rng) -> int:
+    return 1 if rng.random() < 0.5 else -1
+
+
 KINDS: dict[str, Callable[[int, Rng], BoolArray]] = {
     "rectangle": rectangle,
     "brush": brush,
@@ -107,25 +159,40 @@ KINDS: dict[str, Callable[[int, Rng], BoolArray]] = {
     "thin": thin,
     # A kind added at the end leaves what a seed draws of the others as it was.
     "box": box,
+    "centre": centre,
+    "irregular": irregular,
     "boxes": boxes,
 }
 _TRIES = 10_000
 
 
-def random_hole(side: int, rng: Rng, mix: HoleMix, ratio: tuple[float, float]) -> BoolArray:
+def random_hole(
+    side: int,
+    rng: Rng,
+    mix: HoleMix,
+    ratio: tuple[float, float],
+    bins: tuple[float, ...] = _EVEN,
+    masks: Photos | None = None,
+) -> BoolArray:
     """One hole mask (side, side), True inside, drawn until its share of the crop lies in `ratio`.
 
-    Thin holes are exempt from the lower bound: a scratch is a small share of any picture.
+    Thin holes are exempt from the lower bound: a scratch is a small share of any picture. The
+    share of irregular holes is what `bins`, their table of weights, says; that of the centre is
+    a quarter.
 
     Raises:
         UsageError: holes of the kind drawn never have such a share.
     """
-    names = list(KINDS)
+    names = [*KINDS, "pictures"]
     weights = np.array([getattr(mix, name) for name in names], np.float64)
     kind = names[int(rng.choice(len(names), p=weights / weights.sum()))]
+    if kind == "irregular":
+        return irregular(side, rng, bins)
+    if kind == "centre":
+        return centre(side, rng)
     low = 1 / side**2 if kind == "thin" else ratio[0]
     for _ in range(_TRIES):
-        mask = KINDS[kind](side, rng)
+        mask = picture(side, rng, masks) if masks and kind == "pictures" else KINDS[kind](side, rng)
         if low <= mask.mean() <= ratio[1]:
             return mask
     raise UsageError(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from inpaintcli.errors import UnreadableError, UsageError
 from training.discriminators import hole_windows
 from training.losses import FeatureDistance
-from training.networks import FeatureNetwork, squeezenet11, vgg19
+from training.networks import FeatureNetwork, lpips, squeezenet11, vgg19
 
 
 def patch_boxes(where: Tensor, least: int, zoom: float) -> list[tuple[int, int, int]]:
@@ -76,7 +76,13 @@ def _plain(name: str, network: FeatureNetwork) -> Distance:
     return f"{name} features ({network.file}: {layers}) for LPIPS", PlainDistance(network)
 
 
+def _lpips(folder: Path | None) -> Distance:
+    measure = lpips(folder)
+    return f"LPIPS ({measure.network.file}, {measure.file})", measure
+
+
 DISTANCES: dict[str, Callable[[Path | None], Distance]] = {
+    "lpips": _lpips,
     "squeezenet": lambda folder: _plain("SqueezeNet", squeezenet11(folder)),
     "vgg19": lambda folder: _plain("VGG-19", vgg19(folder)),
 }

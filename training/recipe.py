@@ -7,14 +7,15 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from inpaintcli.errors import UsageError
 
-PRECISIONS = ("fp32", "bf16")
+BINS = tuple((tenth / 10, (tenth + 1) / 10) for tenth in range(6))  # shares of a crop
+PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 @dataclass(frozen=True, kw_only=True)
 class HoleMix:
     """How often each kind of hole is drawn; weights need not sum to 1.
 
-    The kinds are those of `training.masks.KINDS`.
+    The kinds are those of `training.masks.KINDS`, and squares of mask pictures (`--masks`).
     """
 
     rectangle: float = 0.3
@@ -22,12 +23,31 @@ class HoleMix:
     blob: float = 0.15
     thin: float = 0.15
     box: float = 0.0
+    centre: float = 0.0
+    irregular: float = 0.0
     boxes: float = 0.0
+    pictures: float = 0.0
 
     def __post_init__(self) -> None:
         weights = [getattr(self, f.name) for f in dataclasses.fields(self)]
         if min(weights) < 0 or sum(weights) <= 0:
             raise UsageError("The weights of the holes are not negative, and one is above 0.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """How much crops are changed besides being flipped; 0 leaves them as they are."""
+
+    rotation: float = 0.0  # degrees to either side, at most 45; what is lost at the corners is cut
+    brightness: float = 0.0  # each of these scales by 1 - x to 1 + x
+    contrast: float = 0.0
+    saturation: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rotation <= 45:
+            raise UsageError("augment.rotation is 0 to 45 degrees.")
+        if not all(0 <= x < 1 for x in (self.brightness, self.contrast, self.saturation)):
+            raise UsageError("brightness, contrast and saturation of augment are 0 to below 1.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +82,12 @@ class Recipe:
     short_side: tuple[int, int] = (256, 320)  # photos are scaled to a random short side in here
     holes: HoleMix = field(default_factory=HoleMix)
     hole_ratio: tuple[float, float] = (0.02, 0.5)  # share of the crop that may be hole
+    # How often irregular holes cover 0-10 %, 10-20 % ... 50-60 % of the crop.
+    ratio_bins: tuple[float, float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    augment: Augmentation = field(default_factory=Augmentation)
     pasted: Pasted = field(default_factory=Pasted)
-    batch: int = 16
+    batch: int = 16  # crops of a step, over all processes and parts
+    accumulate: int = 1  # parts that a batch is cut into, one after the other, to save memory
     critic_steps: int = 1  # of the critic for each of the generator, each on crops of its own
     images: int = 1_000_000
     warmup_images: int = 2_000
@@ -73,18 +97,40 @@ class Recipe:
     weight_decay: float = 0.0
     gradient_norm: float = 0.0  # 0: not clipped
     ema_decay: float = 0.998
-    precision: str = "bf16"  # of the forward pass: fp32 or bf16 autocast
+    precision: str = "bf16"  # of the forward pass: fp32, or autocast to bf16 or (scaled) fp16
+    tf32: bool = True  # on a GPU: what stays fp32 may round its factors to 10 bits
     channels_last: bool = True
+    compile: bool = False  # the generator and the losses' networks, by torch.compile
+    validate_every: int = 10_000  # images; with photos to validate on
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             hint = f"Precisions: {', '.join(PRECISIONS)}."
             raise UsageError(f"There is no training in '{self.precision}'.", hint=hint)
-        if min(self.crop, self.batch, self.critic_steps, *self.short_side) < 1:
-            raise UsageError("crop, batch, critic_steps and short_side are at least 1.")
+        counts = ("crop", "batch", "accumulate", "critic_steps", "validate_every")
+        if min(*(getattr(self, name) for name in counts), *self.short_side) < 1:
+            raise UsageError(f"{', '.join(counts)} and short_side are at least 1.")
+        self.part()
         if not 0 <= self.hole_ratio[0] < self.hole_ratio[1] <= 1:
             raise UsageError("hole_ratio takes two shares of the crop, the smaller one first.")
+        if min(self.ratio_bins) < 0 or sum(self.ratio_bins) <= 0:
+            raise UsageError("The weights of ratio_bins are not negative, and one is above 0.")
+
+    def part(self, processes: int = 1) -> int:
+        """Crops that one process takes at a time.
+
+        Raises:
+            UsageError: the batch cannot be cut into equal parts.
+        """
+        parts = self.accumulate * processes
+        if self.batch % parts:
+            raise UsageError(
+                f"A batch of {self.batch} crops cannot be cut into {parts} equal parts "
+                f"({processes} processes, accumulate {self.accumulate}).",
+                hint=f"For example --set batch={-(-self.batch // parts) * parts}.",
+            )
+        return self.batch // parts
 
 
 def to_json(recipe: Recipe) -> str:

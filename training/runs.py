@@ -1,11 +1,13 @@
 """The run folder: what a run is, where it stands, what it has made.
 
 It holds `recipe.json` (the recipe), `run.json` (what it was trained on), `state.pt` (everything
-needed to go on), `ema.safetensors` (the weights to export), and TensorBoard's events in `logs/`.
+needed to go on), `ema.safetensors` (the weights to export), `best.safetensors` (those of the best
+validation), `losses.jsonl` and its plot `losses.svg`, and TensorBoard's events in `logs/`.
 """
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,9 @@ from training.recipe import Recipe, restored, to_json
 
 STATE = "state.pt"
 EMA = "ema.safetensors"
+BEST = "best.safetensors"
+LOSSES = "losses.jsonl"
+PLOT = "losses.svg"
 RECIPE = "recipe.json"
 RECORD = "run.json"
 
@@ -64,12 +69,36 @@ def write_state(folder: Path, state: dict[str, Any], ema: dict[str, Tensor]) -> 
         part = folder / (STATE + ".part")
         torch.save(state, part)
         part.replace(folder / STATE)
-        part = folder / (EMA + ".part")
-        weights = {name: tensor.contiguous() for name, tensor in ema.items()}
-        save_file(weights, part, {"images": str(state["images"])})
-        part.replace(folder / EMA)
+        _write_weights(folder / EMA, ema, {"images": str(state["images"])})
     except (OSError, RuntimeError, SafetensorError) as error:  # torch wraps a full disk
         raise OutputError(f"The run cannot be saved in {folder}: {error}.") from error
+
+
+def write_best(folder: Path, ema: dict[str, Tensor], images: int, psnr: float) -> None:
+    """Keep these averages as the best, with their hole PSNR (dB) on the validation photos.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    try:
+        _write_weights(folder / BEST, ema, {"images": str(images), "hole_psnr": repr(psnr)})
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"The run cannot be saved in {folder}: {error}.") from error
+
+
+def best_psnr(folder: Path) -> float:
+    """The hole PSNR (dB) of the best averages so far; minus infinity where there are none."""
+    try:
+        with safe_open(folder / BEST, framework="pt") as file:
+            return float((file.metadata() or {})["hole_psnr"])
+    except (OSError, SafetensorError, KeyError):
+        return -math.inf
+
+
+def _write_weights(path: Path, weights: dict[str, Tensor], notes: dict[str, str]) -> None:
+    part = path.with_name(path.name + ".part")
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part, notes)
+    part.replace(path)
 
 
 def load_state(folder: Path) -> dict[str, Any]:
@@ -85,19 +114,19 @@ def load_state(folder: Path) -> dict[str, Any]:
     return state
 
 
-def load_ema(folder: Path) -> tuple[dict[str, Tensor], int]:
-    """The averaged weights of a run, and how many images it had seen.
+def load_ema(folder: Path, *, best: bool = False) -> tuple[dict[str, Tensor], int]:
+    """The averaged weights of a run, the last or the best, and how many images they had seen.
 
     Raises:
         UnreadableError: the folder holds none.
     """
-    path = folder / EMA
+    path = folder / (BEST if best else EMA)
     try:
         with safe_open(path, framework="pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
             images = int((file.metadata() or {}).get("images", 0))
     except (OSError, SafetensorError) as error:
-        hint = "A run writes it with its first checkpoint."
+        hint = "Only a run with --validate writes it." if best else "A checkpoint writes it."
         raise UnreadableError(f"{path} cannot be read: {error}.", hint=hint) from error
     return weights, images
 

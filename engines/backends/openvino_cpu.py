@@ -15,24 +15,35 @@ from engines.base import (
     EngineInfo,
     EngineUnavailableError,
     Precision,
+    Profile,
+    Reporter,
     TensorSpec,
 )
 
 NAME = "openvino"
+DEVICES: tuple[str, ...] = ("cpu",)
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _CAPABILITIES: dict[str, Precision] = {"BF16": "bf16", "FP16": "fp16", "FP32": "fp32"}
 
 
 def why_not(device: str) -> str | None:
     """Why this engine cannot serve `device` here; None when it can."""
-    if device != "cpu":
+    if device not in DEVICES:
         return f"OpenVINO runs on the CPU here, not on {device}"
     if find_spec("openvino") is None:
         return "the package openvino is not installed (pip install openvino)"
     return None
 
 
-def load(path: Path, *, device: str, precision: str, threads: int | None) -> Engine:
+def load(
+    path: Path,
+    *,
+    device: str,
+    precision: str,
+    threads: int | None,
+    profile: Profile | None = None,  # noqa: ARG001 - takes any size
+    report: Reporter | None = None,  # noqa: ARG001 - has nothing to say
+) -> Engine:
     """Compile an ONNX model for the CPU.
 
     Args:
@@ -41,6 +52,8 @@ def load(path: Path, *, device: str, precision: str, threads: int | None) -> Eng
         precision: fp32, bf16, fp16, or auto: bf16 where the processor has it, else fp32.
             OpenVINO's own default differs by processor, so the hint is always set.
         threads: of the inference; None leaves it to OpenVINO (one a physical core).
+        profile: not used.
+        report: not used.
 
     Raises:
         EngineUnavailableError: the processor lacks the precision.
@@ -67,6 +80,13 @@ def load(path: Path, *, device: str, precision: str, threads: int | None) -> Eng
     except RuntimeError as error:
         raise EngineFailedError(f"OpenVINO cannot load {path.name}: {error}") from error
     return _OpenVinoEngine(compiled, device, chosen)
+
+
+def precisions() -> list[Precision]:
+    """What OpenVINO computes in on this processor, the one that it takes first."""
+    import openvino as ov
+
+    return _precisions(ov.Core())
 
 
 def _precisions(core: Any) -> list[Precision]:

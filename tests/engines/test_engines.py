@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from engines.base import EngineFailedError, EngineUnavailableError
+from engines.nvidia import Gpu, Nvidia, nvidia
 from engines.select import BACKENDS, available_backends, open_engine
 from inpaintcli.models import find_card
 
@@ -115,7 +116,8 @@ def test_the_choice_says_what_and_why(model_path):
         assert engine.info.precision in choice.why
 
 
-@pytest.mark.parametrize("engine", ["auto", *USABLE])
+@pytest.mark.skipif(nvidia().why_not is None, reason="this machine has a GPU")
+@pytest.mark.parametrize("engine", ["auto", "tensorrt", *USABLE])
 def test_a_device_that_cannot_be_had_is_never_replaced(engine, model_path):
     with pytest.raises(EngineUnavailableError, match="cuda"):
         open_engine(model_path, engine=engine, device="cuda")
@@ -135,7 +137,9 @@ def test_a_precision_that_cannot_be_had_is_refused(model_path):
 @pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: b.NAME)
 def test_a_backend_without_its_package_says_so(backend, monkeypatch):
     monkeypatch.setattr(f"{backend.__name__}.find_spec", lambda _name: None)
-    assert "not installed" in backend.why_not("cpu")
+    here = Nvidia("590.1", "13.1", (Gpu("a GPU", "8.9", 1 << 30),), None)
+    monkeypatch.setattr(f"{backend.__name__}.nvidia", lambda: here, raising=False)
+    assert "not installed" in backend.why_not(backend.DEVICES[0])
 
 
 def test_with_the_first_engine_missing_the_next_serves_and_the_reason_is_told(
@@ -143,8 +147,9 @@ def test_with_the_first_engine_missing_the_next_serves_and_the_reason_is_told(
 ):
     if len(USABLE) < 2:
         pytest.skip("needs two engines")
-    monkeypatch.setattr(BACKENDS[0], "why_not", lambda _device: "it was taken away")
-    choice = open_engine(model_path)
+    first = next(backend for backend in BACKENDS if USABLE[0] == backend.NAME)
+    monkeypatch.setattr(first, "why_not", lambda _device: "it was taken away")
+    choice = open_engine(model_path, device="cpu")
     with choice.engine as engine:
         assert engine.info.name == USABLE[1]
     assert "it was taken away" in choice.why
@@ -154,7 +159,7 @@ def test_with_no_engine_at_all_the_reasons_are_told(model_path, monkeypatch):
     for backend in BACKENDS:
         monkeypatch.setattr(backend, "why_not", lambda _device: "gone")
     with pytest.raises(EngineUnavailableError, match=r"gone.*gone"):
-        open_engine(model_path)
+        open_engine(model_path, device="cpu")
 
 
 def test_the_door_is_light():

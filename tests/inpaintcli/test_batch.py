@@ -1,115 +1,76 @@
-"""Promises of a run of many photos."""
+"""One job becomes an Outcome, whatever happens in it."""
 
 import json
-import threading
+import os
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from inpaintcli.batch import Settings, default_workers, exit_code, fill_files
+from inpaintcli.batch import EMPTY, Settings, exit_code, settle
 from inpaintcli.errors import ExitCode
-from inpaintcli.fill import Model
-from inpaintcli.pairs import plan_folder
-from tests.conftest import GreyEngine, card, photo_pixels
+from inpaintcli.pairs import Job
 
 
-@pytest.fixture
-def folder(tmp_path):
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    mask = np.zeros((48, 64), np.uint8)
-    mask[10:30, 20:40] = 255
-    for number in range(6):
-        Image.fromarray(photo_pixels(48, 64)).save(photos / f"{number}.png")
-        Image.fromarray(mask).save(photos / f"{number}.mask.png")
-    return photos
+def settled(folder, out, model, name="1", **settings):
+    job = Job(folder / f"{name}.png", folder / f"{name}.mask.png", out / f"{name}.png")
+    return settle(job, model, Settings(**settings), lambda _: None)
 
 
-def models(count=1):
-    return [Model(card(), GreyEngine(), "") for _ in range(count)]
-
-
-def outcomes(folder, out, workers=1, **settings):
-    plan = plan_folder(folder, None, out, overwrite=False)
-    runs = fill_files(plan.jobs, models(workers), Settings(**settings), notes=lambda _: None)
-    return {outcome.input.name: outcome for outcome in runs}
-
-
-@pytest.mark.parametrize("workers", [1, 3])
-def test_all_photos_are_filled(folder, tmp_path, workers):
-    done = outcomes(folder, tmp_path / "out", workers)
-    assert {o.status for o in done.values()} == {"filled"}
-    assert len(list((tmp_path / "out").iterdir())) == 6
-
-
-@pytest.mark.parametrize("workers", [1, 3])
-def test_one_bad_file_never_stops_the_rest(folder, tmp_path, workers):
-    (folder / "2.png").write_bytes(b"")
-    (folder / "3.mask.png").write_bytes(b"no mask")
-    Image.new("L", (5, 5)).save(folder / "4.mask.png")
-    done = outcomes(folder, tmp_path / "out", workers)
-    assert {name: o.status for name, o in done.items() if o.status != "filled"} == dict.fromkeys(
-        ["2.png", "3.png", "4.png"], "failed"
-    )
-    codes = {name: int(o.error.code) for name, o in done.items() if o.error}
-    assert codes == {"2.png": 3, "3.png": 3, "4.png": 4}
-    assert not (tmp_path / "out/2.png").exists()
-
-
-def test_a_fault_of_the_program_is_told_as_one(folder, tmp_path, monkeypatch):
+def test_a_fault_of_the_program_is_told_as_one(folder, tmp_path, grey_model, monkeypatch):
     def broken(*_args, **_options):
         raise ZeroDivisionError("oh")
 
     monkeypatch.setattr("inpaintcli.batch.fill", broken)
-    done = outcomes(folder, tmp_path / "out")
-    assert {int(o.error.code) for o in done.values()} == {ExitCode.FAULT}
+    outcome = settled(folder, tmp_path, grey_model)
+    assert outcome.error.code == ExitCode.FAULT
+    assert "oh" in outcome.error.message
 
 
-def test_result_lines_hold_what_the_contract_names(folder, tmp_path):
+def test_result_lines_hold_what_the_contract_names(folder, tmp_path, grey_model):
     (folder / "2.png").write_bytes(b"")
-    done = outcomes(folder, tmp_path / "out")
-    for outcome in done.values():
+    good, bad = (settled(folder, tmp_path, grey_model, name) for name in ("1", "2"))
+    for outcome in (good, bad):
         line = json.loads(json.dumps(outcome.to_json()))
-        assert {"schema", "status", "input", "mask", "output", "model", "engine", "device"} <= set(
-            line
-        )
-        assert {"precision", "seconds", "error"} <= set(line)
-        assert line["schema"] == 1
-    assert done["1.png"].to_json()["error"] is None
-    assert set(done["2.png"].to_json()["error"]) == {"code", "message", "hint"}
+        assert {"schema", "status", "input", "mask", "output", "seconds", "error"} <= set(line)
+        assert (line["schema"], line["model"], line["engine"]) == (1, "grey", "grey")
+        assert (line["device"], line["precision"]) == ("cpu", "fp32")
+    assert good.to_json()["error"] is None
+    assert set(bad.to_json()["error"]) == {"code", "message", "hint"}
 
 
-def test_an_empty_mask_copies_the_photo_byte_for_byte_and_says_so(folder, tmp_path):
+def test_an_empty_mask_copies_the_photo_byte_for_byte_and_says_so(folder, tmp_path, grey_model):
     Image.new("L", (64, 48)).save(folder / "1.mask.png")
-    done = outcomes(folder, tmp_path / "out")["1.png"]
-    assert done.status == "filled"
-    assert "empty" in done.note
-    assert (tmp_path / "out/1.png").read_bytes() == (folder / "1.png").read_bytes()
+    outcome = settled(folder, tmp_path, grey_model)
+    assert (outcome.status, outcome.note) == ("filled", EMPTY)
+    assert (tmp_path / "1.png").read_bytes() == (folder / "1.png").read_bytes()
 
 
-def test_each_engine_serves_one_photo_at_a_time(folder, tmp_path):
-    class Watched(GreyEngine):
-        busy = False
-
-        def _run(self, arrays):
-            assert not self.busy
-            self.busy = True
-            threading.Event().wait(0.01)
-            self.busy = False
-            return super()._run(arrays)
-
-    pool = [Model(card(), Watched(), "") for _ in range(2)]
-    plan = plan_folder(folder, None, tmp_path / "out", overwrite=False)
-    runs = fill_files(plan.jobs, pool, Settings(), notes=lambda _: None)
-    assert {o.status for o in runs} == {"filled"}
+def test_missing_folders_are_made(folder, tmp_path, grey_model):
+    assert settled(folder, tmp_path / "a/b", grey_model).status == "filled"
 
 
-def test_workers_follow_cores_and_photos(monkeypatch):
-    monkeypatch.setattr("inpaintcli.batch.cores", lambda: 8)
-    assert default_workers(100) == 4
-    assert default_workers(2) == 2
-    assert default_workers(0) == 1
+def test_an_output_that_appeared_meanwhile_is_not_replaced(folder, tmp_path, grey_model):
+    (tmp_path / "1.png").write_bytes(b"mine")
+    assert settled(folder, tmp_path, grey_model).error.code == ExitCode.OUTPUT
+    assert (tmp_path / "1.png").read_bytes() == b"mine"
+    job = Job(folder / "1.png", folder / "1.mask.png", tmp_path / "1.png", replaces=True)
+    assert settle(job, grey_model, Settings(), lambda _: None).status == "filled"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="other limits of names there")
+@pytest.mark.parametrize("name", ["a" * 240, "\u00e9\u4e2d\U0001f600 \u0627 b", "tab\tand\nline"])
+def test_long_and_foreign_names(folder, tmp_path, grey_model, name):
+    for end in (".png", ".mask.png"):
+        (folder / f"1{end}").rename(folder / f"{name}{end}")
+    outcome = settled(folder, tmp_path, grey_model, name)
+    assert outcome.status == "filled", outcome.error
+
+
+def test_a_name_too_long_for_the_disk_is_told(folder, tmp_path, grey_model):
+    job = Job(folder / "1.png", folder / "1.mask.png", tmp_path / ("a" * 300 + ".png"))
+    outcome = settle(job, grey_model, Settings(), lambda _: None)
+    assert outcome.error.code == ExitCode.OUTPUT
+    assert "too long" in outcome.error.message
 
 
 def test_exit_codes_of_a_run():

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from inpaintcli import __version__
+from inpaintcli.journal import NAME
 from tests.conftest import photo_pixels
 
 PROGRAM = [sys.executable, "-P", "-m", "inpaintcli"]
@@ -142,6 +143,7 @@ def failing(tmp_path, photo, mask):
         "negative grow": ([*fill, mask, "--grow", "-1", *out], 2, "grow"),
         "folder without output": (["fill", tmp_path, "--mask", mask], 2, "-o"),
         "json and data": ([*fill, mask, "--json", "-o", "-"], 2, "--json"),
+        "no attention": ([*fill, mask, "--attention-map", tmp_path / "m.png", *out], 2, "membrane"),
         "no such photo": (["fill", tmp_path / "gone.png", "--mask", mask, *out], 3, "gone.png"),
         "no such mask": ([*fill, tmp_path / "gone.png", *out], 3, "gone.png"),
         "zero bytes": (["fill", tmp_path / "empty.png", "--mask", mask, *out], 3, "empty.png"),
@@ -212,6 +214,18 @@ def test_fill_a_folder(folder, tmp_path):
     assert json.loads(again[-1])["summary"]["skipped"] == 3
 
 
+def test_fill_a_list_twice_with_a_report(folder, tmp_path):
+    rows = [{"photo": "a.png", "output": "x.tif"}, {"photo": "sub/c.tif"}, {"photo": "b.jpg"}]
+    pairs = folder / "pairs.jsonl"
+    pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = ["fill", pairs, "--mask", tmp_path / "mask.png", "-o", tmp_path / "out"]
+    arguments += ["--exclude", "*.jpg", "--report", tmp_path / "report.html", "--fail-fast"]
+    assert b"filled  2" in run(*arguments, check=0).stderr
+    assert (tmp_path / "out/x.tif").exists()
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count("<img") == 4
+    assert b"skipped 2  done already" in run(*arguments, "--retry-failed", check=0).stderr
+
+
 def test_a_dry_run_writes_nothing(folder, tmp_path):
     arguments = ["--mask", tmp_path / "mask.png", "-o", tmp_path / "out", "--dry-run"]
     done = run("fill", folder, *arguments, check=0)
@@ -254,7 +268,7 @@ def test_an_interrupt_ends_with_130_and_whole_files(tmp_path):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
-    written = list(out.iterdir())
+    written = [path for path in out.iterdir() if path.name != NAME]
     assert 1 <= len(written) < 12
     for path in written:
         assert path.suffix == ".png"
@@ -263,8 +277,38 @@ def test_an_interrupt_ends_with_130_and_whole_files(tmp_path):
 
 def test_version_and_help():
     assert run("--version", check=0).stdout.decode().strip() == f"inpaintcli {__version__}"
-    for arguments in ([], ["fill"], ["models"], ["train"], ["export"]):
+    for arguments in ([], ["fill"], ["models"], ["evaluate"], ["train"], ["export"]):
         assert b"Usage" in run(*arguments, "--help", check=0).stdout
+
+
+def test_evaluate_without_feature_networks_says_what_is_left_out(tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.fromarray(photo_pixels(64, 80)).save(photos / "a.png")
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
+    report = tmp_path / "report.html"
+    arguments = ["evaluate", photos, "--holes", "centre", "--report", report, "--json"]
+    first = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = run(*arguments, env=first, check=0)
+    *rows, last = (json.loads(line) for line in done.stdout.decode().splitlines())
+    assert [row["method"] for row in rows] == ["photo", "membrane", "telea", "navier-stokes"]
+    assert last["summary"]["left_out"] == ["P, FD and LPIPS: they need --features DIR."]
+    assert b"left out" in done.stderr
+    assert report.read_text().startswith("<!doctype html>")
+    assert sorted(path.name for path in photos.iterdir()) == ["a.png"]
+    (tmp_path / "torch.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')"
+    )
+    arguments += ["--features", tmp_path, "--overwrite", "--detail", "network"]
+    done = run(*arguments, env=first, check=0)
+    assert b"the package torch is not installed" in done.stderr
+
+
+def test_evaluate_refuses_what_it_cannot_do(tmp_path):
+    run("evaluate", tmp_path / "nothing", check=3)
+    run("evaluate", tmp_path, "--holes", "10-30", check=2)
+    run("evaluate", tmp_path, "--mask", "alpha", check=2)
+    run("evaluate", tmp_path, "--features", tmp_path, check=3)
 
 
 def test_models():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from engines.base import Profile
 from inpaintcli.errors import ModelError
 from inpaintcli.models import DEFAULT, cards, find_card, read_card, verify
 
@@ -75,3 +76,14 @@ def test_a_garbled_card_is_refused(tmp_path, change):
 def test_a_missing_card_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"gone\.toml"):
         find_card(str(tmp_path / "gone.toml"))
+
+
+def test_the_profile_follows_from_how_holes_are_cut(tmp_path):
+    profile = find_card().profile
+    assert profile.side == (16, 192, 512)
+    stated = "[profile]\nbatch = [1, 4, 16]\nside = [32, 256, 1024]\n\n[scores]"
+    card = read_card(copied(tmp_path, lambda text: text.replace("[scores]", stated)))
+    assert card.profile == Profile(batch=(1, 4, 16), side=(32, 256, 1024))
+    falling = stated.replace("32, 256", "256, 32")
+    with pytest.raises(ModelError, match="least, usual, most"):
+        read_card(copied(tmp_path, lambda text: text.replace("[scores]", falling)))

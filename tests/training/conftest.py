@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from training.data import Batch, Crops, Photos
-from training.generators import blockwise, dmfn, membrane
+from training.generators import blockwise, contextual, dmfn, membrane, regionwise
 from training.recipe import Recipe
 
 # Number in the network, channels in and out, of VGG-19's convolutions up to relu3_4.
@@ -19,6 +19,7 @@ VGG19 = (
     *((0, 3, 64), (2, 64, 64), (5, 64, 128), (7, 128, 128)),
     *((10, 128, 256), (12, 256, 256), (14, 256, 256), (16, 256, 256)),
 )
+CAFFE = {"input": "BGR, 0-255, mean subtracted"}
 
 
 def conv(out_channels: int, in_channels: int, kernel: int) -> torch.Tensor:
@@ -32,7 +33,7 @@ def write_vgg19(folder: Path, convolutions: int = len(VGG19)) -> Path:
         tensors[f"features.{number}.weight"] = conv(outside, inside, 3)
         tensors[f"features.{number}.bias"] = torch.zeros(outside)
     path = folder / "vgg19_random.safetensors"
-    save_file({name: tensor.half() for name, tensor in tensors.items()}, path)
+    save_file({name: tensor.half() for name, tensor in tensors.items()}, path, CAFFE)
     return path
 
 
@@ -47,7 +48,7 @@ def write_squeezenet(folder: Path) -> Path:
             tensors[f"features.{number}.{part}.weight"] = conv(outside, inside, kernel)
             tensors[f"features.{number}.{part}.bias"] = torch.zeros(outside)
     path = folder / "squeezenet1_1_random.safetensors"
-    save_file(tensors, path)
+    save_file(tensors, path, CAFFE)
     return path
 
 
@@ -84,6 +85,21 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def photos_of_nature(tmp_path_factory: pytest.TempPathFactory) -> Photos:
+    """32 pictures of 64 pixels, cut from the photos that are in scikit-image itself."""
+    data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
+    folder = tmp_path_factory.mktemp("nature")
+    rng = np.random.default_rng(0)
+    for number in range(32):
+        photo = (data.astronaut, data.chelsea)[number % 2]()
+        side = int(rng.integers(64, 200))
+        y, x = (int(rng.integers(0, length - side + 1)) for length in photo.shape[:2])
+        part = cv2.resize(photo[y : y + side, x : x + side], (64, 64))
+        cv2.imwrite(str(folder / f"{number:02}.png"), part[:, :, ::-1])
+    return Photos([folder])
+
+
 TINY = {
     "membrane": replace(
         membrane.RECIPES[0],
@@ -104,6 +120,16 @@ TINY = {
         batch=2,
         images=12,
     ),
+    "contextual": replace(
+        contextual.RECIPES[0],
+        generator=contextual.Config(width=4),
+        objective=contextual.ObjectiveConfig(critic_width=2),
+        crop=32,
+        short_side=(32, 48),
+        batch=2,
+        critic_steps=2,
+        images=12,
+    ),
     "blockwise": replace(
         blockwise.RECIPES[0],
         # The first added block fades in from crop 2 to 8, the second begins at 8.
@@ -113,6 +139,14 @@ TINY = {
         objective=blockwise.ObjectiveConfig(
             critic_width=2, critic_layers=1, critic_scales=2, patches=(0.75, 1.0)
         ),
+        crop=32,
+        short_side=(32, 48),
+        batch=2,
+        images=12,
+    ),
+    "regionwise": replace(
+        regionwise.RECIPES[0],
+        generator=regionwise.Config(width=4),
         crop=32,
         short_side=(32, 48),
         batch=2,
@@ -140,6 +174,11 @@ def tiny_membrane() -> Recipe:
 @pytest.fixture
 def tiny_dmfn() -> Recipe:
     return TINY["dmfn"]
+
+
+@pytest.fixture
+def tiny_regionwise() -> Recipe:
+    return TINY["regionwise"]
 
 
 @pytest.fixture

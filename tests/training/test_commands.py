@@ -1,8 +1,11 @@
 """Training and exporting as the command line calls them."""
 
 import json
+import os
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -11,7 +14,7 @@ from inpaintcli.errors import OutputError, UnreadableError, UsageError
 from training import commands
 from training.commands import list_recipes, load_weights, run_export, run_training
 from training.parity import Parity
-from training.runs import load_recipe, load_state
+from training.runs import load_ema, load_recipe, load_state
 
 SMALL = {
     "generator.channels": "[4, 4, 4, 4]",
@@ -127,6 +130,53 @@ def test_a_dry_run_tells_the_features_and_the_critic(call: Calls, features: Path
     told = "\n".join(call.lines)
     assert "Critic:" in told
     assert "relu3_1" in told
+
+
+def test_a_dry_run_tells_parts_and_the_critics_batches(call: Calls, features: Path) -> None:
+    small = {"generator.width": "4", "generator.blocks": "1", "objective.critic_width": "2"}
+    small |= {name: SMALL[name] for name in ("crop", "short_side", "images")}
+    small |= {"batch": "4", "accumulate": "2", "critic_steps": "3"}
+    call("dmfn", dry_run=True, settings=small, features=features)
+    assert (
+        "Steps to go: 1 of 4 crops of 32 px, 2 at a time in each of 1 processes, "
+        "after 2 more such batches for the critic." in call.lines
+    )
+
+
+def test_the_best_of_a_validation_is_kept_and_the_losses_drawn(
+    call: Calls, photo_folder: Path, tmp_path: Path
+) -> None:
+    pairs = tmp_path / "pairs"
+    pairs.mkdir()
+    for photo in photo_folder.iterdir():
+        picture = cv2.imread(str(photo))
+        cv2.imwrite(str(pairs / photo.name), picture)
+        picture[:] = 0
+        picture[5:15, 5:15] = 255
+        cv2.imwrite(str(pairs / f"{photo.stem}.mask.png"), picture)
+    call(validate=pairs, settings=SMALL | {"validate_every": "2"}, workers=1)
+    assert load_ema(call.out, best=True)[1] in {2, 4}
+    (call.out / "losses.svg").unlink()
+    lines: list[str] = []
+    commands.draw_losses(call.out, report=lines.append)
+    assert lines == [str(call.out / "losses.svg")]
+    assert "hole PSNR" in (call.out / "losses.svg").read_text()
+
+
+def test_holes_come_from_pictures_where_the_recipe_says_so(call: Calls, tmp_path: Path) -> None:
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    cv2.imwrite(str(masks / "a.mask.png"), np.eye(40, dtype=np.uint8) * 255)
+    call(masks=[masks], settings=SMALL | {"holes.pictures": "1", "hole_ratio": "[0.001, 0.5]"})
+    assert load_state(call.out)["images"] == 4
+
+
+def test_workers_are_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert commands._workers(torch.device("cpu")) == 0
+    for cores, processes, expected in ((16, 1, 8), (16, 4, 3), (2, 1, 1), (1, 2, 1)):
+        monkeypatch.setattr(os, "cpu_count", lambda found=cores: found)
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+        assert commands._workers(torch.device("cuda")) == expected
 
 
 def test_a_run_can_begin_with_the_weights_of_another(call: Calls, tmp_path: Path) -> None:

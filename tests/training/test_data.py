@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from inpaintcli.errors import UnreadableError, UsageError
+from inpaintcli.errors import UsageError
+from training.catalog import find_recipe
 from training.data import Crops, Photos
-from training.recipe import Pasted, Recipe
+from training.distributed import Group
+from training.recipe import Augmentation, HoleMix, Pasted, Recipe
 
 
 def shard(folder: Path, path: Path, mode: str = "w") -> Path:
@@ -29,22 +31,6 @@ def test_a_tar_shard_gives_the_same_crops_as_its_folder(
     b = Crops(Photos([tar]), tiny_membrane).batch(0)
     assert torch.equal(a.photo, b.photo)
     assert torch.equal(a.mask, b.mask)
-
-
-def test_a_folder_is_searched_for_photos_and_shards(photo_folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    shard(photo_folder, tmp_path / "deep" / "photos.tar")
-    for name in ("notes.txt", "one.mask.png", "one_mask.png"):
-        (tmp_path / name).write_text("no photo")
-    cv2.imwrite(str(tmp_path / "one.PNG"), np.zeros((8, 8, 3), np.uint8))
-    assert len(Photos([tmp_path])) == 6
-
-
-def test_photos_come_in_rgb(tmp_path: Path) -> None:
-    bgr = np.zeros((4, 4, 3), np.uint8)
-    bgr[:, :, 2] = 200
-    cv2.imwrite(str(tmp_path / "red.png"), bgr)
-    assert Photos([tmp_path]).get(0)[0, 0].tolist() == [200, 0, 0]
 
 
 def test_a_batch_is_scaled_to_plus_minus_one_with_1_in_the_hole(
@@ -92,61 +78,114 @@ def test_batches_prepared_ahead_are_those_asked_for_one_by_one(
     batches.close()
 
 
-def test_unreadable_photos_are_skipped_counted_and_named_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    good = np.full((8, 8, 3), 99, np.uint8)
-    cv2.imwrite(str(tmp_path / "b.png"), good)
-    (tmp_path / "a.jpg").write_bytes(b"no photo")
-    (tmp_path / "c.jpg").write_bytes(b"")
-    photos = Photos([tmp_path])
-    for _ in range(2):
-        assert np.array_equal(photos.get(0), good)
-        assert np.array_equal(photos.get(2), good)
-    assert photos.unreadable == {0, 2}
-    assert [record.message for record in caplog.records] == [
-        f"left out, cannot be decoded: {tmp_path / name}" for name in ("a.jpg", "c.jpg")
-    ]
-
-
-def test_a_photo_that_went_away_counts_as_unreadable(tmp_path: Path) -> None:
-    for name in ("a.png", "b.png"):
-        cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint8))
-    photos = Photos([tmp_path])
-    (tmp_path / "a.png").unlink()
-    photos.get(0)
-    assert photos.unreadable == {0}
-
-
-def test_without_any_readable_photo_there_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_bytes(b"no photo")
-    with pytest.raises(UnreadableError, match="None"):
-        Photos([tmp_path]).get(0)
-
-
-def test_an_empty_folder_a_missing_one_and_a_compressed_shard_are_errors(
-    photo_folder: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(UsageError, match="No photo"):
-        Photos([tmp_path])
-    with pytest.raises(UnreadableError, match="does not exist"):
-        Photos([tmp_path / "nowhere"])
-    with pytest.raises(UnreadableError, match="tar"):
-        Photos([shard(photo_folder, tmp_path / "compressed.tar", "w:gz")])
-
-
 def test_small_photos_are_enlarged_to_the_crop(tmp_path: Path, tiny_membrane: Recipe) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((5, 9, 3), np.uint8))
     rgb, _ = Crops(Photos([tmp_path]), tiny_membrane).crop(0)
     assert rgb.shape == (32, 32, 3)
 
 
-def test_the_cache_keeps_to_its_room(photo_folder: Path) -> None:
-    photos = Photos([photo_folder], cache_bytes=40 * 60 * 3)
+# Of the photos that `golden` makes: mean of the crop, pixels of its hole, middle of the hole.
+GOLDEN = {
+    "membrane": [
+        (113.188, 4416, 55, 60), (167.083, 876, 56, 50), (112.578, 900, 96, 26),
+        (165.123, 2726, 39, 43), (115.667, 2125, 92, 45), (103.37, 2751, 76, 46),
+    ],
+    "dmfn": [
+        (126.842, 14152, 95, 127), (137.664, 5293, 138, 83), (119.862, 5964, 109, 206),
+        (136.786, 8964, 190, 79), (127.155, 8300, 85, 210), (115.698, 8262, 153, 58),
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def golden(tmp_path_factory: pytest.TempPathFactory) -> Photos:
+    folder = tmp_path_factory.mktemp("golden")
+    for number, (height, width) in enumerate([(300, 400), (420, 260), (200, 333)]):
+        y, x = np.mgrid[:height, :width]
+        wave = (x + y) * (number + 1) % 256
+        picture = np.stack([x * 255 // width, y * 255 // height, wave], 2)
+        cv2.imwrite(str(folder / f"{number}.png"), picture.astype(np.uint8))
+    return Photos([folder])
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_a_seed_cuts_the_crops_that_it_always_cut(name: str, golden: Photos) -> None:
+    """Means within half a grey level, for OpenCV's versions resize a little differently."""
+    crops = Crops(golden, find_recipe(name))
+    for index, expected in zip((0, 1, 2, 3, 100, 12345), GOLDEN[name], strict=True):
+        rgb, hole = crops.crop(index)
+        assert float(rgb.mean()) == pytest.approx(expected[0], abs=0.5)
+        middle = [int(at) for at in np.argwhere(hole).mean(0)]
+        assert (int(hole.sum()), *middle) == expected[1:]
+
+
+def test_augmentation_leaves_place_and_hole_of_a_crop_as_they_were(
+    golden: Photos, tiny_membrane: Recipe
+) -> None:
+    brighter = replace(tiny_membrane, augment=Augmentation(brightness=0.3))
     for index in range(5):
-        photos.get(index)
-    assert sum(rgb.nbytes for rgb in photos._cache.values()) <= 40 * 60 * 3
-    assert photos._cache
+        rgb, hole = Crops(golden, tiny_membrane).crop(index)
+        changed, same = Crops(golden, brighter).crop(index)
+        assert np.array_equal(hole, same)
+        assert not np.array_equal(rgb, changed)
+        inside = (changed > 5) & (changed < 250) & (rgb > 20)
+        factors = changed[inside] / rgb[inside]
+        assert np.ptp(factors) < 0.06  # one factor, rounded
+        assert 0.69 < factors.mean() < 1.31
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_processes_cut_what_one_thread_cuts_in_the_same_order(
+    workers: int, photo_folder: Path, tmp_path: Path, tiny_membrane: Recipe
+) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no photo")
+    photos = Photos([photo_folder, tmp_path])
+    crops = Crops(photos, tiny_membrane)
+    batches = crops.batches(4, workers=workers)
+    for number, batch in enumerate(islice(batches, 6)):
+        expected = crops.batch(4 + 2 * number)
+        assert torch.equal(batch.photo, expected.photo)
+        assert torch.equal(batch.mask, expected.mask)
+    batches.close()
+    assert photos.unreadable == {5}
+
+
+def test_what_a_process_could_not_read_is_known_to_the_trainer(
+    photo_folder: Path, tmp_path: Path, tiny_membrane: Recipe
+) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no photo")
+    photos = Photos([photo_folder, tmp_path])
+    batches = Crops(photos, tiny_membrane).batches(0, workers=1)
+    list(islice(batches, 4))
+    batches.close()
+    assert photos.unreadable == {5}
+
+
+@pytest.mark.parametrize(("size", "parts"), [(1, 1), (2, 1), (1, 2), (2, 2), (4, 1)])
+def test_parts_of_all_processes_are_the_crops_of_the_batch_in_order(
+    size: int, parts: int, photos: Photos, tiny_membrane: Recipe
+) -> None:
+    recipe = replace(tiny_membrane, batch=4, accumulate=parts)
+    crops = Crops(photos, recipe)
+    found = []
+    for rank in range(size):
+        batches = crops.batches(8, group=Group(rank, size))
+        found.append(list(islice(batches, 2 * parts)))
+        batches.close()
+    together = [batch for part in zip(*found, strict=True) for batch in part]
+    photo = torch.cat([batch.photo for batch in together])
+    assert torch.equal(photo, torch.cat([crops.batch(8).photo, crops.batch(12).photo]))
+    assert [batch.index for batch in together] == list(range(8, 16, 4 // size // parts))
+    assert [batch.first for batch in together] == [8] * size * parts + [12] * size * parts
+
+
+def test_pictures_of_holes_and_their_weight_go_together(
+    photos: Photos, photo_folder: Path, tiny_membrane: Recipe
+) -> None:
+    with pytest.raises(UsageError, match="none were named"):
+        Crops(photos, replace(tiny_membrane, holes=HoleMix(pictures=1)))
+    with pytest.raises(UsageError, match="uses none"):
+        Crops(photos, tiny_membrane, Photos([photo_folder], masks=True))
 
 
 @pytest.fixture

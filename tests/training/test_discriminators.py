@@ -4,11 +4,13 @@ import torch
 from training.discriminators import (
     GlobalLocalCritic,
     MultiScaleCritic,
-    PatchCritic,
+    PatchGan,
+    WassersteinCritics,
     cut,
     frozen,
     hole_windows,
 )
+from training.layers import count_parameters
 
 
 def mask(side: int, top: int, bottom: int, left: int, right: int) -> torch.Tensor:
@@ -87,8 +89,36 @@ def test_frozen_lets_gradients_through_and_leaves_none_behind() -> None:
     assert untrained == {"score.bias"}
 
 
+def test_the_wasserstein_critics_have_the_papers_layers() -> None:
+    """Yu et al. 2018, appendix D: K5S2, 64-128-256-256 and 64-128-256-512, each to 1."""
+    with torch.device("meta"):
+        critics = WassersteinCritics(256)
+    first = (3 * 25 + 1) * 64 + (64 * 25 + 1) * 128 + (128 * 25 + 1) * 256
+    deep = 256 * 25 + 1
+    sizes = {n: count_parameters(part) for n, part in critics.named_children()}
+    assert sizes == {
+        "whole": first + deep * 256 + 256 * 16 * 16 + 1,
+        "local": first + deep * 512 + 512 * 8 * 8 + 1,
+    }
+
+
+@pytest.mark.parametrize("crop", [32, 36, 112])
+def test_the_wasserstein_critics_take_any_crop_and_do_not_share_a_score(crop: int) -> None:
+    critics = WassersteinCritics(crop, width=2)
+    windows = [(0, 0), (crop // 2, crop // 2)]
+    rgb = torch.rand(2, 3, crop, crop)
+    scores = critics(rgb, windows)
+    assert {name: tuple(score.shape) for name, score in scores.items()} == {
+        "global": (2, 1), "local": (2, 1),
+    }  # fmt: skip
+    rgb[0, :, crop // 2 :] = 0  # beyond the first picture's window
+    changed = critics(rgb, windows)
+    assert torch.equal(changed["local"], scores["local"])
+    assert not torch.equal(changed["global"][0], scores["global"][0])
+
+
 def test_the_patch_critic_is_the_70_pixel_patchgan() -> None:
-    critic = PatchCritic(3, width=4)
+    critic = PatchGan(3, width=4)
     assert [c.out_channels for c in critic.convs] == [4, 8, 16, 32, 1]
     x = torch.rand(1, 3, 256, 256)
     assert critic(x).shape == critic.overlap(x[:, :1]).shape == (1, 1, 30, 30)
@@ -100,7 +130,7 @@ def test_a_patch_overlaps_where_its_receptive_field_holds_a_pixel_of_the_hole() 
     Patch i takes i - 1 to i + 2 of the map before it, i - 2 to i + 4 of the one before that, and so
     pixels 2 (i - 2) - 1 = 2i - 5 to 2 (i + 4) + 2 = 2i + 10.
     """
-    critic = PatchCritic(1, width=2, layers=1)
+    critic = PatchGan(1, width=2, layers=1)
     hole = torch.zeros(1, 1, 32, 32)
     hole[0, 0, 20, 3] = 1
     found = critic.overlap(hole)[0, 0]
@@ -116,7 +146,7 @@ def test_a_patch_overlaps_where_its_receptive_field_holds_a_pixel_of_the_hole() 
 
 def test_overlap_is_exactly_where_a_score_depends_on_the_hole() -> None:
     """With instance norm left out, the gradient of a patch's score is 0 off its field."""
-    critic = PatchCritic(1, width=2, layers=2)
+    critic = PatchGan(1, width=2, layers=2)
     x = torch.rand(1, 1, 64, 64, requires_grad=True)
     y = x
     for conv in critic.convs:

@@ -19,7 +19,7 @@ from training.export import export_run, read_weights
 from training.loop import Trainer
 from training.parity import ExportError
 from training.recipe import Recipe
-from training.runs import Record, load_ema, write_plan, write_state
+from training.runs import Record, load_ema, write_best, write_plan, write_state
 
 # fp32 all along, but runtimes sum in another order, and instance norms over few pixels divide by
 # small deviations: 1e-5 is usual, 1e-3 (an eighth of an 8-bit grey level) is far from any fault.
@@ -85,9 +85,10 @@ def test_onnx_runtime_agrees_with_torch_at_any_size_and_batch(exported: Exported
     session = ort.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
     expected = parity._torch(rounded_generator(exported))(fed["image"], fed["mask"])
     outputs = session.run(list(expected), fed)
-    for found, wanted in zip(outputs, expected.values(), strict=True):
+    choices = build_generator(exported.recipe).choices
+    for found, (name, wanted) in zip(outputs, expected.items(), strict=True):
         assert found.shape == wanted.shape
-        assert np.abs(found - wanted).max() <= TOLERANCE
+        assert name in choices or np.abs(found - wanted).max() <= TOLERANCE
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -99,8 +100,9 @@ def test_openvino_in_fp32_agrees_with_torch_at_any_size_and_batch(exported: Expo
     )
     expected = parity._torch(rounded_generator(exported))(fed["image"], fed["mask"])
     found = compiled(fed)
-    for name, wanted in expected.items():
-        assert np.abs(found[name] - wanted).max() <= TOLERANCE
+    choices = build_generator(exported.recipe).choices
+    for name in expected.keys() - choices:
+        assert np.abs(found[name] - expected[name]).max() <= TOLERANCE
 
 
 def test_the_graph_is_as_promised(exported: Exported) -> None:
@@ -113,10 +115,12 @@ def test_the_graph_is_as_promised(exported: Exported) -> None:
         return [dim.dim_param or dim.dim_value for dim in dims]
 
     named = {value.name: shape(value) for value in (*model.graph.input, *model.graph.output)}
-    outputs = build_generator(exported.recipe).outputs
+    generator = build_generator(exported.recipe)
+    assert tuple(value.name for value in model.graph.output) == generator.outputs
+    assert generator.outputs[0] == "filled"
     assert {name: (dims[0], dims[1]) for name, dims in named.items()} == {
-        "image": ("n", 3), "mask": ("n", 1), **dict.fromkeys(outputs, ("n", 3)),
-    }  # fmt: skip
+        "image": ("n", 3), "mask": ("n", 1), **dict.fromkeys(generator.outputs, ("n", 3)),
+    } | dict.fromkeys(generator.choices, ("n", 2))  # fmt: skip
     assert all(isinstance(side, str) for dims in named.values() for side in dims[2:])
 
 
@@ -155,6 +159,8 @@ def test_the_card_says_what_the_model_is(exported: Exported) -> None:
     objects = build_generator(recipe).objects
     if objects:
         assert set(card.pop("output")) == {"filled", "harmonized"}
+    has_choices = bool(build_generator(recipe).choices)
+    assert ("choices_agree" in compared) == has_choices
     assert card == {
         "schema": 1,
         "name": "tiny",
@@ -204,19 +210,37 @@ def test_a_graph_that_differs_is_an_error_and_leaves_nothing(
     honest = parity._torch(rounded_generator(already))
     monkeypatch.setattr(parity, "_onnxruntime", lambda _model: honest)
     monkeypatch.setattr(parity, "_openvino", lambda _model: None)
-    monkeypatch.setattr(
-        parity,
-        runtime,
-        lambda _model: (
-            lambda image, mask: {
-                name: output + np.float32(fault) for name, output in honest(image, mask).items()
-            }
-        ),
-    )
+
+    def wrong(image, mask):
+        outputs = honest(image, mask)
+        return outputs | {"filled": outputs["filled"] + np.float32(fault)}
+
+    monkeypatch.setattr(parity, runtime, lambda _model: wrong)
     with pytest.raises(ExportError, match="differs") as caught:
         export_run(already.run, tmp_path / "out")
     assert caught.value.code == ExitCode.MODEL
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_that_picks_otherwise_is_an_error(
+    tiny_recipes: dict[str, Recipe], tmp_path: Path, monkeypatch
+) -> None:
+    recipe = tiny_recipes["contextual"]
+    write_run(tmp_path / "run", recipe)
+    weights, _ = load_ema(tmp_path / "run")
+    generator = build_generator(recipe).eval()
+    generator.load_state_dict(weights)
+    honest = parity._torch(generator)
+
+    def wrong(image, mask):
+        outputs = honest(image, mask)
+        elsewhere = np.random.default_rng(0).random(outputs["attention"].shape) < 0.02
+        return outputs | {"attention": outputs["attention"] + 8 * elsewhere}
+
+    monkeypatch.setattr(parity, "_onnxruntime", lambda _model: wrong)
+    monkeypatch.setattr(parity, "_openvino", lambda _model: None)
+    with pytest.raises(ExportError, match="picks the same at 9"):
+        parity.compare(b"", recipe, generator, weights)
 
 
 def test_a_graph_that_does_not_run_is_an_error_and_leaves_nothing(
@@ -285,3 +309,17 @@ def test_the_training_of_an_older_run_is_told_as_not_recorded(tiny_recipes) -> N
     when = export.datetime(2026, 1, 2, tzinfo=export.UTC)
     told = export._training(tiny_recipes["membrane"], Record(), 100, when)
     assert (told["data"], told["photos"], told["date"]) == ("not recorded", 0, "2026-01-02")
+
+
+def test_the_best_weights_are_exported_where_they_are_asked_for(
+    tiny_recipes: dict[str, Recipe], tmp_path: Path
+) -> None:
+    recipe = tiny_recipes["membrane"]
+    write_run(tmp_path, recipe)
+    with pytest.raises(UnreadableError, match="best"):
+        export_run(tmp_path, best=True)
+    best = {name: torch.full_like(w, 0.125) for name, w in load_ema(tmp_path)[0].items()}
+    write_best(tmp_path, best, 42, 19.0)
+    path, _ = export_run(tmp_path, best=True)
+    assert all(torch.equal(best[name], w) for name, w in read_weights(path).items())
+    assert tomllib.loads(path.with_suffix(".toml").read_text())["training"]["images"] == 42

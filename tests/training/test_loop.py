@@ -5,6 +5,7 @@ import math
 import os
 import signal
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -12,18 +13,22 @@ import torch
 from torch import Tensor
 
 from inpaintcli.errors import OutputError, UnreadableError, UsageError
+from training import averages
 from training.data import Batch, Crops, Photos
 from training.family import Stages
-from training.loop import DivergedError, Trainer, learning_rate, save, train
+from training.loop import DivergedError, Every, Trainer, learning_rate, save, train
+from training.plots import read_losses
 from training.recipe import Recipe, with_settings
-from training.runs import Record, load_ema, load_recipe, load_record, load_state
+from training.runs import Record, best_psnr, load_ema, load_recipe, load_record, load_state
 
 Losses = list[dict[str, float]]
 
 
 def steps(trainer: Trainer, crops: Crops, count: int) -> Losses:
-    batches = crops.batches(trainer.images)
-    losses = [trainer.step(next(batches)) for _ in range(count)]
+    recipe = trainer.recipe
+    batches = crops.batches(trainer.images * recipe.critic_steps)
+    size = recipe.critic_steps * recipe.accumulate
+    losses = [trainer.step(*islice(batches, size)) for _ in range(count)]
     batches.close()
     return losses
 
@@ -49,7 +54,7 @@ def assert_same(a: Trainer, b: Trainer) -> None:
     assert [name for name, tensor in ours.items() if not torch.equal(tensor, theirs[name])] == []
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
     precision: str, tiny: Recipe, photos: Photos, features: Path, tmp_path: Path
 ) -> None:
@@ -69,6 +74,21 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
 
     assert losses == expected
     assert_same(resumed, whole)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 4])
+def test_a_run_in_parts_can_be_cut_after_any_step(
+    cut: int, tiny_dmfn: Recipe, photos: Photos, features: Path, tmp_path: Path
+) -> None:
+    recipe = replace(tiny_dmfn, accumulate=2, critic_steps=2)
+    crops = Crops(photos, recipe)
+    expected = steps(Trainer(recipe, features), crops, 5)
+    begun = Trainer(recipe, features)
+    losses = steps(begun, crops, cut)
+    save(begun, tmp_path)
+    resumed = Trainer(recipe, features)
+    resumed.restore(load_state(tmp_path))
+    assert losses + steps(resumed, crops, 5 - cut) == expected
 
 
 def test_the_same_seed_makes_the_same_run_and_another_seed_another(
@@ -115,7 +135,10 @@ def test_both_optimisers_take_the_rate(tiny_dmfn: Recipe, photos: Photos, featur
     recipe = replace(tiny_dmfn, warmup_images=8)
     trainer = Trainer(recipe, features)
     steps(trainer, Crops(photos, recipe), 1)
-    rates = {o.param_groups[0]["lr"] for o in (trainer.optimizer, trainer.critic_optimizer)}
+    rates = {
+        o.param_groups[0]["lr"]
+        for o in (trainer.descent.optimizer, trainer.critic_descent.optimizer)
+    }
     assert rates == {recipe.lr * 2 / 8}
 
 
@@ -132,6 +155,94 @@ def test_the_average_follows_its_formula(
             expected[name] = decay * expected[name] + (1 - decay) * weight
     for name, average in trainer.ema.items():
         torch.testing.assert_close(average, expected[name])
+
+
+def gradients(trainer: Trainer, crops: Crops) -> dict[str, Tensor]:
+    """Of the generator in the first step."""
+    found: dict[str, Tensor] = {}
+
+    def look(*_args: object, **_kwargs: object) -> None:
+        weights = trainer.generator.named_parameters()
+        found.update({name: w.grad.clone() for name, w in weights})
+
+    trainer.descent.scaler.step = look
+    steps(trainer, crops, 1)
+    return found
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_a_batch_in_parts_has_the_gradient_of_the_whole_where_losses_are_means(
+    parts: int, tiny_dmfn: Recipe, photos: Photos, features: Path
+) -> None:
+    """All of DMFN's but the relativistic one, whose means are those of a part."""
+    plain = with_settings(tiny_dmfn, {"objective.adversarial": "0", "precision": "fp32"})
+    plain = replace(plain, batch=4)
+    cut = replace(plain, accumulate=parts)
+    whole = gradients(Trainer(plain, features), Crops(photos, plain))
+    pieces = gradients(Trainer(cut, features), Crops(photos, cut))
+    for name, gradient in whole.items():
+        close = 1e-4 * float(gradient.abs().max()) + 1e-4
+        assert float((pieces[name] - gradient).abs().max()) < close, name
+
+
+def test_in_parts_the_hole_loss_is_the_mean_over_the_parts_holes(
+    tiny_membrane: Recipe, photos: Photos
+) -> None:
+    recipe = replace(
+        with_settings(tiny_membrane, {"objective.squeezenet": "0", "precision": "fp32"}),
+        batch=4,
+        accumulate=2,
+    )
+    trainer, crops = Trainer(recipe, None), Crops(photos, recipe)
+    expected = []
+    for batch in (crops.batch(0, 2), crops.batch(2, 2)):
+        filled = trainer.generator(batch.photo, batch.mask)
+        error = ((filled - batch.photo).abs() * batch.mask).sum()
+        expected.append(float((error / (3 * batch.mask.sum())).detach()))
+    assert steps(trainer, crops, 1)[0]["hole"] == pytest.approx(sum(expected) / 2, rel=1e-5)
+
+
+def test_a_scaled_gradient_that_overflows_lowers_the_scale_and_stops_nothing(
+    tiny_membrane: Recipe, photos: Photos
+) -> None:
+    recipe = with_settings(tiny_membrane, {"objective.squeezenet": "0", "precision": "fp16"})
+    trainer = Trainer(recipe, None)
+    before = {k: v.clone() for k, v in trainer.generator.state_dict().items()}
+    overflow, scale = trainer.generator.head.weight.register_hook(lambda g: g * math.inf), 65536.0
+    assert trainer.descent.scaler.get_scale() == scale
+    steps(trainer, Crops(photos, recipe), 1)
+    assert trainer.descent.scaler.get_scale() == scale / 2
+    after = trainer.generator.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    trainer.descent.scaler.update(1e-4)
+    with pytest.raises(DivergedError, match="gradient"):
+        steps(trainer, Crops(photos, recipe), 1)
+    overflow.remove()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's tracer looks at all tensors
+def test_compiled_training_has_the_losses_of_plain_training(
+    tiny: Recipe, photos: Photos, features: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Traced in full; what makes machine code of it is left out, it takes minutes."""
+    compiler = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda f, **_: compiler(f, backend="eager"))
+    plain = replace(tiny, precision="fp32")
+    compiled = replace(plain, compile=True)
+    crops = Crops(photos, plain)
+    expected = steps(Trainer(plain, features), crops, 2)
+    for ours, theirs in zip(steps(Trainer(compiled, features), crops, 2), expected, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_averages_follow_weights_and_copy_counters() -> None:
+    network = torch.nn.BatchNorm2d(2)
+    ema = averages.copied(network)
+    network(torch.randn(4, 2, 3, 3))
+    averages.follow(ema, network, decay=0.5, steps=100)
+    assert ema["num_batches_tracked"] == 1
+    torch.testing.assert_close(ema["running_mean"], network.running_mean / 2)
 
 
 def poisoned(trainer: Trainer, term: str, monkeypatch: pytest.MonkeyPatch, side: str) -> None:
@@ -185,7 +296,9 @@ def test_a_diverged_run_keeps_its_last_checkpoint(
             poisoned(trainer, "mae", monkeypatch, "generator_loss")
 
     with pytest.raises(DivergedError):
-        train(trainer, Crops(photos, tiny_dmfn), tmp_path, report=report, log_every=1, save_every=1)
+        train(
+            trainer, Crops(photos, tiny_dmfn), tmp_path, report=report, every=Every(log=1, save=1)
+        )
     assert load_state(tmp_path)["images"] == 4
 
 
@@ -200,7 +313,7 @@ def test_a_signal_stops_after_the_step_and_saves(
             os.kill(os.getpid(), number)
 
     trainer = Trainer(tiny_membrane, features)
-    train(trainer, Crops(photos, tiny_membrane), tmp_path, report=report, log_every=1)
+    train(trainer, Crops(photos, tiny_membrane), tmp_path, report=report, every=Every(log=1))
     assert load_state(tmp_path)["images"] == trainer.images == 4
     assert signal.getsignal(number) is before
     weights, images = load_ema(tmp_path)
@@ -218,14 +331,14 @@ def test_a_run_ends_at_its_last_image_and_writes_its_folder(
         Crops(photos, tiny),
         tmp_path / "run",
         report=lambda images, losses, _speed: seen.append((images, sorted(losses))),
-        log_every=4,
-        sample_every=3,
+        every=Every(log=4, samples=3),
     )
     assert trainer.images == tiny.images == 12
-    assert [images for images, _ in seen] == [8]
+    assert [images for images, _ in seen] == [8, 12]
     assert seen[0][1] == sorted(trainer.step(Crops(photos, tiny).batch(0)))
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"recipe.json", "run.json", "state.pt", "ema.safetensors", "logs"}
+    written = {"recipe.json", "run.json", "state.pt", "ema.safetensors", "logs"}
+    assert names == written | {"losses.jsonl", "losses.svg"}
     assert load_record(tmp_path / "run") == Record(
         data=(photos.sources[0].name,), photos=5, features=trainer.objective.notes
     )
@@ -252,7 +365,13 @@ def test_reported_losses_are_means_also_right_after_a_resume(
     plain = Trainer(tiny_membrane, features)
     expected = steps(plain, crops, 2)[1]
     seen: Losses = []
-    train(trainer, crops, tmp_path, report=lambda _i, losses, _s: seen.append(losses), log_every=2)
+    train(
+        trainer,
+        crops,
+        tmp_path,
+        report=lambda _i, losses, _s: seen.append(losses),
+        every=Every(log=2),
+    )
     assert seen[0] == expected
 
 
@@ -265,7 +384,8 @@ def test_settings_changed_on_resume_reach_the_optimisers(
     changed = with_settings(tiny_dmfn, {"weight_decay": "0.5", "betas": "[0.1, 0.2]"})
     resumed = Trainer(changed, features)
     resumed.restore(load_state(tmp_path))
-    for optimizer in (resumed.optimizer, resumed.critic_optimizer):
+    for descent in (resumed.descent, resumed.critic_descent):
+        optimizer = descent.optimizer
         assert optimizer.param_groups[0]["weight_decay"] == 0.5
         assert optimizer.param_groups[0]["betas"] == (0.1, 0.2)
         assert optimizer.state
@@ -354,6 +474,72 @@ def test_a_folder_that_cannot_be_written_is_an_output_error(
         save(trainer, tmp_path / "file")
     with pytest.raises(OutputError):
         train(trainer, Crops(photos, tiny_membrane), tmp_path / "file", report=lambda *_: None)
+
+
+class Rising:
+    """A validation whose hole PSNR rises, then falls."""
+
+    def __init__(self) -> None:
+        self.left = [10.0, 12.0, 11.0]
+
+    def hole_psnr(self, _trainer: Trainer) -> float:
+        return self.left.pop(0)
+
+
+def test_the_best_weights_by_validation_are_kept_beside_the_last(
+    tiny_membrane: Recipe, photos: Photos, features: Path, tmp_path: Path
+) -> None:
+    recipe = replace(tiny_membrane, images=12, validate_every=4)
+    trainer, averaged = Trainer(recipe, features), {}
+
+    def report(images: int, _losses: dict[str, float], _speed: float) -> None:
+        averaged[images] = {k: v.clone() for k, v in trainer.ema.items()}
+
+    crops, every = Crops(photos, recipe), Every(log=1)
+    train(trainer, crops, tmp_path, report=report, every=every, validation=Rising())
+    weights, images = load_ema(tmp_path, best=True)
+    assert images == 8
+    assert all(torch.equal(weights[name], tensor) for name, tensor in averaged[8].items())
+    assert best_psnr(tmp_path) == 12.0
+    assert load_ema(tmp_path)[1] == 12
+    psnrs = [line["hole_psnr"] for line in read_losses(tmp_path) if "hole_psnr" in line]
+    assert psnrs == [10.0, 12.0, 11.0]
+
+
+def test_a_resumed_run_forgets_the_losses_after_its_checkpoint(
+    tiny_membrane: Recipe, photos: Photos, features: Path, tmp_path: Path, monkeypatch
+) -> None:
+    recipe = replace(tiny_membrane, images=12)
+    trainer, crops = Trainer(recipe, features), Crops(photos, recipe)
+
+    def report(images: int, _losses: dict[str, float], _speed: float) -> None:
+        if images == 10:
+            poisoned(trainer, "hole", monkeypatch, "generator_loss")
+
+    every = Every(log=1, save=2)
+    with pytest.raises(DivergedError):
+        train(trainer, crops, tmp_path, report=report, every=every)
+    assert [line["images"] for line in read_losses(tmp_path)] == [2, 4, 6, 8, 10]
+    resumed = Trainer(recipe, features)
+    resumed.restore(load_state(tmp_path))
+    assert resumed.images == 8
+    train(resumed, crops, tmp_path, report=lambda *_: None, every=every)
+    assert [line["images"] for line in read_losses(tmp_path)] == [2, 4, 6, 8, 10, 12]
+
+
+def test_a_state_saved_before_there_were_several_processes_is_taken_up(
+    tiny_dmfn: Recipe, photos: Photos, features: Path
+) -> None:
+    trainer = Trainer(tiny_dmfn, features)
+    steps(trainer, Crops(photos, tiny_dmfn), 1)
+    old = trainer.state()
+    old["rng"] = old["rng"][0]["cpu"]
+    del old["scaler"], old["critic"]["scaler"]
+    torch.rand(1)
+    resumed = Trainer(tiny_dmfn, features)
+    resumed.restore(old)
+    assert torch.equal(torch.get_rng_state(), old["rng"])
+    assert resumed.images == 2
 
 
 @pytest.mark.slow

@@ -8,13 +8,16 @@ from torch import nn
 
 from training.losses import (
     FeatureDistance,
+    distance_to_known,
     feature_matching,
+    gradient_penalty,
     hole_l1,
     layer_weight,
     patch_critic_loss,
     patch_generator_loss,
     relativistic_critic_loss,
     relativistic_generator_loss,
+    spatial_discount,
 )
 from training.networks import FeatureNetwork
 
@@ -87,6 +90,52 @@ def test_relativistic_losses_stay_finite_for_scores_far_apart() -> None:
     far = torch.tensor([[1e4]]), torch.tensor([[-1e4]])
     assert float(relativistic_generator_loss(*far)) == pytest.approx(4e4)
     assert float(relativistic_critic_loss(*far)) == 0
+
+
+def test_the_distance_is_the_true_one_to_the_nearest_known_pixel_of_each_mask() -> None:
+    """The published code counts steps to the sides of one rectangle of fixed size."""
+    masks = torch.ones(2, 1, 4, 5)
+    masks[0, 0, 0, 0] = 0
+    masks[1, 0, :, 2] = 0
+    first, second = distance_to_known(masks)[:, 0]
+    assert float(first[3, 4]) == pytest.approx(5)  # 3 down, 4 right
+    assert float(first[1, 1]) == pytest.approx(math.sqrt(2), rel=1e-5)
+    assert float(first[0, 0]) == 0
+    assert second[2].tolist() == [2, 1, 0, 1, 2]
+
+
+def test_without_a_known_pixel_all_are_a_diagonal_away() -> None:
+    assert float(distance_to_known(torch.ones(1, 1, 3, 4)).max()) <= 5
+
+
+def test_the_discount_is_gamma_to_the_distance_and_0_where_known() -> None:
+    mask = torch.tensor([[[[0.0, 1.0, 1.0, 1.0]]]])
+    weight = spatial_discount(mask, 0.9).flatten()
+    torch.testing.assert_close(weight, torch.tensor([0.0, 0.9, 0.81, 0.729]))
+    error = torch.tensor([5.0, 1.0, 2.0, 4.0]).view(1, 1, 1, 4)
+    loss = hole_l1(error, torch.zeros(1, 1, 1, 4), spatial_discount(mask, 0.9))
+    assert float(loss) == pytest.approx((0.9 * 1 + 0.81 * 2 + 0.729 * 4) / (0.9 + 0.81 + 0.729))
+
+
+def test_the_gradient_penalty_of_a_linear_critic_by_hand_and_in_the_hole_alone() -> None:
+    """D = 3 x0 + 4 x1 + 100 x2: slope 5 where the hole is; (5 - 1)^2 = 16."""
+    weights = torch.tensor([3.0, 4.0, 100.0]).view(1, 1, 1, 3).requires_grad_()
+    at = torch.rand(2, 1, 1, 3, requires_grad=True)
+    mask = torch.tensor([1.0, 1.0, 0.0]).view(1, 1, 1, 3).expand(2, 1, 1, 3)
+    penalty = gradient_penalty((weights * at).sum((1, 2, 3))[:, None], at, mask)
+    assert float(penalty.detach()) == pytest.approx(16)
+    penalty.backward()
+    # d/dw (|w| - 1)^2 = 2 (|w| - 1) w / |w|
+    assert weights.grad.flatten().tolist() == pytest.approx([2 * 4 * 3 / 5, 2 * 4 * 4 / 5, 0])
+
+
+def test_the_gradient_penalty_of_a_flat_critic_is_1_with_a_finite_gradient() -> None:
+    weight = torch.zeros(1, requires_grad=True)
+    at = torch.rand(1, 1, 2, 2, requires_grad=True)
+    penalty = gradient_penalty((weight * at).sum((1, 2, 3))[:, None], at, torch.ones(1, 1, 2, 2))
+    assert float(penalty.detach()) == pytest.approx(1, abs=1e-5)
+    penalty.backward()
+    assert weight.grad.isfinite().all()
 
 
 def test_patch_losses_by_hand() -> None:

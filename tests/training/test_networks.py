@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from inpaintcli.errors import UnreadableError, UsageError
-from training.networks import FeatureNetwork, squeezenet11, vgg19
+from training.networks import FeatureNetwork, Layout, alexnet, squeezenet11, vgg16, vgg19
 
 RELU_1 = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
@@ -16,6 +16,15 @@ def test_the_input_becomes_bgr_0_to_255_minus_the_mean() -> None:
     rgb = torch.tensor([-1.0, 0.0, 1.0]).view(1, 3, 1, 1)
     bgr = network(rgb)["input"].flatten().tolist()
     assert bgr == pytest.approx([255 - 103.939, 127.5 - 116.779, 0 - 123.68])
+
+
+def test_or_rgb_with_the_mean_and_deviation_of_imagenet() -> None:
+    layers = nn.Sequential(nn.Identity())
+    network = FeatureNetwork(layers, {0: "input"}, layout=Layout.torchvision)
+    rgb = torch.tensor([-1.0, 0.0, 1.0]).view(1, 3, 1, 1)
+    prepared = network(rgb)["input"].flatten().tolist()
+    wanted = [(0 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (1 - 0.406) / 0.225]
+    assert prepared == pytest.approx(wanted, abs=1e-5)
 
 
 def test_taps_come_shallow_first_and_nothing_deeper_is_computed() -> None:
@@ -64,7 +73,7 @@ def test_missing_folders_and_files_say_how_to_get_them(tmp_path: Path) -> None:
 
 
 def test_damaged_and_foreign_files_are_unreadable(tmp_path: Path) -> None:
-    path = tmp_path / "vgg19.safetensors"
+    path = tmp_path / "vgg19_caffe.safetensors"
     path.write_bytes(b"nothing")
     with pytest.raises(UnreadableError, match="safetensors"):
         vgg19(tmp_path)
@@ -74,3 +83,66 @@ def test_damaged_and_foreign_files_are_unreadable(tmp_path: Path) -> None:
     save_file({"features.0.weight": torch.zeros(2, 3, 3, 3)}, path)
     with pytest.raises(UnreadableError, match="another network"):
         vgg19(tmp_path)
+
+
+def write_vgg(path: Path, blocks: tuple[tuple[int, int], ...], *, keys: str) -> int:
+    """All convolutions, keyed as torchvision or as Caffe does, and a classifier to be ignored."""
+    tensors = {"classifier.0.weight": torch.zeros(2, 2)}
+    number, inside, count = 0, 3, 0
+    for block, (width, depth) in enumerate(blocks, 1):
+        for layer in range(1, depth + 1):
+            name = f"features.{number}" if keys == "torchvision" else f"conv{block}_{layer}"
+            tensors[f"{name}.weight"] = torch.randn(width, inside, 3, 3) * 0.02
+            tensors[f"{name}.bias"] = torch.zeros(width)
+            count += tensors[f"{name}.weight"].numel() + width
+            number, inside = number + 2, width
+        number += 1
+    torch.save(tensors, path)
+    return count
+
+
+VGG16 = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+
+
+def test_vgg16_is_whole_in_both_ways_of_naming_its_layers(tmp_path: Path) -> None:
+    count = write_vgg(tmp_path / "vgg16_torchvision.pth", VGG16, keys="torchvision")
+    network = vgg16(tmp_path, ("pool1", "relu3_3", "pool3"))
+    assert count == sum(p.numel() for p in network.layers.parameters()) == 14_714_688
+    found = network(torch.rand(1, 3, 32, 32))
+    assert {name: tuple(x.shape[1:]) for name, x in found.items()} == {
+        "pool1": (64, 16, 16),
+        "relu3_3": (256, 8, 8),
+        "pool3": (256, 4, 4),
+    }
+    assert network.layout is Layout.torchvision
+    write_vgg(tmp_path / "vgg16_caffe.pth", VGG16, keys="caffe")
+    network = vgg16(tmp_path)
+    assert network.layout is Layout.caffe
+    assert list(network.taps.values()) == ["relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3"]
+    held = torch.load(tmp_path / "vgg16_caffe.pth", weights_only=True)
+    assert torch.equal(network.layers[2].weight, held["conv1_2.weight"])
+
+
+def test_a_vgg16_is_no_vgg19(tmp_path: Path) -> None:
+    write_vgg(tmp_path / "vgg19_caffe.pth", VGG16, keys="caffe")
+    with pytest.raises(UnreadableError, match="another network"):
+        vgg19(tmp_path)
+
+
+def test_alexnet_has_five_taps(tmp_path: Path) -> None:
+    shapes = {
+        0: (64, 3, 11),
+        3: (192, 64, 5),
+        6: (384, 192, 3),
+        8: (256, 384, 3),
+        10: (256, 256, 3),
+    }
+    tensors = {}
+    for number, (outside, inside, kernel) in shapes.items():
+        tensors[f"features.{number}.weight"] = torch.zeros(outside, inside, kernel, kernel)
+        tensors[f"features.{number}.bias"] = torch.zeros(outside)
+    save_file(tensors, tmp_path / "alexnet_torchvision.safetensors")
+    network = alexnet(tmp_path)
+    assert sum(p.numel() for p in network.layers.parameters()) == 2_469_696
+    shapes = [tuple(x.shape[1:]) for x in network(torch.zeros(1, 3, 224, 224)).values()]
+    assert shapes == [(64, 55, 55), (192, 27, 27), (384, 13, 13), (256, 13, 13), (256, 13, 13)]

@@ -24,7 +24,7 @@ from training.losses import (
     relativistic_critic_loss,
     relativistic_generator_loss,
 )
-from training.networks import FeatureNetwork, vgg19
+from training.networks import FeatureNetwork, Layout, vgg19
 from training.recipe import HoleMix, Recipe
 
 FORMS = ("paper", "public")
@@ -150,7 +150,7 @@ class ObjectiveConfig:
     adversarial: float = 0.03  # mu
     alignment: float = 1.0  # gamma
     critic_width: int = 64
-    # Grey levels that count as 1 in a feature. The VGG-19 used here takes 0..255; torchvision's,
+    # Grey levels that count as 1 in a feature of Caffe's VGG-19, which takes 0..255. Torchvision's,
     # for which lambda was chosen, takes pixels divided by 255 times ImageNet's standard deviation
     # (0.2258 on average). Without this the VGG terms would weigh 57.6 times as much.
     feature_unit: float = 57.6
@@ -211,7 +211,8 @@ class Objective(BaseObjective):
             theirs = self.vgg(batch.photo)
         terms = {}
         if self.config.vgg:
-            weight = self.config.vgg / self.config.feature_unit
+            caffe = self.vgg.layout is Layout.caffe
+            weight = self.config.vgg / (self.config.feature_unit if caffe else 1)
             guidance = guidance_map(filled, batch.photo)
             terms["self_guided"] = weight * self_guided_loss(ours, theirs, guidance)
             terms["vgg_matching"] = weight * feature_matching(ours, theirs)

@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training import distributed
 from training.data import Batch
+from training.discriminators import PatchCritic, frozen
 from training.family import BaseObjective, Filler, Stages
 from training.layers import ResidualBlock, composite, membrane, zero_start
 from training.losses import FeatureDistance, hole_l1
@@ -88,6 +90,8 @@ class ObjectiveConfig:
     vgg: float = 0.0
     jitter: int = 8  # features see the crop shifted by up to this many pixels, against a grid
     vgg_window: int = 96  # VGG sees a window of this side on the hole: it costs ten generators
+    adversarial: float = 0.0
+    critic_width: int = 32
 
 
 class Objective(BaseObjective):
@@ -103,6 +107,8 @@ class Objective(BaseObjective):
         self.config = config
         self.squeezenet = FeatureDistance(squeezenet11(features)) if config.squeezenet else None
         self.vgg = FeatureDistance(vgg19(features)) if config.vgg else None
+        self.patch_critic = PatchCritic(config.critic_width) if config.adversarial else None
+        self.critic = self.patch_critic
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -114,7 +120,7 @@ class Objective(BaseObjective):
         """The weighted terms by name; their sum is the loss."""
         config, predicted = self.config, stages["filled"]
         terms = {"hole": config.hole * hole_l1(predicted, batch.photo, batch.mask)}
-        y, x = _shift(batch.index, config.jitter)
+        y, x = _shift(batch.first, config.jitter)
         filled = composite(batch.photo, batch.mask, predicted)[:, :, y:, x:]
         photo = batch.photo[:, :, y:, x:]
         if self.squeezenet is not None:
@@ -125,7 +131,28 @@ class Objective(BaseObjective):
             filled = composite(batch.photo, batch.mask, predicted)
             windows = _windows(filled, corners, side), _windows(batch.photo, corners, side)
             terms["vgg"] = config.vgg * self.vgg(*windows)
+        if self.patch_critic is not None:
+            with frozen(self.patch_critic):
+                score = self.patch_critic(composite(batch.photo, batch.mask, predicted))
+            terms["adversarial"] = config.adversarial * _where(F.softplus(-score), batch.mask)
         return terms
+
+    def critic_loss(self, batch: Batch, stages: Stages) -> dict[str, Tensor]:
+        """Photos are real everywhere; a filled photo is fake as far as a patch overlaps the hole.
+
+        The non-saturating loss of Goodfellow et al. 2014, weighted by the overlap.
+        """
+        assert self.patch_critic is not None  # noqa: S101 - the loop asks only where there is one
+        fake = self.patch_critic(composite(batch.photo, batch.mask, stages["filled"]))
+        real = self.patch_critic(batch.photo)
+        judged = _where(F.softplus(fake), batch.mask) + _where(F.softplus(-real), batch.mask)
+        return {"critic": judged}
+
+
+def _where(values: Tensor, mask: Tensor) -> Tensor:
+    """The mean of a map (n, 1, h / s, w / s), each value weighted by its share of the hole."""
+    share = F.adaptive_avg_pool2d(mask, values.shape[2:])  # type: ignore[arg-type]
+    return (values * share).sum() / distributed.mean(share.sum()).clamp(min=1e-6)
 
 
 def _shift(seed: int, most: int) -> tuple[int, int]:
@@ -140,7 +167,7 @@ def _window_corners(batch: Batch, side: int) -> list[tuple[int, int]]:
     """For each picture a window's top left corner, centred on a random hole pixel where it fits."""
     height, width = batch.mask.shape[2:]
     corners = []
-    for number, mask in enumerate(batch.mask[:, 0]):
+    for number, mask in enumerate(batch.mask[:, 0].cpu()):  # one transfer instead of one a picture
         pixels = mask.nonzero()
         draw = torch.Generator().manual_seed(batch.index + number)
         y, x = pixels[int(torch.randint(len(pixels), (1,), generator=draw))].tolist()

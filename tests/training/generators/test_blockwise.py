@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from inpaintcli.errors import UnreadableError, UsageError
@@ -12,8 +13,9 @@ from training.catalog import build_generator, find_recipe
 from training.data import Batch, Crops, Photos
 from training.generators import blockwise
 from training.layers import count_parameters
-from training.loop import Trainer, load_state, save
 from training.recipe import Recipe, with_settings
+from training.runs import load_state, write_state
+from training.trainer import Trainer
 
 DONE = 10**9  # images after which every procedure is over
 
@@ -158,7 +160,7 @@ def test_the_loop_trains_at_the_annealed_rate(
     rates = []
     for _ in range(2):
         trainer.step(Crops(photos, recipe).batch(trainer.images))
-        rates.append(trainer.optimizer.param_groups[0]["lr"])
+        rates.append(trainer.descent.optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([recipe.lr, recipe.lr / 10])
 
 
@@ -171,8 +173,10 @@ def test_a_block_that_waits_is_not_trained_and_adam_does_not_count_for_it(
     trainer.step(Crops(photos, recipe).batch(0))
     after = trainer.generator.added.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert not any(p in trainer.optimizer.state for p in trainer.generator.added.parameters())
-    assert all(p in trainer.optimizer.state for p in trainer.generator.head.parameters())
+    assert not any(
+        p in trainer.descent.optimizer.state for p in trainer.generator.added.parameters()
+    )
+    assert all(p in trainer.descent.optimizer.state for p in trainer.generator.head.parameters())
 
 
 def test_a_run_resumed_in_the_middle_of_a_fade_is_the_uninterrupted_one(
@@ -191,7 +195,7 @@ def test_a_run_resumed_in_the_middle_of_a_fade_is_the_uninterrupted_one(
     expected = run(whole, 12)
     cut = Trainer(recipe, features)
     losses = run(cut, 4)
-    save(cut, tmp_path)
+    write_state(tmp_path, cut.state(), cut.ema)
     resumed = Trainer(recipe, features)
     resumed.restore(load_state(tmp_path))
     resumed.generator.begin(resumed.images)
@@ -323,6 +327,34 @@ def test_the_record_says_that_lpips_was_replaced_and_by_what(
         blockwise.Objective(recipe, None)
     with pytest.raises(UsageError, match="squeezenet"):
         blockwise.Objective(with_settings(recipe, {"objective.features": "alex"}), features)
+
+
+def test_lpips_measures_the_patches_where_its_files_are_given(
+    tiny_recipes: dict[str, Recipe], tmp_path: Path
+) -> None:
+    tensors = {}
+    convs = {0: (3, 64, 11), 3: (64, 192, 5), 6: (192, 384, 3), 8: (384, 256, 3), 10: (256, 256, 3)}
+    for number, (inside, outside, kernel) in convs.items():
+        tensors[f"features.{number}.weight"] = torch.randn(outside, inside, kernel, kernel) * 0.05
+        tensors[f"features.{number}.bias"] = torch.zeros(outside)
+    save_file(tensors, tmp_path / "alexnet_torchvision.safetensors")
+    widths = enumerate((64, 192, 384, 256, 256))
+    heads = {f"lin{k}.model.1.weight": torch.rand(1, width, 1, 1) for k, width in widths}
+    save_file(heads, tmp_path / "lpips_alex.safetensors")
+    settings = {"crop": "64", "objective.patches": "[0.5, 0.75]", "objective.adversarial": "0"}
+    recipe = with_settings(tiny_recipes["blockwise"], settings)
+    objective = blockwise.Objective(recipe, tmp_path)
+    note = "LPIPS (alexnet_torchvision.safetensors, lpips_alex.safetensors)"
+    assert objective.notes == {"patch_perceptual": note}
+    mask = torch.zeros(2, 1, 64, 64)
+    mask[:, :, 20:40, 20:40] = 1
+    batch = Batch(torch.rand(2, 3, 64, 64), mask)
+    filled = torch.zeros(2, 3, 64, 64, requires_grad=True)
+    loss = objective.generator_loss(batch, {"filled": filled})["patch_perceptual"]
+    loss.backward()
+    assert loss.item() > 0
+    assert filled.grad.isfinite().all()
+    assert not filled.grad[:, :, :20].any()
 
 
 def test_a_crop_too_small_for_the_critic_is_a_usage_error() -> None:

@@ -82,3 +82,33 @@ def test_vgg_sees_a_window_that_holds_part_of_the_hole(batch: Batch) -> None:
     cut = membrane._windows(batch.mask, corners, side)
     assert cut.shape == (len(batch.photo), 1, side, side)
     assert cut.flatten(1).any(dim=1).all()
+
+
+def test_the_patch_critic_tells_holes_from_photos_and_pushes_the_generator(
+    tiny_membrane: Recipe, batch: Batch
+) -> None:
+    settings = {"objective.squeezenet": "0", "objective.adversarial": "0.1"}
+    objective = membrane.Objective(with_settings(tiny_membrane, settings), None)
+    assert objective.critic is not None
+    grey = torch.zeros_like(batch.photo, requires_grad=True)
+    objective.generator_loss(batch, {"filled": grey})["adversarial"].backward()
+    assert grey.grad is not None
+    assert grey.grad.any()
+    assert not (grey.grad * (1 - batch.mask)).any()
+    assert all(p.grad is None for p in objective.critic.parameters())
+    optimizer = torch.optim.Adam(objective.critic.parameters(), 1e-2)
+    losses = []
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss = objective.critic_loss(batch, {"filled": grey.detach()})["critic"]
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0] / 2
+
+
+def test_a_patch_counts_by_its_share_of_the_hole() -> None:
+    mask = torch.zeros(1, 1, 16, 16)
+    mask[..., :8, :4] = 1  # half of the first of four patches
+    values = torch.tensor([[[[2.0, 50.0], [50.0, 50.0]]]])
+    assert membrane._where(values, mask) == pytest.approx(2)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inpaintcli.errors import MisfitError
-from inpaintcli.fill import Model
-from inpaintcli.fill import fill as fill_with_texture
 from inpaintcli.picture import Origin, Picture
+from inpaintcli.pipeline import Model
+from inpaintcli.pipeline import fill as fill_with_texture
 from tests.conftest import GreyEngine, card, photo_pixels
 
 # What the model answers is what is checked here; texture has its own tests.

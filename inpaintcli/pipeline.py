@@ -9,24 +9,31 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.base import Engine
+from engines.base import Engine, Reporter
 from engines.select import open_engine
+from inpaintcli.attention import OUTPUT, AttentionMap
 from inpaintcli.detail import Decision, Detail, textured
 from inpaintcli.errors import MisfitError
+from inpaintcli.grain import add_grain
 from inpaintcli.holes import Sizes, Tile, bounding_box, model_input, model_output, plan
 from inpaintcli.images import ignore
 from inpaintcli.masks import feather_weights, grow
 from inpaintcli.models import Card, find_card, verify
 from inpaintcli.picture import Mask, Picture
+from inpaintcli.trial import Fill
 
 
 @dataclass(frozen=True)
 class Model:
-    """A card and the engine that runs it; `why` says why that engine. A context manager."""
+    """A card and the engine that runs it. A context manager.
+
+    `why` says why that engine; `fallback` what a user should hear of one that could not be had.
+    """
 
     card: Card
     engine: Engine
     why: str
+    fallback: str = ""
 
     def __enter__(self) -> Self:
         return self
@@ -45,7 +52,7 @@ class Filled:
     """A filled picture, and what it took.
 
     tiles: calls of the model. seconds: in the engine, and in all. decisions: whose texture fills
-    each thick part of the holes.
+    each thick part of the holes. grain: standard deviation of the noise added, see `add_grain`.
     """
 
     picture: Picture
@@ -53,6 +60,7 @@ class Filled:
     engine_seconds: float
     seconds: float
     decisions: tuple[Decision, ...] = ()
+    grain: float = 0.0
 
 
 def open_model(
@@ -62,6 +70,7 @@ def open_model(
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
+    report: Reporter | None = None,
 ) -> Model:
     """Find a model, check that it is whole, and load it.
 
@@ -71,6 +80,7 @@ def open_model(
         device: auto, cpu or cuda[:N].
         precision: auto, fp32, bf16 or fp16.
         threads: of the inference; None leaves it to the engine.
+        report: takes what the engine has to say while it loads.
 
     Raises:
         ModelError: the model is missing or damaged.
@@ -79,12 +89,18 @@ def open_model(
     card = find_card(name)
     verify(card)
     choice = open_engine(
-        card.file, engine=engine, device=device, precision=precision, threads=threads
+        card.file,
+        engine=engine,
+        device=device,
+        precision=precision,
+        threads=threads,
+        profile=card.profile,
+        report=report,
     )
-    return Model(card, choice.engine, choice.why)
+    return Model(card, choice.engine, choice.why, choice.fallback)
 
 
-def fill(
+def fill(  # noqa: PLR0913 - one argument an option of the command
     picture: Picture,
     mask: Mask,
     model: Model,
@@ -93,6 +109,7 @@ def fill(
     feather: int = 0,
     reveal: bool = False,
     detail: Detail = "auto",
+    attention: AttentionMap | None = None,
     notes: Callable[[str], None] = ignore,
 ) -> Filled:
     """Fill the holes of a picture; every other pixel comes back as it was.
@@ -107,7 +124,9 @@ def fill(
         grow_by: pixels that the hole is widened by first.
         feather: pixels inside the hole's rim over which the old content fades into the new.
         reveal: make the hole opaque (for holes that are the transparent pixels themselves).
-        detail: whose texture: the network's, patches of the photo, or (auto) a blend of both.
+        detail: whose texture: the network's, patches of the photo, or (auto) a blend of both, with
+            the photo's grain.
+        attention: takes where the model looked, of a model that says so.
         notes: takes what is worth saying.
 
     Raises:
@@ -122,17 +141,25 @@ def fill(
             "The hole is the whole picture: there is nothing to fill it from.",
             hint="White is the hole; pass --invert-mask if yours is the other way round.",
         )
-    painter = _Painter(picture, hole, model)
-    for tile in plan(hole, sizes_of(model.card)):
-        painter.paint(tile)
-    threads = model.engine.info.threads
-    decisions = textured(painter.pixels, hole, painter.known, detail, threads=threads, notes=notes)
+    unknown = _unknown(picture, hole)
+    painter = _Painter(picture.pixels, unknown, model, attention)
+    painter.paint_all(hole)
+    decisions = textured(
+        painter.pixels,
+        hole,
+        ~unknown,
+        detail,
+        network=_by_network(model),
+        threads=model.engine.info.threads,
+        notes=notes,
+    )
+    grain = add_grain(painter.pixels, hole, ~unknown) if detail == "auto" and hole.any() else 0.0
     filled = picture.with_pixels(_feathered(picture.pixels, painter.pixels, hole, feather))
     if reveal and filled.alpha is not None:
         opaque = np.asarray(np.iinfo(filled.alpha.dtype).max, filled.alpha.dtype)
         filled = filled.with_alpha(np.where(hole, opaque, filled.alpha))
     seconds = time.perf_counter() - started
-    return Filled(filled, painter.tiles, painter.engine_seconds, seconds, tuple(decisions))
+    return Filled(filled, painter.tiles, painter.engine_seconds, seconds, tuple(decisions), grain)
 
 
 def sizes_of(card: Card) -> Sizes:
@@ -148,24 +175,50 @@ def _check(picture: Picture, mask: Mask) -> None:
         )
 
 
+def _unknown(picture: Picture, hole: Mask) -> Mask:
+    """What the photo itself does not know: the hole, and what is wholly transparent."""
+    if picture.alpha is None:
+        return hole
+    transparent = (picture.alpha == 0) | hole
+    return hole if transparent.all() else transparent
+
+
+def _by_network(model: Model) -> Fill:
+    """The model as the trials take it: fills a hole in part of a photo, 8 bits."""
+
+    def run(pixels: NDArray[np.float32], hole: Mask, unknown: Mask) -> NDArray[np.float32]:
+        painter = _Painter(np.clip(np.rint(pixels), 0, 255).astype(np.uint8), unknown, model)
+        painter.paint_all(hole)
+        return painter.pixels.astype(np.float32)
+
+    return run
+
+
 class _Painter:
-    """Fills tile after tile into a copy of the pixels; what is filled is known to the next tile.
+    """Fills tile after tile into a copy of the pixels; what is filled is known to the next tile."""
 
-    `known` is what the photo itself knows: neither hole nor wholly transparent.
-    """
-
-    def __init__(self, picture: Picture, hole: Mask, model: Model) -> None:
-        self.pixels = picture.pixels.copy()
+    def __init__(
+        self,
+        pixels: NDArray[Any],
+        unknown: Mask,
+        model: Model,
+        attention: AttentionMap | None = None,
+    ) -> None:
+        """Start from `pixels` (h, w, 1 or 3) uint8 or uint16; what is `unknown` is not seen."""
+        self.pixels = pixels.copy()
         self.tiles = 0
         self.engine_seconds = 0.0
         self._model = model
-        self._top = 255 if picture.depth == 8 else 65535
-        self._unknown = hole.copy()
-        if picture.alpha is not None:
-            transparent = (picture.alpha == 0) | hole
-            if not transparent.all():
-                self._unknown = transparent
-        self.known = ~self._unknown
+        self._attention = attention
+        if attention is not None:
+            attention.begin(*unknown.shape)
+        self._top = int(np.iinfo(pixels.dtype).max)
+        self._unknown = unknown.copy()
+
+    def paint_all(self, hole: Mask) -> None:
+        """Fill a hole, tile after tile."""
+        for tile in plan(hole, sizes_of(self._model.card)):
+            self.paint(tile)
 
     def paint(self, tile: Tile) -> None:
         """Run the model on one tile and take its answer for the tile's target."""
@@ -173,18 +226,24 @@ class _Painter:
         rgb = _to_float(self.pixels[inside], self._top)
         multiple = self._model.card.size_multiple
         rgb_hwc, hole = model_input(rgb, self._unknown[inside], tile.scale, multiple)
-        answer = model_output(self._run(rgb_hwc, hole), tile.box, tile.scale)
+        outputs = self._run(rgb_hwc, hole)
+        filled_hwc = np.asarray(outputs["filled"][0].transpose(1, 2, 0), np.float32)
+        answer = model_output(filled_hwc, tile.box, tile.scale)
         filled = _from_float(answer, self._top, self.pixels.shape[2], self.pixels.dtype)
         np.copyto(self.pixels[inside], filled, where=tile.target[..., None])
+        if self._attention is not None:
+            self._attention.take(outputs[OUTPUT][0], tile)
         self._unknown[inside] &= ~tile.target
         self.tiles += 1
 
-    def _run(self, rgb_hwc: NDArray[np.float32], hole: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _run(
+        self, rgb_hwc: NDArray[np.float32], hole: NDArray[np.float32]
+    ) -> dict[str, NDArray[Any]]:
         rgb_nchw = np.ascontiguousarray(rgb_hwc.transpose(2, 0, 1)[None])
         started = time.perf_counter()
         outputs = self._model.engine.run({"image": rgb_nchw, "mask": hole[None, None]})
         self.engine_seconds += time.perf_counter() - started
-        return np.asarray(outputs["filled"][0].transpose(1, 2, 0), np.float32)
+        return outputs
 
 
 def _to_float(pixels: NDArray[Any], top: int) -> NDArray[np.float32]:

@@ -1,0 +1,209 @@
+"""What does a batch cost beyond its engine? Prints JSON.
+
+python benchmarks/batch.py throughput [--photos 1000] [--workers N] [--detail auto]
+python benchmarks/batch.py second-run [--photos 100000]
+python benchmarks/batch.py crops
+
+throughput: photos of 512x512 (JPEG, made by code) with a hole of 128x128. Blocks of photos are done
+as the command does them (read, hashed, filled, written, fsync'd, noted in the journal), and, in
+turn, only filled, from arrays, by as many threads. The ratio of the two times is what all but the
+engine and the texture pass adds; turns make up for a machine that others use too. Memory is the
+resident set after each photo: the highest of the second half over the highest of the first.
+
+second-run: processor time and memory to find that nothing is to do, for photos of some bytes each.
+
+crops: milliseconds of the processor a crop, in an engine with one thread, by side and by how many
+go to the engine at once.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from engines.select import open_engine
+from inpaintcli.batch import Outcome, Settings, read_pair
+from inpaintcli.detail import Detail
+from inpaintcli.journal import NAME, Journal
+from inpaintcli.models import find_card
+from inpaintcli.pairs import Job, plan_folder
+from inpaintcli.pipeline import Model, fill, open_model
+from inpaintcli.records import Records
+from inpaintcli.resume import JournalLedger, Making, remaining
+from inpaintcli.workers import default_workers, fill_files, open_models
+
+SIDE, HOLE, BLOCK = 512, 128, 20
+
+
+def resident_mib() -> float:
+    """Resident memory of this process (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def make_photos(folder: Path, count: int) -> None:
+    """Photos of waves and noise, each with its own mask."""
+    y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
+    folder.mkdir()
+    for number in range(count):
+        rng = np.random.default_rng(number)
+        wave = np.sin(x / rng.uniform(8, 60)) * np.cos(y / rng.uniform(8, 60))
+        grain = rng.normal(0, 6, (SIDE, SIDE, 3))
+        pixels = np.clip(128 + 90 * wave[..., None] + grain, 0, 255).astype(np.uint8)
+        mask = np.zeros((SIDE, SIDE), np.uint8)
+        top, left = rng.integers(40, SIDE - HOLE - 40, 2)
+        mask[top : top + HOLE, left : left + HOLE] = 255
+        Image.fromarray(pixels).save(folder / f"{number:06d}.jpg", quality=90)
+        Image.fromarray(mask).save(folder / f"{number:06d}.mask.png")
+
+
+def only_fill(jobs: tuple[Job, ...], models: list[Model], settings: Settings) -> float:
+    """Seconds to fill the photos from arrays, as many at a time as there are models."""
+    pairs = [read_pair(job, settings) for job in jobs]
+    started = time.perf_counter()
+    with ThreadPoolExecutor(len(models)) as pool:
+        shares = [pairs[start :: len(models)] for start in range(len(models))]
+
+        def work(model: Model, share: list[Any]) -> None:
+            for picture, mask in share:
+                fill(picture, mask, model, detail=settings.detail)
+
+        list(pool.map(work, models, shares))
+    return time.perf_counter() - started
+
+
+def throughput(folder: Path, photos: int, workers: int | None, detail: Detail) -> dict[str, Any]:
+    """Ratio of the whole to the filling, and of the memory of both halves."""
+    make_photos(folder / "photos", photos)
+    plan = plan_folder(folder / "photos", None, folder / "out", overwrite=True)
+    blocks = [plan.jobs[start : start + BLOCK] for start in range(0, photos, BLOCK)]
+    settings, count = Settings(detail=detail), workers or default_workers(photos)
+    whole: list[float] = []
+    filling: list[float] = []
+    memory: list[float] = []
+    with ExitStack() as stack:
+        models = open_models(stack, lambda threads: open_model(threads=threads), count)
+        ledger = opened(stack, folder / "out")
+        only_fill(blocks[0], models, settings)  # compiles the texture pass
+        for block in blocks:
+            filling.append(only_fill(block, models, settings))
+            started = time.perf_counter()
+            for outcome in fill_files(block, models, settings, notes=print, ledger=ledger):
+                ledger.settle(outcome)
+                memory.append(resident_mib())
+            whole.append(time.perf_counter() - started)
+    half = len(memory) // 2
+    return {
+        "photos": photos,
+        "workers": count,
+        "seconds_a_photo": round(sum(whole) / photos, 3),
+        "whole_over_filling": round(sum(whole) / sum(filling), 3),
+        "median_over_blocks": round(
+            statistics.median(a / b for a, b in zip(whole, filling, strict=True)), 3
+        ),
+        "peak_mib_by_half": [round(max(memory[:half])), round(max(memory[half:]))],
+        "second_half_over_first": round(max(memory[half:]) / max(memory[:half]), 3),
+    }
+
+
+def opened(stack: ExitStack, out: Path) -> JournalLedger:
+    """A journal in a new folder."""
+    out.mkdir()
+    making = Making(model=find_card().sha256, options=Settings().of_pixels())
+    return JournalLedger(stack.enter_context(Journal(out)), making)
+
+
+def second_run(folder: Path, photos: int) -> dict[str, Any]:
+    """Seconds of the processor to plan, and to see by the journal that all is done."""
+    for name in ("photos", "out"):
+        (folder / name).mkdir()
+    making = Making(model="m" * 64, options=Settings().of_pixels())
+    for number in range(photos):
+        (folder / "photos" / f"{number:06d}.jpg").write_bytes(b"%d" % number)
+        (folder / "out" / f"{number:06d}.jpg").touch()
+    time.sleep(2.5)  # younger files are not known by their stamps
+    with Journal(folder / "out") as journal, no_fsync():
+        ledger = JournalLedger(journal, making)
+        for job in plan_folder(folder / "photos", "alpha", folder / "out", overwrite=True).jobs:
+            key = ledger.key_of(job)
+            ledger.settle(
+                Outcome(
+                    status="filled", input=job.photo, mask=None, output=job.output, key=key,
+                    sha256="s" * 64,
+                )
+            )  # fmt: skip
+    before, started = resident_mib(), time.process_time()
+    plan = plan_folder(folder / "photos", "alpha", folder / "out", overwrite=True)
+    planned = time.process_time()
+    left = remaining(plan, Records(folder / "out" / NAME), folder / "out", making)
+    ended = time.process_time()
+    return {
+        "photos": photos,
+        "left_to_do": len(left.jobs),
+        "plan_cpu_s": round(planned - started, 2),
+        "compare_with_journal_cpu_s": round(ended - planned, 2),
+        "memory_mib": round(resident_mib() - before),
+        "journal_mb": round((folder / "out" / NAME).stat().st_size / 1e6),
+    }
+
+
+@contextmanager
+def no_fsync() -> Iterator[None]:
+    """For making a journal quickly that is only to be read."""
+    true_fsync, os.fsync = os.fsync, lambda _: None
+    try:
+        yield
+    finally:
+        os.fsync = true_fsync
+
+
+def crops(rounds: int = 5) -> dict[str, Any]:
+    """Least milliseconds of the processor a crop, by side, then by crops at a time."""
+    rng, told = np.random.default_rng(0), {}
+    with open_engine(find_card().file, threads=1).engine as engine:
+        for side in (128, 256, 512):
+            times: dict[int, list[float]] = {1: [], 2: [], 4: [], 8: []}
+            for _ in range(rounds):
+                for size, found in times.items():
+                    image = rng.uniform(-1, 1, (size, 3, side, side)).astype(np.float32)
+                    mask = np.zeros((size, 1, side, side), np.float32)
+                    mask[:, :, side // 3 : -side // 3, side // 3 : -side // 3] = 1
+                    started = time.process_time()
+                    engine.run({"image": image, "mask": mask})
+                    found.append((time.process_time() - started) / size)
+            told[f"{side} px"] = {
+                size: round(1000 * min(found[1:]), 1) for size, found in times.items()
+            }
+    return told
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["throughput", "second-run", "crops"])
+    parser.add_argument("--photos", type=int)
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--detail", choices=["auto", "network", "patches"], default="auto")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if options.what == "crops":
+            told = crops()
+        elif options.what == "second-run":
+            told = second_run(Path(folder), options.photos or 100_000)
+        else:
+            told = throughput(Path(folder), options.photos or 1000, options.workers, options.detail)
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()

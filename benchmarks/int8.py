@@ -1,0 +1,162 @@
+"""What does int8 cost and give on the CPU? Prints JSON.
+
+python benchmarks/int8.py FOLDER [--limit 40] [--rounds 9] [--save MODEL.onnx]
+
+FOLDER holds photos with masks (NAME.mask.EXT). What the model sees of them in a fill is recorded;
+every fourth photo calibrates (min-max, per-channel weights, convolutions only: the membrane before
+them and the composite after them stay as they are), the others are measured: hole PSNR of int8
+against fp32, and OpenVINO's time against bf16 and fp32, in turns. Needs ONNX Runtime and onnx.
+"""
+
+import argparse
+import json
+import logging
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from inpaintcli.fill import Model, fill, open_model
+from numpy.typing import NDArray
+
+from engines.backends import openvino_cpu
+from engines.base import Arrays, Engine
+from engines.typed import typed
+from inpaintcli.batch import Settings, read_pair
+from inpaintcli.models import Card, find_card
+from inpaintcli.pairs import plan_folder
+
+LEAST_DB = 38.0  # below it a card variant is not worth having
+
+
+class Recorder(Engine):
+    """Passes everything on and keeps what it was given."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.info, self.inputs, self.outputs = engine.info, engine.inputs, engine.outputs
+        self.seen: list[Arrays] = []
+        self._engine = engine
+
+    def _run(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
+        self.seen.append({name: array.copy() for name, array in arrays.items()})
+        return self._engine.run(arrays)
+
+
+def recorded(folder: Path, card: Card, limit: int) -> list[list[Arrays]]:
+    """For each photo what the model sees when it is filled."""
+    found = []
+    with tempfile.TemporaryDirectory() as out, open_model(card.name, precision="fp32") as model:
+        for job in plan_folder(folder, None, Path(out), overwrite=False).jobs[:limit]:
+            picture, mask = read_pair(job, Settings())
+            recorder = Recorder(model.engine)
+            fill(picture, mask, Model(card, recorder, ""), detail="network")
+            found.append(recorder.seen)
+    return found
+
+
+def quantised(model: bytes, inputs: list[Arrays], folder: Path) -> Path:
+    """The model with int8 convolutions, calibrated on the inputs."""
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._left: Iterator[Arrays] = iter(inputs)
+
+        def get_next(self) -> Arrays | None:
+            return next(self._left, None)
+
+    source, target = folder / "fp32.onnx", folder / "int8.onnx"
+    source.write_bytes(model)
+    logging.disable(logging.WARNING)  # it advises to optimise first, which changes nothing here
+    quantize_static(
+        source,
+        target,
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=["Conv"],
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+    return target
+
+
+def hole_psnr(engine: Engine, exact: Engine, inputs: list[Arrays]) -> float:
+    """Of a range of 2, over the holes of all inputs."""
+    squares = []
+    for arrays in inputs:
+        hole = np.broadcast_to(arrays["mask"] > 0, arrays["image"].shape)
+        ours, theirs = (e.run(arrays)["filled"][hole] for e in (engine, exact))
+        squares.append((ours - theirs) ** 2)
+    return float(-10 * np.log10(np.mean(np.concatenate(squares)) / 4))
+
+
+def times_faster(engine: Engine, other: Engine, rounds: int) -> float:
+    """The median ratio of their times at 512x512, in turns."""
+    image = np.random.default_rng(0).uniform(-1, 1, (1, 3, 512, 512)).astype(np.float32)
+    arrays = {"image": image, "mask": (image[:, :1] > 0).astype(np.float32)}
+    ratios = []
+    for _ in range(rounds + 1):
+        taken = []
+        for one in (other, engine):
+            started = time.perf_counter()
+            one.run(arrays)
+            taken.append(time.perf_counter() - started)
+        ratios.append(taken[0] / taken[1])
+    return statistics.median(ratios[1:])
+
+
+def main() -> None:
+    """Print how well int8 agrees with fp32, how much faster it is, and whether that will do."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model")
+    parser.add_argument("--limit", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--save", type=Path)
+    options = parser.parse_args()
+    card = find_card(options.model)
+    photos = recorded(options.folder, card, options.limit)
+    calibrating = [arrays for seen in photos[::4] for arrays in seen]
+    measured = [arrays for n, seen in enumerate(photos) if n % 4 for arrays in seen]
+    with tempfile.TemporaryDirectory() as folder:
+        fp32 = typed(card.file.read_bytes(), "fp32")
+        int8 = quantised(fp32, calibrating, Path(folder))
+        size = int8.stat().st_size
+        opened = {
+            name: openvino_cpu.load(path, device="cpu", precision=precision, threads=None)
+            for name, path, precision in (
+                ("int8", int8, "auto"),
+                ("auto", card.file, "auto"),
+                ("fp32", card.file, "fp32"),
+            )
+        }
+        if options.save:
+            options.save.write_bytes(int8.read_bytes())
+    level = hole_psnr(opened["int8"], opened["fp32"], measured)
+    told = {
+        "model": card.name,
+        "photos": {"calibrating": len(photos[::4]), "measured": len(photos) - len(photos[::4])},
+        "int8_against_fp32_db": round(level, 2),
+        "enough": level >= LEAST_DB,
+        "mebibytes": round(size / 2**20, 1),
+        "times_faster": {
+            f"than {opened[name].info.precision}": round(
+                times_faster(opened["int8"], opened[name], options.rounds), 2
+            )
+            for name in ("auto", "fp32")
+        },
+    }
+    print(json.dumps(told, indent=1))
+
+
+if __name__ == "__main__":
+    main()

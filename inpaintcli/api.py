@@ -1,0 +1,209 @@
+"""Filling from Python: arrays to an array, or files to a file. Prints nothing, never exits."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypedDict, Unpack, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaintcli.batch import Settings, fill_file
+from inpaintcli.detail import Detail
+from inpaintcli.images import ignore
+from inpaintcli.masks import THRESHOLD, fit_mask, mask_from_alpha, mask_of
+from inpaintcli.pairs import ALPHA, plan_photo
+from inpaintcli.picture import Mask, Picture, Samples
+from inpaintcli.pipeline import Model, open_model
+from inpaintcli.pipeline import fill as fill_picture
+
+Source = str | os.PathLike[str]
+
+
+class Options(TypedDict, total=False):
+    """What may be asked for besides; names and defaults are those of the command line.
+
+    model: a `Model` that is open already, or a card's name or path; None is the default model.
+    engine, device, precision: where `model` is to be opened. grow, feather: in pixels.
+    mask_threshold: of 255, for masks that are not bool. notes: takes what is worth saying.
+    """
+
+    model: Model | str | None
+    engine: str
+    device: str
+    precision: str
+    detail: Detail
+    grow: int
+    feather: int
+    invert_mask: bool
+    mask_threshold: int
+    resize_mask: bool
+    notes: Callable[[str], None]
+
+
+@overload
+def fill(
+    photo: NDArray[Any], mask: NDArray[Any] | Literal["alpha"], **options: Unpack[Options]
+) -> NDArray[Any]: ...
+
+
+@overload
+def fill(
+    photo: Source,
+    mask: Source | None = None,
+    output: Source | None = None,
+    *,
+    overwrite: bool = False,
+    **options: Unpack[Options],
+) -> Path: ...
+
+
+def fill(
+    photo: NDArray[Any] | Source,
+    mask: NDArray[Any] | Source | None = None,
+    output: Source | None = None,
+    *,
+    overwrite: bool = False,
+    **options: Unpack[Options],
+) -> NDArray[Any] | Path:
+    """Fill the holes of one photo; every other pixel comes back as it was.
+
+    Arrays: `photo` is uint8 or uint16, RGB, (h, w), (h, w, 1), (h, w, 3) or, with alpha,
+    (h, w, 4); `mask` is (h, w), bool with True in the hole, or integers with the hole above
+    `mask_threshold` of 255; "alpha" takes the transparent pixels. The result is a new array of the
+    shape and dtype of `photo`, which stays as it is.
+
+    Files: as the command line has it. `mask` left out is the mask beside the photo, `output` left
+    out `NAME.filled.EXT` beside it. The result is the path written.
+
+    Without an open model one is opened for the call (a few tenths of a second): for many photos
+    open it once, `with inpaintcli.open_model() as model`, and pass it as `model`. A model serves
+    one thread at a time.
+
+    Raises:
+        UnreadableError: photo or mask cannot be read.
+        MisfitError: mask and photo do not fit, or the hole is the whole picture.
+        OutputError: the output exists and `overwrite` is false, or it cannot be written.
+        ModelError: the model is missing or damaged.
+        EngineError: the engine cannot be had, or failed.
+        TypeError, ValueError: an argument is of the wrong kind.
+    """
+    if isinstance(photo, np.ndarray):
+        if output is not None or overwrite:
+            raise TypeError("output and overwrite are for files; the photo is an array")
+        return _fill_array(photo, mask, options)
+    if isinstance(mask, np.ndarray):
+        raise TypeError("photo is a file and mask an array; both must be files, or both arrays")
+    return _fill_file(Path(photo), mask, output, overwrite, options)
+
+
+def _fill_array(photo: NDArray[Any], mask: Any, options: Options) -> NDArray[Any]:
+    settings, notes = _settings(options), options.get("notes", ignore)
+    picture = _picture(photo)
+    hole = fit_mask(_hole(mask, picture, settings), picture, resize=settings.resize_mask)
+    if not hole.any():
+        return photo.copy()
+    with _lent(options) as model:
+        filled = fill_picture(
+            picture,
+            hole,
+            model,
+            grow_by=settings.grow,
+            feather=settings.feather,
+            reveal=isinstance(mask, str),
+            detail=settings.detail,
+            notes=notes,
+        ).picture
+    planes = [filled.pixels] if filled.alpha is None else [filled.pixels, filled.alpha[..., None]]
+    return np.concatenate(planes, axis=2).reshape(photo.shape)
+
+
+def _fill_file(
+    photo: Path, mask: Source | None, output: Source | None, overwrite: bool, options: Options
+) -> Path:
+    settings, notes = _settings(options, overwrite), options.get("notes", ignore)
+    named = None if mask is None else os.fspath(mask)
+    target = None if output is None else Path(output)
+    job = plan_photo(photo, named, target, overwrite=overwrite)
+    with _lent(options) as model:
+        fill_file(job, model, settings, notes)
+    return job.output
+
+
+def _settings(options: Options, overwrite: bool = False) -> Settings:
+    """The settings among the options.
+
+    Raises:
+        TypeError: there is no option of such a name.
+    """
+    known = Options.__optional_keys__
+    for name in options:
+        if name not in known:
+            raise TypeError(f"fill() has no option '{name}'; it has {', '.join(sorted(known))}")
+    return Settings(
+        invert_mask=options.get("invert_mask", False),
+        mask_threshold=options.get("mask_threshold", THRESHOLD),
+        grow=options.get("grow", 0),
+        feather=options.get("feather", 0),
+        resize_mask=options.get("resize_mask", False),
+        detail=options.get("detail", "auto"),
+        overwrite=overwrite,
+    )
+
+
+@contextmanager
+def _lent(options: Options) -> Iterator[Model]:
+    """The model that was passed, or one that is open for this call only."""
+    model = options.get("model")
+    if isinstance(model, Model):
+        yield model
+        return
+    with open_model(
+        model,
+        engine=options.get("engine", "auto"),
+        device=options.get("device", "auto"),
+        precision=options.get("precision", "auto"),
+    ) as opened:
+        yield opened
+
+
+def _picture(photo: NDArray[Any]) -> Picture:
+    """An array as a picture.
+
+    Raises:
+        ValueError: the shape or dtype is none of those that `fill` takes.
+    """
+    shaped = photo[..., None] if photo.ndim == 2 else photo
+    if photo.dtype not in (np.uint8, np.uint16) or shaped.ndim != 3:
+        raise ValueError(f"the photo is {photo.dtype} {photo.shape}, not uint8 or uint16 (h, w, c)")
+    if shaped.shape[2] not in (1, 3, 4) or not shaped.size:
+        raise ValueError(f"the photo is {photo.shape}; it has 1, 3 or 4 channels, the last axis")
+    samples = cast("Samples", shaped)
+    if shaped.shape[2] == 4:
+        return Picture(samples[..., :3], samples[..., 3])
+    return Picture(samples)
+
+
+def _hole(mask: Any, picture: Picture, settings: Settings) -> Mask:
+    """True in the hole.
+
+    Raises:
+        TypeError: the mask is no array, nor "alpha".
+        ValueError: its shape or dtype is none of those that `fill` takes, or it is 0 and 1.
+        MisfitError: it is "alpha" and the photo has none.
+    """
+    threshold, invert = settings.mask_threshold, settings.invert_mask
+    if isinstance(mask, str) and mask == ALPHA:
+        return mask_from_alpha(picture, threshold=threshold, invert=invert, name="the photo")
+    if not isinstance(mask, np.ndarray):
+        raise TypeError(f"the mask of an array is an array or 'alpha', not {type(mask).__name__}")
+    if mask.ndim != 2:
+        raise ValueError(f"the mask is {mask.shape}, not (h, w)")
+    if mask.dtype == np.bool_:
+        return mask ^ invert
+    if mask.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"the mask is {mask.dtype}, not bool, uint8 or uint16")
+    if mask.size and mask.max() == 1:
+        raise ValueError("the mask holds 0 and 1 as numbers; pass mask.astype(bool)")
+    return mask_of(Picture(mask[..., None]), threshold=threshold, invert=invert)

@@ -1,0 +1,1 @@
+"""Fills scored against untouched photos: frozen masks, methods, scores, tally, report."""

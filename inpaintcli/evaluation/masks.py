@@ -1,0 +1,122 @@
+"""Frozen test masks: a centred square, and brush strokes by the share of the picture they hide.
+
+A mask is a function of the seed, the photo's name and size, and the kind, and of nothing else: the
+same set comes again on any machine, and a photo added to a folder changes no other's mask. Their
+sha256 stands in every result, so that two results can be known to be of the same holes.
+"""
+
+import hashlib
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaintcli.errors import MisfitError, UsageError
+from inpaintcli.picture import Mask
+
+CENTRE = "centre"
+BINS = tuple(f"{low:02}-{low + 10:02}" for low in range(0, 60, 10))
+"""Kinds by hole ratio in percent of the picture, the bins of Liu et al. (2018)."""
+KINDS = (*BINS, CENTRE)
+_LARGER = "60-99"
+_SMALLEST_SIDE = 32
+_TRIES = 2000
+
+
+def parse_kinds(text: str) -> tuple[str, ...]:
+    """Kinds from a text such as `centre,20-30`, in the order of KINDS.
+
+    Raises:
+        UsageError: one of them is not known.
+    """
+    named = {word.strip() for word in text.split(",") if word.strip()}
+    unknown = sorted(named - set(KINDS))
+    if unknown or not named:
+        raise UsageError(
+            f"There is no kind of hole '{', '.join(unknown)}'.", hint=f"Known: {', '.join(KINDS)}."
+        )
+    return tuple(kind for kind in KINDS if kind in named)
+
+
+def draw(kind: str, height: int, width: int, *, seed: int, name: str) -> Mask:
+    """The mask (height, width) of a kind, True in the hole.
+
+    Args:
+        kind: one of KINDS. The centred square has half the shorter side, as 128 in 256 px.
+        height: of the photo.
+        width: of the photo.
+        seed: of the whole set.
+        name: of the photo, its path below the folder.
+
+    Raises:
+        MisfitError: the photo is too small to draw on.
+    """
+    if min(height, width) < _SMALLEST_SIDE:
+        raise MisfitError(
+            f"{name} is {width}x{height}: too small for drawn holes.",
+            hint=f"They need {_SMALLEST_SIDE} pixels a side; pass masks of your own with --mask.",
+        )
+    if kind == CENTRE:
+        return _centre(height, width)
+    low, high = (int(part) / 100 for part in kind.split("-"))
+    words = np.frombuffer(hashlib.sha256(f"{kind}/{name}".encode()).digest(), np.uint32)
+    return _brush(height, width, low, high, np.random.default_rng([seed, *words.tolist()]))
+
+
+def ratio_bin(mask: Mask) -> str:
+    """The bin of a mask by its hole ratio: `00-10` and so on, `60-99` for all above."""
+    number = int(mask.mean() * 10)
+    return BINS[number] if number < len(BINS) else _LARGER
+
+
+def digest(mask: Mask) -> str:
+    """The sha256 of a mask: of its height and width and its packed bits, row by row."""
+    head = np.array(mask.shape, "<u4").tobytes()
+    return hashlib.sha256(head + np.packbits(mask, axis=None).tobytes()).hexdigest()
+
+
+def _centre(height: int, width: int) -> Mask:
+    mask = np.zeros((height, width), np.bool_)
+    side = min(height, width) // 2
+    top, left = (height - side) // 2, (width - side) // 2
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def _brush(height: int, width: int, low: float, high: float, rng: np.random.Generator) -> Mask:
+    """Strokes until the hole's share lies between `low` and `high`.
+
+    A stroke that would go beyond is dropped, and the next ones are thinner.
+    """
+    target = rng.uniform(low + 0.015, high - 0.01)
+    mask = np.zeros((height, width), np.uint8)
+    widest = (0.03 + 0.25 * high) * min(height, width)
+    for _ in range(_TRIES):
+        if mask.mean() >= target:
+            break
+        tried = mask.copy()
+        _stroke(tried, max(1, round(rng.uniform(0.2, 1) * widest)), rng)
+        if tried.mean() < high:
+            mask = tried
+        else:
+            widest *= 0.7
+    return mask > 0
+
+
+def _stroke(mask: NDArray[np.uint8], thickness: int, rng: np.random.Generator) -> None:
+    """One wandering line with round joints, drawn in place (free form, Yu et al. 2019, 3.1)."""
+    height, width = mask.shape
+    x, y = rng.uniform(0, width), rng.uniform(0, height)
+    angle = rng.uniform(0, 2 * math.pi)
+    points = [(x, y)]
+    for _ in range(int(rng.integers(2, 9))):
+        angle += rng.uniform(-1.2, 1.2)
+        step = rng.uniform(0.05, 0.25) * min(height, width)
+        x = min(max(x + step * math.cos(angle), 0), width - 1)
+        y = min(max(y + step * math.sin(angle), 0), height - 1)
+        points.append((x, y))
+    corners = np.rint(np.array(points)).astype(np.int32)
+    cv2.polylines(mask, [corners], False, 1, thickness)
+    for centre in corners.tolist():
+        cv2.circle(mask, centre, thickness // 2, 1, -1)

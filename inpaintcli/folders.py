@@ -1,0 +1,105 @@
+"""What lies in a folder: its pictures, what could not be looked at, and globs to choose by."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
+
+from inpaintcli.errors import UnreadableError
+from inpaintcli.images import SUFFIXES
+
+
+@dataclass(frozen=True)
+class Found:
+    """The pictures in a folder, sorted; broken ones with their errors; links not entered."""
+
+    pictures: list[Path] = field(default_factory=list)
+    broken: list[tuple[Path, UnreadableError]] = field(default_factory=list)
+    links: list[Path] = field(default_factory=list)
+
+
+def look_into(folder: Path, *, recursive: bool = True, leave_out: Iterable[Path] = ()) -> Found:
+    """All files with a picture's suffix; hidden files and folders are left out.
+
+    Links to folders are not entered, so that no loop of links is followed; links to files are
+    taken for files.
+
+    Args:
+        folder: where to look.
+        recursive: whether to look into its subfolders.
+        leave_out: folders not to look into, whatever their path here.
+
+    Raises:
+        UnreadableError: the folder does not exist or cannot be listed.
+    """
+    if not folder.is_dir():
+        raise UnreadableError(f"{folder} is not a folder.")
+    found = Found()
+    closed = {os.path.realpath(path) for path in leave_out}
+
+    def refused(error: OSError) -> None:
+        where = Path(error.filename)
+        told = UnreadableError(f"{where} cannot be listed: {error.strerror}.")
+        if where == folder:
+            raise told
+        found.broken.append((where, told))
+
+    for name, below, files in os.walk(folder, onerror=refused):
+        here = Path(name)
+        _sort_out(here, files, found)
+        below[:] = _to_enter(here, below, closed, found) if recursive else []
+    found.pictures.sort()
+    return found
+
+
+def chooser(include: Sequence[str], exclude: Sequence[str]) -> Callable[[PurePath], bool]:
+    """Whether a photo at a relative path is wanted: matches `include`, if any, and no `exclude`.
+
+    A glob without a slash is for the name of the photo or of any folder above it, one with a
+    slash for the whole relative path; `*` stands for anything, also for slashes. Case does not
+    matter.
+    """
+
+    def wanted(path: PurePath) -> bool:
+        return (not include or _matches(path, include)) and not _matches(path, exclude)
+
+    return wanted
+
+
+def _matches(path: PurePath, globs: Sequence[str]) -> bool:
+    whole = path.as_posix().casefold()
+    parts = whole.split("/")
+    for pattern in (text.casefold().rstrip("/") for text in globs):
+        names = [whole] if "/" in pattern else parts
+        if any(fnmatchcase(name, pattern) for name in names):
+            return True
+        if pattern.startswith("**/") and fnmatchcase(whole, pattern[3:]):
+            return True
+    return False
+
+
+def _sort_out(folder: Path, names: list[str], found: Found) -> None:
+    for name in names:
+        path = folder / name
+        if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
+            continue
+        if path.is_file():
+            found.pictures.append(path)
+        elif path.is_symlink():
+            told = UnreadableError(f"{path} is a link that leads to no file.")
+            found.broken.append((path, told))
+
+
+def _to_enter(folder: Path, names: list[str], closed: set[str], found: Found) -> list[str]:
+    """The subfolders to look into; those that are links are noted."""
+    enter = []
+    for name in sorted(names):
+        path = folder / name
+        if name.startswith(".") or os.path.realpath(path) in closed:
+            continue
+        if path.is_symlink():
+            found.links.append(path)
+        else:
+            enter.append(name)
+    return enter

@@ -1,0 +1,146 @@
+"""How outcomes, plans and sums are told: JSON lines for programs, sentences for people."""
+
+from collections import Counter
+from pathlib import Path
+
+from inpaintcli import batch
+from inpaintcli.batch import Outcome, Ran
+from inpaintcli.console import Console, rate_in_words
+from inpaintcli.errors import ExitCode
+from inpaintcli.pairs import NO_MASK, THERE, Job, Plan
+from inpaintcli.pipeline import Model
+
+STATUSES = ("filled", "skipped", "failed")
+SKIPS = {NO_MASK: "without a mask", THERE: "output existed"}
+FAILURES = {
+    ExitCode.UNREADABLE: "unreadable",
+    ExitCode.MISFIT: "mask and photo do not fit",
+    ExitCode.OUTPUT: "output cannot be written",
+    ExitCode.ENGINE_UNAVAILABLE: "engine not available",
+    ExitCode.ENGINE_FAILED: "engine failed",
+    ExitCode.FAULT: "fault of the program",
+}
+
+
+class Tally:
+    """Counts outcomes, by status and by reason."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._reasons: dict[str, Counter[str]] = {status: Counter() for status in STATUSES}
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one."""
+        self.counts[outcome.status] += 1
+        if outcome.error is not None:
+            code = int(outcome.error.code)
+            reason = FAILURES[ExitCode(code)] if code in FAILURES else f"error {code}"
+            self._reasons["failed"][reason] += 1
+        elif outcome.status == "skipped":
+            reason = outcome.note.partition(":")[0]
+            self._reasons["skipped"][SKIPS.get(reason, reason)] += 1
+
+    def exit_code(self) -> ExitCode:
+        """What a run of many photos returns."""
+        return batch.exit_code(self.counts)
+
+    def table(self, seconds: float) -> str:
+        """The summary: a row for each status with its reasons, then time and rate."""
+        width = len(str(max(self.counts.values(), default=0)))
+        rows = [
+            f"{status:<8}{self.counts[status]:>{width}}  {_listed(self._reasons[status])}".rstrip()
+            for status in STATUSES
+        ]
+        filled = self.counts["filled"]
+        rate = f", {rate_in_words(filled / seconds)}" if filled and seconds else ""
+        return "\n".join([*rows, f"in {duration_in_words(seconds)}{rate}"])
+
+
+def tell_outcome(console: Console, outcome: Outcome, *, brief: bool = False) -> None:
+    """Tell what happened to one photo; `brief` keeps good news for `-v`."""
+    console.record(outcome.to_json())
+    if outcome.error is not None:
+        console.say(f"{outcome.input}: {outcome.error}")
+        if outcome.note:
+            console.say(f"  {outcome.note}")
+    elif outcome.status == "skipped":
+        (console.detail if brief else console.say)(f"{outcome.input}: skipped, {outcome.note}")
+    elif outcome.note:
+        console.say(f"{outcome.input}: {outcome.note}")
+    for decision in outcome.decisions:
+        console.detail(f"  {decision.in_words()}")
+    if outcome.status == "filled" and not outcome.note:
+        line = f"{outcome.input} -> {outcome.output} ({outcome.seconds:.2f} s)"
+        (console.detail if brief else console.say)(line)
+
+
+def tell_model(console: Console, model: Model) -> None:
+    """Tell what could not be had, and, when verbose, what does the work and why."""
+    info, ran = model.engine.info, Ran.of(model)
+    if model.fallback:
+        console.say(model.fallback)
+    console.detail(
+        f"model {ran.model}, {ran.engine} {info.version} on {ran.device}, "
+        f"{ran.precision}, {info.threads} threads ({model.why})"
+    )
+
+
+def tell_dry(console: Console, job: Job) -> None:
+    """Tell what would be done."""
+    mask = "its transparent pixels" if job.mask is None else str(job.mask)
+    record = Outcome(
+        status="skipped", input=job.photo, mask=job.mask, output=job.output, note="dry run"
+    )
+    console.record(record.to_json())
+    if not console.json:
+        console.data(f"would fill {job.photo} by {mask} into {job.output}")
+
+
+def tell_loose_ends(console: Console, plan: Plan) -> None:
+    """Tell of masks without a photo, and of linked folders that were not entered."""
+    for mask in plan.orphans:
+        console.say(f"{mask}: a mask without a photo")
+    for link in plan.links:
+        console.say(f"{link}: a link to a folder, not entered; name the folder itself to fill it")
+
+
+def tell_space(console: Console, needed: int, free: int, folder: Path) -> None:
+    """Warn where the outputs will hardly fit on the disk."""
+    if needed > free:
+        console.say(
+            f"The outputs will take about {_size(needed)}, but {_size(free)} are free in {folder}. "
+            "Photos that no longer fit will fail; the same command does them later."
+        )
+
+
+def tell_summary(console: Console, tally: Tally, seconds: float, *, left: int = 0) -> None:
+    """Tell the sums; `left` photos were not begun."""
+    sums = {status: tally.counts[status] for status in STATUSES}
+    record = {**sums, "left": left, "seconds": round(seconds, 3)}
+    console.record({"schema": batch.SCHEMA, "summary": record})
+    console.say(tally.table(seconds))
+    if left:
+        console.say(f"{left} not begun; the same command does them")
+
+
+def duration_in_words(seconds: float) -> str:
+    """Seconds to a tenth below a minute, then minutes, then hours."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _listed(reasons: Counter[str]) -> str:
+    if len(reasons) == 1:
+        return next(iter(reasons))
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+
+
+def _size(count: int) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count = round(count / 1000)
+    return f"{count} TB"

@@ -1,0 +1,302 @@
+"""The command `watch`: look, do what is ready, tell, put the inputs away, until stopped."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from types import FrameType
+
+from inpaintcli import batch, lookout
+from inpaintcli.archive import Archive, proven
+from inpaintcli.arrivals import Arrivals, Event, Stamp, Timing
+from inpaintcli.batch import Outcome
+from inpaintcli.console import complain
+from inpaintcli.errors import ExitCode, OutputError, UsageError
+from inpaintcli.filling import Run
+from inpaintcli.filling_many import Many, fill_many
+from inpaintcli.layout import Layout, lay_out
+from inpaintcli.lookout import Lookout
+from inpaintcli.monitor import Monitor, timestamp
+from inpaintcli.pairs import STDOUT
+from inpaintcli.pipeline import Model
+from inpaintcli.telling import Tally, tell_model, tell_outcome, tell_summary
+from inpaintcli.watch import Task, Watch
+from inpaintcli.workers import default_workers, open_models
+
+TURN_S = 1.0
+"""The loop turns at least so often."""
+MESSAGES = 1000
+"""Taken in one turn at most, so that a flood of events does not keep the loop from its work."""
+MOST_WORKERS = 4
+"""Photos at a time, when nobody says: one a core, but no more; each holds an engine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What only a watch has. Seconds where the name ends in _s."""
+
+    mask_timeout_s: float = 60.0
+    poll_s: float | None = None
+    once: bool = False
+    done: Path | None = None
+    failed: Path | None = None
+    delete_inputs: bool = False
+    log: Path | None = None
+    status: Path | None = None
+    metrics_port: int | None = None
+    workers: int | None = None
+
+    def timing(self) -> Timing:
+        """The waits that follow from the options."""
+        quiet_s = Timing.quiet_s if self.poll_s is None else max(Timing.found_s, self.poll_s)
+        timing = Timing(mask_s=self.mask_timeout_s, quiet_s=quiet_s)
+        if self.once:
+            return replace(timing, broken_s=timing.found_s, open_s=timing.found_s, retry_s=())
+        return timing
+
+
+@dataclass(frozen=True)
+class _Finished:
+    task: Task
+    outcome: Outcome
+    started: str
+    queued_s: float
+    written: Stamp | None
+    """The output as we left it."""
+
+
+def watch_folder(
+    run: Run, options: Options, folder: Path, mask: str | None, output: Path | None
+) -> ExitCode:
+    """Fill what comes into a folder until a signal asks to stop, or once what is there.
+
+    Returns:
+        OK after SIGTERM, INTERRUPTED after SIGINT; with `once` as for a folder.
+
+    Raises:
+        InpaintError, EngineError: the watch cannot begin.
+    """
+    if output is None or output == STDOUT:
+        raise UsageError("A watch needs an output folder.", hint="Pass -o FOLDER.")
+    if options.delete_inputs and options.done is not None:
+        raise UsageError("--delete-inputs and --done contradict each other.", hint="Drop one.")
+    layout = lay_out(folder, mask, output, {"--done": options.done, "--failed": options.failed})
+    if run.dry_run:
+        return fill_many(run, Many(source=folder, mask=mask, output=output))
+    with ExitStack() as stack:
+        stop = stack.enter_context(_stop_signals())
+        return _Session(run, options, layout, stack).watch(stop)
+
+
+class _Stop:
+    """Which signal asked to stop, if one did."""
+
+    number: int | None = None
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        self.number = number
+
+    @property
+    def code(self) -> ExitCode:
+        return ExitCode.INTERRUPTED if self.number == signal.SIGINT else ExitCode.OK
+
+
+@contextmanager
+def _stop_signals() -> Iterator[_Stop]:
+    """Signals that let the photos at work finish, instead of ending the program at once."""
+    stop = _Stop()
+    names = ("SIGINT", "SIGTERM", "SIGBREAK")  # the last: Ctrl-Break, and services, on Windows
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Session:
+    """One run of the command: everything that its loop holds."""
+
+    def __init__(self, run: Run, options: Options, layout: Layout, stack: ExitStack) -> None:
+        """Open all that is needed; `stack` closes it."""
+        self._run, self._options, self._layout = run, options, layout
+        self._messages: SimpleQueue[Event | _Finished] = SimpleQueue()
+        self._watch = _new_watch(run, options, layout)
+        self._archive = Archive(
+            folder=layout.folder,
+            done=_absolute(options.done),
+            failed=_absolute(options.failed),
+            delete=options.delete_inputs,
+        )
+        workers = options.workers or default_workers(MOST_WORKERS)
+        models = open_models(stack, run.open_model, workers)
+        tell_model(run.console, models[0])
+        self._models: SimpleQueue[Model] = SimpleQueue()
+        for model in models:
+            self._models.put(model)
+        self._free = len(models)
+        self._tally = Tally()
+        self._pool = stack.enter_context(ThreadPoolExecutor(len(models)))
+        self._monitor = stack.enter_context(_new_monitor(options, layout))
+        poll_s = TURN_S if options.once else options.poll_s
+        self._lookout = Lookout(layout.roots, self._messages.put, poll_s=poll_s)
+        stack.enter_context(self._lookout)
+
+    def watch(self, stop: _Stop) -> ExitCode:
+        """The loop."""
+        started = time.perf_counter()
+        if self._options.once:
+            self._watch.scan(self._layout.roots)
+        else:
+            self._say(f"Watching {self._layout.folder}; Ctrl-C stops after the photo at work.")
+        while not self._is_over(stop):
+            if not self._options.once:
+                self._look()
+            self._watch.tick()
+            if stop.number is None:
+                self._start()
+            self._report()
+            self._monitor.show(self._watch.counts(), present=not self._lookout.missing)
+            self._receive()
+        if self._options.once:
+            self._watch.report_waiting()
+            self._report()
+        tell_summary(self._run.console, self._tally, time.perf_counter() - started)
+        if stop.number is None:
+            return self._tally.exit_code()
+        return stop.code
+
+    def _is_over(self, stop: _Stop) -> bool:
+        if stop.number is not None:
+            return not self._watch.counts().working
+        self._watch.tick()
+        return self._options.once and self._watch.is_idle
+
+    def _look(self) -> None:
+        change = self._lookout.look(self._watch.scan)
+        missing = ", ".join(str(path) for path in self._lookout.missing)
+        told = {
+            "gone": f"{missing} is gone; waiting for it to come back.",
+            "back": "The watched folder is back.",
+            "limit": "The system's limit of watched folders is reached: new subfolders are "
+            f"looked at every {lookout.RESCAN_S:.0f} s only. Pass --poll, or raise "
+            "fs.inotify.max_user_watches.",
+        }
+        if change:
+            complain(told[change])
+            self._monitor.event(change, {"message": told[change]})
+
+    def _receive(self) -> None:
+        """Wait for something to happen, and take note of all that has."""
+        now = time.monotonic()
+        until = min(self._watch.next_due(), now + TURN_S)
+        if not self._options.once:
+            until = min(until, self._lookout.next_look)
+        wait = max(0.0, until - now)
+        with suppress(Empty):
+            for _ in range(MESSAGES):
+                message = self._messages.get(timeout=wait)
+                wait = 0.0
+                if isinstance(message, Event):
+                    self._watch.see(message)
+                else:
+                    self._finish(message)
+
+    def _start(self) -> None:
+        """Give free workers what is ready."""
+        while self._free and (task := next(self._watch.tasks(), None)) is not None:
+            self._free -= 1
+            self._pool.submit(self._do, task)
+
+    def _do(self, task: Task) -> None:
+        """Fill one photo and prove its output; in a thread of the pool."""
+        model, started = self._models.get(), timestamp()
+        queued_s = round(time.monotonic() - task.ready_at, 3)
+        settings = replace(self._run.settings, overwrite=task.replaces)
+        outcome = batch.settle(task.job, model, settings, self._say)
+        self._models.put(model)
+        written = Stamp.of(task.job.output) if outcome.status == "filled" else None
+        if self._archive.wants_proof(outcome):
+            outcome = proven(outcome, task.job, settings)
+        self._messages.put(_Finished(task, outcome, started, queued_s, written))
+
+    def _finish(self, finished: _Finished) -> None:
+        """Take the outcome of a task: tell it and put the inputs away, unless it is tried again."""
+        self._free += 1
+        task, outcome = finished.task, finished.outcome
+        wait = self._watch.finish(task, outcome, finished.written)
+        if wait is not None:
+            self._held_back(outcome, wait)
+            return
+        self._tally.add(outcome)
+        tell_outcome(self._run.console, outcome)
+        times = {"started": finished.started, "queued_s": finished.queued_s}
+        self._monitor.outcome(outcome, **times)
+        try:
+            self._put_away(task, outcome)
+        except OutputError as error:
+            complain(str(error))
+            self._monitor.event("kept", {"input": str(outcome.input), "message": str(error)})
+
+    def _held_back(self, outcome: Outcome, wait: float) -> None:
+        error = outcome.error
+        if error is None or error.code != ExitCode.OUTPUT:
+            return  # perhaps not whole yet: nothing to worry anybody with
+        self._say(f"{outcome.input}: {error} It is tried again in {wait:.0f} s.")
+        details = {"input": str(outcome.input), "again_in_s": wait}
+        self._monitor.event("retry", {**details, "error": batch.error_json(error)})
+
+    def _put_away(self, task: Task, outcome: Outcome) -> None:
+        """Move or remove the inputs, where that is asked for and they are what was filled."""
+        photo, mask = task.job.photo, task.job.mask
+        own_mask = mask if self._layout.needs_masks else None
+        stamps = (Stamp.of(photo), Stamp.of(own_mask) if own_mask else None)
+        if stamps != task.stamps:
+            return
+        try:
+            is_shared = own_mask is not None and self._watch.is_shared(own_mask, photo)
+            self._archive.put_away(outcome, None if is_shared else own_mask)
+        finally:
+            for path in (photo, own_mask):
+                if path is not None and Stamp.of(path) is None:
+                    self._watch.left(path)
+
+    def _report(self) -> None:
+        for outcome in self._watch.reports():
+            self._tally.add(outcome)
+            tell_outcome(self._run.console, outcome)
+            self._monitor.outcome(outcome)
+
+    def _say(self, text: str) -> None:
+        self._run.console.say(text)
+
+
+def _new_watch(run: Run, options: Options, layout: Layout) -> Watch:
+    timing = options.timing()
+    by_events = options.poll_s is None and not options.once
+    arrivals = Arrivals(
+        places=layout, timing=timing, tells_closing=by_events and lookout.TELLS_CLOSING
+    )
+    return Watch(layout, arrivals, timing=timing, overwrite=run.settings.overwrite)
+
+
+def _new_monitor(options: Options, layout: Layout) -> Monitor:
+    return Monitor(
+        log=options.log,
+        status=options.status,
+        metrics_port=options.metrics_port,
+        folder=str(layout.folder),
+        output=str(layout.output),
+    )
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.absolute()

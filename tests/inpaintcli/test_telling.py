@@ -1,0 +1,56 @@
+"""The sums at the end of a run, and what is told before it."""
+
+from pathlib import Path
+
+from inpaintcli.batch import Outcome
+from inpaintcli.console import Console
+from inpaintcli.errors import ExitCode, MisfitError, UnreadableError
+from inpaintcli.pairs import NO_MASK, Plan
+from inpaintcli.telling import Tally, duration_in_words, tell_loose_ends, tell_space
+
+
+def outcome(status="filled", **fields):
+    return Outcome(status=status, input=Path("a"), mask=None, output=None, **fields)
+
+
+def test_the_table_counts_by_status_and_reason():
+    tally = Tally()
+    for _ in range(10):
+        tally.add(outcome())
+    tally.add(outcome("skipped", note=f"{NO_MASK}: none lies beside"))
+    tally.add(outcome("failed", error=UnreadableError("bad")))
+    tally.add(outcome("failed", error=UnreadableError("bad")))
+    tally.add(outcome("failed", error=MisfitError("bad")))
+    assert tally.exit_code() == ExitCode.SOME_FAILED
+    assert tally.table(5.0).splitlines() == [
+        "filled  10",
+        "skipped  1  without a mask",
+        "failed   3  2 unreadable, 1 mask and photo do not fit",
+        "in 5.0 s, 2.0 photos a second",
+    ]
+
+
+def test_durations():
+    assert [duration_in_words(s) for s in (0.04, 61, 3599.6, 7260)] == [
+        "0.0 s",
+        "1 min 1 s",
+        "1 h 0 min",
+        "2 h 1 min",
+    ]
+
+
+def test_a_disk_that_is_too_small_is_told_and_one_that_is_not_is_not(capsys):
+    tell_space(Console(), 12_345_678_901, 8_000_000, Path("out"))
+    told = capsys.readouterr().err
+    assert "12 GB" in told
+    assert "8 MB are free in out" in told
+    tell_space(Console(), 5, 5, Path("out"))
+    assert capsys.readouterr().err == ""
+
+
+def test_loose_ends_are_told(capsys):
+    plan = Plan((), orphans=(Path("m.png"),), links=(Path("there"),))
+    tell_loose_ends(Console(), plan)
+    told = capsys.readouterr().err
+    assert "m.png: a mask without a photo" in told
+    assert "there: a link to a folder" in told

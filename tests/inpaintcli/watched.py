@@ -1,0 +1,109 @@
+"""For the tests of the watch: a clock that waits for nobody, a folder, and what happens in it."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from inpaintcli.arrivals import Arrivals, Event, Stamp, Timing
+from inpaintcli.batch import Outcome
+from inpaintcli.errors import InpaintError
+from inpaintcli.layout import lay_out
+from inpaintcli.watch import Task, Watch
+
+
+@dataclass
+class Clock:
+    """Seconds that pass only when told to."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Folder:
+    """A watch over real files, with its clock and events in the test's hands."""
+
+    root: Path
+    mask: str | None = None
+    overwrite: bool = False
+    tells_closing: bool = True
+    timing: Timing = field(default_factory=Timing)
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        self.photos, self.out = self.root / "in", self.root / "out"
+        self.photos.mkdir(exist_ok=True)
+        self.wall = 2_000_000_000.0
+        layout = lay_out(self.photos, self.mask, self.out, {})
+        self.arrivals = Arrivals(
+            places=layout,
+            timing=self.timing,
+            tells_closing=self.tells_closing,
+            clock=self.clock,
+            wall=lambda: self.wall,
+        )
+        self.watch = Watch(
+            layout, self.arrivals, timing=self.timing, overwrite=self.overwrite, clock=self.clock
+        )
+        self.layout = layout
+        self.writes = 0
+
+    def put(self, name: str, content: str = "x", *, event: str | None = "closed") -> Path:
+        """Write a file, with a new time of change, and tell the watch of it."""
+        path = self.photos / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        self.writes += 1
+        seconds = int(self.wall) - 5000 + self.writes
+        os.utime(path, (seconds, seconds))
+        if event:
+            self.watch.see(Event(event, path))
+        return path
+
+    def pair(self, name: str) -> Path:
+        """A photo and its mask, whole."""
+        self.put(f"{name}.mask.png", "mask")
+        return self.put(f"{name}.png", "photo")
+
+    def remove(self, name: str) -> None:
+        (self.photos / name).unlink()
+        self.watch.see(Event("deleted", self.photos / name))
+
+    def wait(self, seconds: float) -> list[Task]:
+        """Let time pass; what is ready then."""
+        self.clock.now += seconds
+        self.watch.tick()
+        return list(self.watch.tasks())
+
+    def ready(self, seconds: float = 1.0) -> list[str]:
+        """The names of the photos that are ready, done as they come."""
+        tasks = self.wait(seconds)
+        for task in tasks:
+            self.fill(task)
+        return [task.job.photo.relative_to(self.photos).as_posix() for task in tasks]
+
+    def fill(self, task: Task, content: str = "filled", *, is_last: bool = True) -> None:
+        """The task succeeds; `is_last`: its inputs are as they were."""
+        task.job.output.parent.mkdir(parents=True, exist_ok=True)
+        task.job.output.write_text(content)
+        outcome = Outcome(
+            status="filled", input=task.job.photo, mask=task.job.mask, output=task.job.output
+        )
+        wait = self.watch.finish(task, outcome, Stamp.of(task.job.output))
+        assert wait == (None if is_last else 0.0)
+
+    def fail(self, task: Task, error: InpaintError) -> float | None:
+        """The task fails; the wait until it is tried again."""
+        outcome = Outcome(
+            status="failed", input=task.job.photo, mask=None, output=None, error=error
+        )
+        return self.watch.finish(task, outcome)
+
+    def told(self) -> list[tuple[str, str]]:
+        """Names and notes of what was reported."""
+        return [
+            (o.input.name, o.note or (o.error.message if o.error else ""))
+            for o in self.watch.reports()
+        ]

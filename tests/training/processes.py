@@ -1,0 +1,173 @@
+"""What the tests run in one process and, by torchrun, in two: `processes.py FOLDER` as a script.
+
+FOLDER holds `photos/`, `features/` and, for validation, `pairs/`; the first process writes
+`results.json`.
+"""
+
+import json
+import os
+import signal
+import sys
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from training import distributed
+from training.data import Crops, Photos
+from training.generators import dmfn, membrane
+from training.loop import DivergedError, Every, Trainer, load_state, save, train
+from training.recipe import Recipe
+from training.runs import load_record
+from training.validation import read_validation
+
+_SMALL = {"crop": 32, "short_side": (32, 48), "batch": 4, "images": 24, "precision": "fp32"}
+MEMBRANE = replace(
+    membrane.RECIPES[1],
+    generator=membrane.Config(channels=(4, 4, 4, 4), blocks=(1, 1, 1), trunk_dilations=(1, 2)),
+    gradient_norm=1.0,
+    **_SMALL,
+)
+HOLE = replace(MEMBRANE, objective=membrane.ObjectiveConfig(squeezenet=0))
+DMFN = replace(
+    dmfn.RECIPES[0],
+    generator=dmfn.Config(width=4, blocks=1),
+    objective=dmfn.ObjectiveConfig(critic_width=2),
+    **_SMALL,
+)
+RECIPES = {
+    "membrane": MEMBRANE,
+    "membrane in parts": replace(MEMBRANE, accumulate=2),
+    "membrane fp16": replace(HOLE, precision="fp16"),
+    "dmfn": DMFN,
+    "dmfn in parts": replace(DMFN, accumulate=2, critic_steps=2),
+}
+Losses = list[dict[str, float]]
+
+
+def steps(trainer: Trainer, crops: Crops, count: int) -> Losses:
+    recipe = trainer.recipe
+    first = trainer.images * recipe.critic_steps
+    batches = crops.batches(first, group=distributed.group())
+    size = recipe.critic_steps * recipe.accumulate
+    found = [trainer.step(*islice(batches, size)) for _ in range(count)]
+    batches.close()
+    return found
+
+
+def fresh(folder: Path, recipe: Recipe) -> tuple[Trainer, Crops]:
+    return Trainer(recipe, folder / "features"), Crops(Photos([folder / "photos"]), recipe)
+
+
+def losses(folder: Path, name: str) -> Losses:
+    return steps(*fresh(folder, RECIPES[name]), 4)
+
+
+def resumed(folder: Path) -> Losses:
+    """The same losses as `losses` gives, with a cut in the middle."""
+    run = folder / "cut"
+    run.mkdir(exist_ok=True)
+    begun, crops = fresh(folder, RECIPES["dmfn in parts"])
+    found = steps(begun, crops, 2)
+    save(begun, run)
+    torch.distributed.barrier()
+    again, crops = fresh(folder, RECIPES["dmfn in parts"])
+    again.restore(load_state(run))
+    return found + steps(again, crops, 2)
+
+
+def diverged(folder: Path) -> list[str]:
+    """What each process says when a loss is NaN in the last one."""
+    trainer, crops = fresh(folder, HOLE)
+    healthy, group = trainer.objective.generator_loss, distributed.group()
+
+    def poisoned(batch, stages):
+        terms = healthy(batch, stages)
+        return {k: v * float("nan") for k, v in terms.items()} if group.rank == 1 else terms
+
+    trainer.objective.generator_loss = poisoned
+    try:
+        steps(trainer, crops, 1)
+    except DivergedError as error:
+        return distributed.gathered(str(error))
+    return distributed.gathered("went on")
+
+
+def stopped(folder: Path) -> list[int]:
+    """Images seen by each process when a signal reached the last one after its second step."""
+    trainer, crops = fresh(folder, replace(HOLE, images=400))
+    group = distributed.group()
+
+    def begin(images: int) -> None:
+        if group.rank == 1 and images == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    trainer.objective.begin = begin
+    train(trainer, crops, folder / "stopped", report=lambda *_: None, every=Every(log=1))
+    return distributed.gathered(trainer.images)
+
+
+def unreadable(folder: Path) -> int:
+    """Bad photos in the record of a run, each of which only one process has met."""
+    recipe = replace(HOLE, images=8)
+    photos = Photos([folder / "photos", folder / "bad"])
+    train(Trainer(recipe, None), Crops(photos, recipe), folder / "bad run", report=lambda *_: None)
+    torch.distributed.barrier()
+    return load_record(folder / "bad run").unreadable
+
+
+def validated(folder: Path) -> float:
+    trainer, _ = fresh(folder, MEMBRANE)
+    return read_validation(folder / "pairs", MEMBRANE).hole_psnr(trainer)
+
+
+def normalised() -> dict[str, list[float]]:
+    """Batch normalisation of eight pictures: results, gradients, running statistics."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3), nn.Conv2d(3, 1, 1))
+    distributed.share_batch_norms(network)
+    group = distributed.group()
+    x = torch.randn(8, 2, 4, 4).chunk(group.size)[group.rank]
+    y = network(x)
+    y.square().mean().backward()
+    distributed.average_gradients(network)
+    norm = network[1]
+    return {
+        "y": distributed.mean(y.detach().mean((1, 2, 3)).sum()).reshape(1).tolist(),
+        "gradient": torch.cat([p.grad.flatten() for p in network.parameters()]).tolist(),
+        "running": torch.cat([norm.running_mean, norm.running_var]).tolist(),
+        "named": sorted(network.state_dict()),
+    }
+
+
+def refused(folder: Path) -> str:
+    try:
+        fresh(folder, replace(HOLE, batch=5))
+    except Exception as error:  # noqa: BLE001 - the test looks at it
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    with distributed.joined("cpu") as device:
+        assert device == "cpu"
+        results = {
+            "processes": distributed.group().size,
+            "losses": {name: losses(folder, name) for name in RECIPES},
+            "resumed": resumed(folder),
+            "diverged": diverged(folder),
+            "stopped": stopped(folder),
+            "unreadable": unreadable(folder),
+            "validated": validated(folder),
+            "normalised": normalised(),
+            "refused": refused(folder),
+        }
+        if distributed.group().first:
+            (folder / "results.json").write_text(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""Architectures of pretrained feature networks, one family a file."""
