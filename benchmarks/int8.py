@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from inpaintcli.fill import Model, fill, open_model
 from numpy.typing import NDArray
 
 from engines.backends import openvino_cpu
@@ -28,6 +27,7 @@ from engines.typed import typed
 from inpaintcli.batch import Settings, read_pair
 from inpaintcli.models import Card, find_card
 from inpaintcli.pairs import plan_folder
+from inpaintcli.pipeline import Model, fill, open_model
 
 LEAST_DB = 38.0  # below it a card variant is not worth having
 

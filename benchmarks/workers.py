@@ -18,10 +18,10 @@ from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
-from inpaintcli.fill import open_model
 
 from engines.base import Engine, cores
-from inpaintcli.batch import open_models
+from inpaintcli.pipeline import open_model
+from inpaintcli.workers import open_models
 
 
 def inputs(side: int) -> dict[str, np.ndarray]:

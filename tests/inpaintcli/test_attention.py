@@ -7,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from inpaintcli.fill import Model, fill
 
 from inpaintcli.attention import AttentionMap, check_outputs, in_colours
 from inpaintcli.batch import Settings
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, OutputError, UsageError
-from inpaintcli.filling import Run, fill_folder, fill_photo
+from inpaintcli.filling import Run, fill_photo
+from inpaintcli.filling_many import Many, fill_many
 from inpaintcli.holes import Box, Tile
 from inpaintcli.images import read_picture, write_picture
 from inpaintcli.picture import Origin, Picture
+from inpaintcli.pipeline import Model, fill
 from tests.conftest import GreyEngine, card, photo_pixels
 
 
@@ -210,4 +211,4 @@ def test_the_default_model_says_that_it_has_no_map(photo, tmp_path) -> None:
 def test_many_photos_have_no_map(photo, tmp_path) -> None:
     run = command(None, tmp_path / "map.png")
     with pytest.raises(UsageError, match="one photo"):
-        fill_folder(run, photo.parent, None, tmp_path / "out", workers=1)
+        fill_many(run, Many(source=photo.parent, mask=None, output=tmp_path / "out"))
