@@ -19,8 +19,10 @@ from training.recipe import Pasted, Recipe
 FOLDER = Path(__file__).parent / "golden"
 STEPS = 20
 # Of a loss's largest value, for another processor sums in another order. Here, weights that began
-# 1e-6 off moved the losses by up to 2e-4 (dmfn) and 5e-6 (the others).
+# 1e-6 off moved the losses by up to 2e-4 (dmfn) and 5e-6 (the others); sums in another order once
+# moved dmfn's self-guided loss, which is divided by its own largest error, by 1.5 %.
 TOLERANCE = 2e-3
+TOLERANCES = {"dmfn": 3e-2}
 # At its own rate the tiny dmfn is chaotic: these 1e-6 grow to a fifth of a loss in 20 steps.
 RATES = {"dmfn": 1e-5}
 
@@ -54,7 +56,7 @@ def test_twenty_steps_give_the_losses_they_gave(
     assert found[0].keys() == expected[0].keys()
     for name in found[0]:
         ours, theirs = ([step[name] for step in steps] for steps in (found, expected))
-        margin = TOLERANCE * max(map(abs, theirs))
+        margin = TOLERANCES.get(family, TOLERANCE) * max(map(abs, theirs))
         assert ours == pytest.approx(theirs, rel=0, abs=margin), name
 
 
