@@ -34,7 +34,7 @@ imports:
 	$(BIN)/lint-imports
 
 test:
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered
 
 # Between two edits.
 quick:
