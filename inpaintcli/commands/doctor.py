@@ -1,0 +1,16 @@
+"""The command `doctor`."""
+
+import typer
+
+from inpaintcli.console import Console
+from inpaintcli.options import JsonOption
+
+
+def doctor(json: JsonOption = False) -> None:
+    """Say what this machine can use, what is missing, and the command that would install it.
+
+    Exit codes: 0 photos can be filled, 6 the model is damaged, 7 no engine can run.
+    """
+    from inpaintcli import doctor as examination
+
+    raise typer.Exit(examination.examine(Console(json=json)))

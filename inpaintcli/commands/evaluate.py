@@ -1,0 +1,116 @@
+"""The command `evaluate`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from inpaintcli.console import Console
+from inpaintcli.options import (
+    Detail,
+    DeviceOption,
+    EngineName,
+    EngineOption,
+    InvertOption,
+    JsonOption,
+    OverwriteOption,
+    PrecisionName,
+    PrecisionOption,
+    QuietOption,
+    ResizeOption,
+    ThresholdOption,
+    VerboseOption,
+)
+
+if TYPE_CHECKING:
+    from inpaintcli.evaluation.run import Judge
+
+
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Untouched photos.")],
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER|FILE",
+            help="Your own masks, white is the hole; left out: holes are drawn from the seed.",
+        ),
+    ] = None,
+    holes: Annotated[
+        str | None,
+        typer.Option(metavar="KIND,...", help="Kinds to draw: 00-10 ... 50-60 (%), centre.  [all]"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the drawn holes.")] = 1,
+    groups: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Columns file, kind: how to group your own masks."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many photos.")] = None,
+    features: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Feature networks, for P, FD and LPIPS.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="HTML", help="Write tables, plots and pictures.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Keep the fills in this folder.")
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="NAME", help="A model or its card; may be repeated."),
+    ] = None,
+    detail: Annotated[
+        list[Detail] | None, typer.Option(help="Whose texture; may be repeated.  [auto]")
+    ] = None,
+    engine: EngineOption = EngineName.auto,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = PrecisionName.auto,
+    invert_mask: InvertOption = False,
+    mask_threshold: ThresholdOption = 127,
+    resize_mask: ResizeOption = False,
+    overwrite: OverwriteOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Score fills against untouched photos, beside OpenCV's Telea and Navier-Stokes.
+
+    P, FD and LPIPS need the extra `train` and --features DIR; without, they are left out, and that
+    is said. Exit codes: as for fill; 1 where some photos could not be scored.
+    """
+    from inpaintcli.evaluate import Run, evaluate_folder
+    from inpaintcli.evaluation.masks import KINDS, parse_kinds
+    from inpaintcli.evaluation.run import Reading
+
+    judge, left_out = _judge(features)
+    run = Run(
+        console=Console(json=json, quiet=quiet, verbose=verbose),
+        models=model or [None],
+        details=[choice.value for choice in detail or [Detail.auto]],
+        engine=engine.value,
+        device=device,
+        precision=precision.value,
+        reading=Reading(
+            invert_mask=invert_mask, mask_threshold=mask_threshold, resize_mask=resize_mask
+        ),
+        drawn=parse_kinds(holes) if holes is not None else KINDS,
+        seed=seed,
+        groups=groups,
+        limit=limit,
+        output=output,
+        report=report,
+        overwrite=overwrite,
+        left_out=left_out,
+    )
+    raise typer.Exit(evaluate_folder(run, folder, mask, judge))
+
+
+def _judge(features: Path | None) -> tuple["Judge | None", tuple[str, ...]]:
+    """What scores by deep features, or why there is nothing."""
+    if features is None:
+        return None, ("P, FD and LPIPS: they need --features DIR.",)
+    try:
+        from training.scores import FeatureScores
+    except ModuleNotFoundError as error:
+        reason = f"the package {error.name} is not installed (extra `train`)."
+        return None, (f"P, FD and LPIPS: {reason}",)
+    return FeatureScores(features), ()

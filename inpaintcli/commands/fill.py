@@ -1,0 +1,134 @@
+"""The command `fill`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from inpaintcli.console import Console
+from inpaintcli.options import (
+    Detail,
+    DetailOption,
+    DeviceOption,
+    DryRunOption,
+    EngineName,
+    EngineOption,
+    FeatherOption,
+    GrowOption,
+    InvertOption,
+    JsonOption,
+    MaskOption,
+    ModelOption,
+    OutputOption,
+    OverwriteOption,
+    PrecisionName,
+    PrecisionOption,
+    QuietOption,
+    ResizeOption,
+    ThresholdOption,
+    VerboseOption,
+    WorkersOption,
+)
+
+
+def fill(
+    photo: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IMAGE|FOLDER|LIST",
+            help="A photo, a folder of them, or a list of pairs: .csv or .jsonl with the columns "
+            "photo, mask, output.",
+        ),
+    ],
+    mask: MaskOption = None,
+    output: OutputOption = None,
+    model: ModelOption = None,
+    engine: EngineOption = EngineName.auto,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = PrecisionName.auto,
+    detail: DetailOption = Detail.auto,
+    attention_map: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.png",
+            help="Write where a model with attention looked, each hole pixel in colour.",
+        ),
+    ] = None,
+    invert_mask: InvertOption = False,
+    mask_threshold: ThresholdOption = 127,
+    grow: GrowOption = 0,
+    feather: FeatherOption = 0,
+    resize_mask: ResizeOption = False,
+    overwrite: OverwriteOption = False,
+    dry_run: DryRunOption = False,
+    workers: WorkersOption = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Only photos that match; may be given more than once."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="No photos that match; may be given more than once."),
+    ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed", help="Also try unreadable and unfitting photos again, unchanged."
+        ),
+    ] = False,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Begin no other photo once one has failed.")
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="HTML", help="A contact sheet of many photos, before and after."),
+    ] = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Fill the holes of one photo, or of all photos in a folder or a list.
+
+    Many photos: a journal in the output folder lets a second run do only what is missing or
+    changed.
+
+    Exit codes: 0 done, 1 some photos failed, 2 wrong command line, 3 unreadable photo or mask,
+    4 mask and photo do not fit, 5 output exists or cannot be written, 6 model missing or damaged,
+    7 engine or device not available, 8 engine failed, 70 fault of the program, 130 interrupted.
+    """
+    from inpaintcli import filling, filling_many
+    from inpaintcli.batch import Settings
+
+    settings = Settings(
+        invert_mask=invert_mask,
+        mask_threshold=mask_threshold,
+        grow=grow,
+        feather=feather,
+        resize_mask=resize_mask,
+        detail=detail.value,
+        overwrite=overwrite,
+    )
+    run = filling.Run(
+        settings=settings,
+        console=Console(json=json, quiet=quiet, verbose=verbose),
+        model=model,
+        engine=engine.value,
+        device=device,
+        precision=precision.value,
+        dry_run=dry_run,
+        attention_map=attention_map,
+    )
+    if filling_many.is_many(photo):
+        many = filling_many.Many(
+            source=photo,
+            mask=mask,
+            output=output,
+            include=tuple(include or ()),
+            exclude=tuple(exclude or ()),
+            retry_failed=retry_failed,
+            fail_fast=fail_fast,
+            report=report,
+            workers=workers,
+        )
+        raise typer.Exit(filling_many.fill_many(run, many))
+    raise typer.Exit(filling.fill_photo(run, photo, mask, output))

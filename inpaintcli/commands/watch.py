@@ -1,0 +1,141 @@
+"""The command `watch`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from inpaintcli.console import Console
+from inpaintcli.options import (
+    Detail,
+    DetailOption,
+    DeviceOption,
+    DryRunOption,
+    EngineName,
+    EngineOption,
+    FeatherOption,
+    GrowOption,
+    InvertOption,
+    JsonOption,
+    MaskOption,
+    ModelOption,
+    OverwriteOption,
+    PrecisionName,
+    PrecisionOption,
+    QuietOption,
+    ResizeOption,
+    ThresholdOption,
+    VerboseOption,
+    WorkersOption,
+)
+
+POLL_S = 2.0
+"""Between two looks, where --poll says no number."""
+
+
+class OptionalSeconds(TyperCommand):
+    """A command whose `--poll` may stand without its number of seconds."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Write the number where it was left out."""
+        words = []
+        for word, following in zip(args, [*args[1:], ""], strict=True):
+            bare = word == "--poll" and not following.replace(".", "", 1).isdigit()
+            words.append(f"--poll={POLL_S}" if bare else word)
+        return super().parse_args(ctx, words)
+
+
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where photos come in.")],
+    mask: MaskOption = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder of the fills; mirrors FOLDER.")
+    ] = None,
+    done: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Move inputs there once the output is proven."),
+    ] = None,
+    failed: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Move inputs that failed there, with NAME.error.txt."),
+    ] = None,
+    delete_inputs: Annotated[
+        bool, typer.Option("--delete-inputs", help="Remove inputs once the output is proven.")
+    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="Do what is there, then stop.")] = False,
+    poll: Annotated[
+        float | None,
+        typer.Option(
+            metavar="[SECONDS]", min=0.1, help=f"Look at intervals: network shares.  [{POLL_S:g}]"
+        ),
+    ] = None,
+    mask_timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Report a missing mask after that.")
+    ] = 60.0,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON lines; may be rotated.")
+    ] = None,
+    status: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What the watch is doing, as JSON.")
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, max=65535, help="For Prometheus, on 127.0.0.1."),
+    ] = None,
+    model: ModelOption = None,
+    engine: EngineOption = EngineName.auto,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = PrecisionName.auto,
+    detail: DetailOption = Detail.auto,
+    invert_mask: InvertOption = False,
+    mask_threshold: ThresholdOption = 127,
+    grow: GrowOption = 0,
+    feather: FeatherOption = 0,
+    resize_mask: ResizeOption = False,
+    overwrite: OverwriteOption = False,
+    dry_run: DryRunOption = False,
+    workers: WorkersOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Fill what comes into a folder, until stopped.
+
+    SIGINT and SIGTERM let the photos at work finish; exit codes 130 and 0. What is there already
+    is done first; photos whose output exists are skipped. docs/watch.md tells the rest.
+    """
+    from inpaintcli import filling, watching
+    from inpaintcli.batch import Settings
+
+    settings = Settings(
+        invert_mask=invert_mask,
+        mask_threshold=mask_threshold,
+        grow=grow,
+        feather=feather,
+        resize_mask=resize_mask,
+        detail=detail.value,
+        overwrite=overwrite,
+    )
+    run = filling.Run(
+        settings=settings,
+        console=Console(json=json, quiet=quiet, verbose=verbose),
+        model=model,
+        engine=engine.value,
+        device=device,
+        precision=precision.value,
+        dry_run=dry_run,
+    )
+    options = watching.Options(
+        mask_timeout_s=mask_timeout,
+        poll_s=poll,
+        once=once,
+        done=done,
+        failed=failed,
+        delete_inputs=delete_inputs,
+        log=log,
+        status=status,
+        metrics_port=metrics_port,
+        workers=workers,
+    )
+    raise typer.Exit(watching.watch_folder(run, options, folder, mask, output))
