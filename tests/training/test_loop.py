@@ -180,8 +180,10 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole_where_losses_are_means(
     cut = replace(plain, accumulate=parts)
     whole = gradients(Trainer(plain, features), Crops(photos, plain))
     pieces = gradients(Trainer(cut, features), Crops(photos, cut))
+    # A bias before an instance norm has no gradient but rounding, which grows with the rest.
+    rounding = 4e-6 * max(float(gradient.abs().max()) for gradient in whole.values())
     for name, gradient in whole.items():
-        close = 1e-4 * float(gradient.abs().max()) + 1e-4
+        close = 1e-4 * float(gradient.abs().max()) + rounding
         assert float((pieces[name] - gradient).abs().max()) < close, name
 
 
