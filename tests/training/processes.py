@@ -17,7 +17,7 @@ from torch import nn
 
 from training import distributed
 from training.data import Crops, Photos
-from training.generators import dmfn, membrane
+from training.generators import blockwise, contextual, dmfn, membrane, regionwise
 from training.loop import DivergedError, Every, Trainer, load_state, save, train
 from training.recipe import Recipe
 from training.runs import load_record
@@ -38,12 +38,34 @@ DMFN = replace(
     lr=1e-5,  # at its own rate, a last digit that differs grows beyond any tolerance
     **_SMALL,
 )
+CONTEXTUAL = replace(
+    contextual.RECIPES[0],
+    generator=contextual.Config(width=4),
+    objective=contextual.ObjectiveConfig(critic_width=2),
+    critic_steps=2,
+    **_SMALL,
+)
+REGIONWISE = replace(regionwise.RECIPES[0], generator=regionwise.Config(width=4), **_SMALL)
+# The first added block fades in from crop 4 to 16.
+BLOCKWISE = replace(
+    blockwise.RECIPES[0],
+    generator=blockwise.Config(
+        width=4, head_blocks=1, added_blocks=2, head_images=4, block_images=12, fade=1.0
+    ),
+    objective=blockwise.ObjectiveConfig(
+        critic_width=2, critic_layers=1, critic_scales=2, patches=(0.75, 1.0)
+    ),
+    **_SMALL,
+)
 RECIPES = {
     "membrane": MEMBRANE,
     "membrane in parts": replace(MEMBRANE, accumulate=2),
     "membrane fp16": replace(HOLE, precision="fp16"),
     "dmfn": DMFN,
     "dmfn in parts": replace(DMFN, accumulate=2, critic_steps=2),
+    "contextual": CONTEXTUAL,
+    "regionwise": REGIONWISE,
+    "blockwise": BLOCKWISE,
 }
 Losses = list[dict[str, float]]
 
