@@ -19,7 +19,7 @@ def folder(tmp_path):
     return Folder(tmp_path)
 
 
-@pytest.mark.parametrize("order", itertools.permutations(["a.png", "a.mask.png"]))
+@pytest.mark.parametrize("order", list(itertools.permutations(["a.png", "a.mask.png"])))
 def test_a_pair_is_ready_once_both_are_whole_whichever_comes_first(folder, order):
     first, second = order
     folder.put(first)
