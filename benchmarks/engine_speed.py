@@ -42,6 +42,16 @@ def runners(size: int, recipes: list[str]) -> dict[str, Callable[[], object]]:
     return found
 
 
+def milliseconds(run: Callable[[], object]) -> float:
+    """Median of three runs in a row, after one for caches and for threads that still spin."""
+    taken = []
+    for _ in range(4):
+        started = time.perf_counter()
+        run()
+        taken.append((time.perf_counter() - started) * 1000)
+    return statistics.median(taken[1:])
+
+
 def main() -> None:
     """Print the median and the least time of each, and the ratios to DMFN in torch."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -56,9 +66,7 @@ def main() -> None:
     with torch.inference_mode():
         for _ in range(options.rounds + 1):
             for name, run in measured.items():
-                started = time.perf_counter()
-                run()
-                times[name].append((time.perf_counter() - started) * 1000)
+                times[name].append(milliseconds(run))
     times = {name: t[1:] for name, t in times.items()}  # the first round warms up
     medians = {name: statistics.median(t) for name, t in times.items()}
     told = {

@@ -21,6 +21,8 @@ Fill = Callable[[Floats, Mask, Mask], Floats]
 WINDOW = 128
 """Side of a hidden piece, pixels."""
 PIECES = 2
+CONTEXT = 128
+"""Pixels of photo seen on every side of a window."""
 LEAST_HIDDEN = 400
 """Pixels; less says nothing."""
 MOST_UNKNOWN = 0.1
@@ -43,18 +45,24 @@ def gain(pixels: Floats, target: Mask, known: Mask, network: Fill, patches: Fill
         Share of the network's distance to the truth that the patches save, 1 at best; negative
         where they are worse. None where there is no room for a trial.
     """
-    hidden = hide(target, known)
-    if hidden is None:
-        return None
-    unknown = ~known | hidden
-    start = network(pixels, hidden, unknown)
-    ours = distance(start, pixels, hidden)
-    theirs = distance(patches(start, hidden, unknown), pixels, hidden)
-    return (ours - theirs) / max(ours, 1e-6)
+    ours = theirs = weight = 0.0
+    for seen, hidden in hide(target, known):
+        photo, unknown = pixels[seen.slices], ~known[seen.slices] | hidden
+        start = network(photo, hidden, unknown)
+        share = np.count_nonzero(hidden)
+        ours += share * distance(start, photo, hidden)
+        theirs += share * distance(patches(start, hidden, unknown), photo, hidden)
+        weight += share
+    return (ours - theirs) / max(ours, 1e-6 * weight) if weight else None
 
 
-def hide(target: Mask, known: Mask) -> Mask | None:
-    """Pieces of the hole's shape, moved to where the photo is known: (h, w) bool, or None."""
+def hide(target: Mask, known: Mask) -> list[tuple[Box, Mask]]:
+    """Pieces of the hole's shape, moved to where the photo is known.
+
+    Returns:
+        For each what is seen of the photo, a box, and in it (h, w) bool, True where hidden. None
+        at all where too little could be hidden to say anything.
+    """
     depth = cv2.distanceTransform(target.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     side = min(WINDOW, *(length // 2 for length in target.shape))
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)
@@ -63,10 +71,14 @@ def hide(target: Mask, known: Mask) -> Mask | None:
         for at, length in zip((y, x), target.shape, strict=True)
     )
     shape = target[top : top + side, left : left + side]
-    hidden = np.zeros_like(target)
+    pieces = []
     for place in _places(known, (top, left), side):
-        hidden[place.slices] |= shape & known[place.slices]
-    return hidden if np.count_nonzero(hidden) >= LEAST_HIDDEN else None
+        seen = place.grown(CONTEXT, *target.shape)
+        hidden = np.zeros((seen.height, seen.width), np.bool_)
+        hidden[place.moved(-seen.top, -seen.left).slices] = shape & known[place.slices]
+        pieces.append((seen, hidden))
+    enough = sum(np.count_nonzero(hidden) for _, hidden in pieces) >= LEAST_HIDDEN
+    return pieces if enough else []
 
 
 def _places(known: Mask, start: tuple[int, int], side: int) -> Iterator[Box]:

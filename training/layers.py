@@ -7,47 +7,6 @@ from torch import Tensor, nn
 from training.distributed import group, mean
 
 
-def membrane(image: Tensor, mask: Tensor, *, levels: int = 6, sweeps: int = 3) -> Tensor:
-    """Fill the hole smoothly from its rim: pull-push (Gortler et al. 1996, section 3.4).
-
-    Known colours are averaged down a pyramid of 2x2 means that leaves holes out, then pushed up
-    again; at each level `sweeps` 3x3 means relax the hole, which approaches the membrane (the
-    Laplace equation with the rim as boundary). Pooling and resizing only, so it lives in an
-    exported graph as well.
-
-    Args:
-        image: (n, c, h, w); what it holds in the hole does not matter.
-        mask: (n, 1, h, w), 1 in the hole, 0 on known pixels.
-        levels: halvings; holes up to about 2**levels pixels from the rim are reached.
-        sweeps: relaxation steps at each level.
-
-    Returns:
-        (n, c, h, w): `image` where known, the membrane in the hole.
-    """
-    known = 1 - mask
-    return _push(image * known, known, levels, sweeps)
-
-
-def _push(colour: Tensor, weight: Tensor, levels: int, sweeps: int) -> Tensor:
-    """Fill where `weight` is 0; `colour` comes multiplied by a weight of 0 or 1."""
-    if levels == 0:
-        mean = colour.mean((2, 3), keepdim=True) / weight.mean((2, 3), keepdim=True).clamp(min=1e-6)
-        return colour + (1 - weight) * mean
-    height, width = colour.shape[2:]
-    # A row and a column of nothing stand in for ceil_mode, which OpenVINO refuses on one pixel;
-    # they take part in neither colours nor weights, so the quotient is the same.
-    summed = F.avg_pool2d(F.pad(colour, (0, 1, 0, 1)), 2)
-    share = F.avg_pool2d(F.pad(weight, (0, 1, 0, 1)), 2)
-    present = (share > 0).to(colour.dtype)
-    coarse = _push(summed / share.clamp(min=0.2), present, levels - 1, sweeps)
-    finer = F.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
-    filled = colour + (1 - weight) * finer[:, :, :height, :width]
-    for _ in range(sweeps):
-        mean = F.avg_pool2d(filled, 3, 1, 1, count_include_pad=False)
-        filled = colour + (1 - weight) * mean
-    return filled
-
-
 class ResidualBlock(nn.Module):
     """3x3 (dilated), SiLU, 3x3 that starts at zero, added to the input: (n, c, h, w) -> same."""
 

@@ -1,7 +1,10 @@
 """Promises of every backend, and of the choice among them."""
 
+import os
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,6 +110,33 @@ def test_a_file_that_is_no_model_is_refused(name, tmp_path):
 def test_threads_are_as_asked_for(name, model_path):
     with open_engine(model_path, engine=name, threads=1).engine as engine:
         assert engine.info.threads == 1
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="needs Linux and two cores",
+)
+@pytest.mark.parametrize("name", USABLE)
+def test_an_engine_ties_no_thread_to_a_core(name, model_path):
+    """Or the engines of several workers would all sit on the first one."""
+    seen, over = set(), threading.Event()
+
+    def look():
+        while not over.wait(0.001):
+            for thread in Path("/proc/self/task").iterdir():
+                try:
+                    seen.add(frozenset(os.sched_getaffinity(int(thread.name))))
+                except ProcessLookupError:
+                    continue
+
+    watcher = threading.Thread(target=look)
+    with open_engine(model_path, engine=name, device="cpu", threads=1).engine as engine:
+        watcher.start()
+        for _ in range(3):
+            engine.run(arrays(64, 64))
+        over.set()
+        watcher.join()
+    assert seen == {frozenset(os.sched_getaffinity(0))}
 
 
 def test_the_choice_says_what_and_why(model_path):

@@ -27,32 +27,46 @@ def blank(pixels, hole, _unknown):
 
 
 def test_whoever_fills_right_gains_all(photo, target):
-    def right(pixels, hole, _unknown):
-        return np.where(hole[..., None], photo, pixels)
+    truths = []
 
-    assert trial.gain(photo, target, ~target, blank, right) == pytest.approx(1)
+    def blank_of_known(pixels, hole, unknown):
+        truths.append(pixels)
+        return blank(pixels, hole, unknown)
+
+    def right(pixels, hole, _unknown):
+        return np.where(hole[..., None], truths[-1], pixels)
+
+    def untouched(pixels, _hole, _unknown):
+        return pixels
+
+    assert trial.gain(photo, target, ~target, blank_of_known, right) == pytest.approx(1)
     assert trial.gain(photo, target, ~target, blank, blank) == 0
-    assert trial.gain(photo, target, ~target, right, blank) < -1
+    assert trial.gain(photo, target, ~target, untouched, blank) < -1
 
 
 def test_what_is_hidden_is_known_as_large_as_the_hole_and_is_told_as_unknown(photo, target):
-    seen = []
+    pieces = trial.hide(target, ~target)
+    assert len(pieces) == trial.PIECES
+    for seen, hidden in pieces:
+        assert not (hidden & target[seen.slices]).any()
+        assert np.count_nonzero(hidden) == pytest.approx(np.count_nonzero(target), rel=0.1)
+    told = []
 
     def spy(pixels, hole, unknown):
-        seen.append((hole, unknown))
+        told.append((hole, unknown))
         return pixels
 
     trial.gain(photo, target, ~target, spy, spy)
-    for hidden, unknown in seen:
-        assert not (hidden & target).any()
-        assert (unknown == (hidden | target)).all()
-        assert np.count_nonzero(hidden) == pytest.approx(2 * np.count_nonzero(target), rel=0.1)
+    twice = [piece for piece in pieces for _ in range(2)]  # by the network, by the patches
+    for (seen, hidden), (hole, unknown) in zip(twice, told, strict=True):
+        assert (hole == hidden).all()
+        assert (unknown == (hidden | target[seen.slices])).all()
 
 
 def test_without_room_there_is_no_trial(photo):
     nearly_all = np.ones((160, 200), bool)
     nearly_all[:, :20] = False
-    assert trial.hide(nearly_all, ~nearly_all) is None
+    assert not trial.hide(nearly_all, ~nearly_all)
     assert trial.gain(photo, nearly_all, ~nearly_all, blank, blank) is None
 
 
@@ -63,10 +77,11 @@ def test_pieces_lie_in_the_known_part_of_any_mask(seed):
     for _ in range(4):
         y, x = rng.integers(0, 90), rng.integers(0, 110)
         hole[y : y + rng.integers(1, 40), x : x + rng.integers(1, 40)] = True
-    hidden = trial.hide(hole, ~hole)
-    if hidden is not None:
-        assert not (hidden & hole).any()
-        assert np.count_nonzero(hidden) >= trial.LEAST_HIDDEN
+    pieces = trial.hide(hole, ~hole)
+    for seen, hidden in pieces:
+        assert not (hidden & hole[seen.slices]).any()
+    if pieces:
+        assert sum(np.count_nonzero(hidden) for _, hidden in pieces) >= trial.LEAST_HIDDEN
 
 
 def test_the_distance_is_0_for_equal_pictures_and_looks_only_where_it_is_told(photo, target):

@@ -1,7 +1,6 @@
 import socket
 from pathlib import Path
 
-import pytest
 import torch
 from torch import nn
 
@@ -10,50 +9,8 @@ from training.layers import (
     ResidualBlock,
     composite,
     count_parameters,
-    membrane,
     zero_start,
 )
-
-
-def hole(height: int, width: int) -> torch.Tensor:
-    mask = torch.zeros(1, 1, height, width)
-    mask[:, :, height // 4 : height // 2, width // 4 : width // 2] = 1
-    return mask
-
-
-def test_the_membrane_over_one_colour_is_that_colour() -> None:
-    image = torch.full((1, 3, 48, 80), 0.25)
-    mask = hole(48, 80)
-    filled = membrane(image.masked_fill(mask > 0, 9.0), mask)
-    torch.testing.assert_close(filled, image)
-
-
-def test_the_membrane_keeps_known_pixels_and_ignores_the_hole() -> None:
-    image, mask = torch.rand(2, 3, 32, 48), hole(32, 48).expand(2, 1, 32, 48)
-    filled = membrane(image, mask)
-    other = membrane(torch.where(mask > 0, torch.rand_like(image), image), mask)
-    assert torch.equal(torch.where(mask > 0, 0, filled), torch.where(mask > 0, 0, image))
-    assert torch.equal(filled, other)
-
-
-def test_the_membrane_stays_within_the_known_colours() -> None:
-    image, mask = torch.rand(1, 3, 64, 64), hole(64, 64)
-    filled = membrane(image, mask)
-    assert float(filled.min()) >= float(image.min()) - 1e-6
-    assert float(filled.max()) <= float(image.max()) + 1e-6
-
-
-def test_the_membrane_follows_a_ramp_into_the_hole() -> None:
-    image = torch.linspace(-1, 1, 64).expand(1, 1, 64, 64)
-    error = (membrane(image, hole(64, 64)) - image).abs().max()
-    assert float(error) < 0.12  # a mean of the rim would be 0.25 off at the sides
-
-
-@pytest.mark.parametrize("side", [16, 33, 80, 112])
-def test_the_membrane_takes_every_size_and_a_hole_without_rim(side: int) -> None:
-    filled = membrane(torch.rand(1, 3, side, side), torch.ones(1, 1, side, side))
-    assert filled.shape == (1, 3, side, side)
-    assert filled.isfinite().all()
 
 
 def test_composite_takes_the_hole_from_the_prediction_and_the_rest_from_the_photo() -> None:
