@@ -6,8 +6,6 @@ which approaches the membrane (the Laplace equation with the rim as boundary). I
 and exports with the network that begins with it.
 """
 
-from functools import lru_cache
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -61,9 +59,9 @@ def _push_packed(colour: Tensor, weight: Tensor, levels: int, sweeps: int) -> Te
     summed = F.conv2d(colour, sums) / 4
     present = (share > 0).to(colour.dtype)
     coarse = _push(summed / share.clamp(min=0.2), present, levels - 1, sweeps)
-    bilinear = _each(_bilinear_kernel(), channels).to(colour)
+    bilinear = _each(_BILINEAR, channels).to(colour)
     finer = F.conv2d(F.pad(coarse, (1, 1, 1, 1), mode="replicate"), bilinear)
-    nine = _nine_kernel().to(colour)
+    nine = _NINE.to(colour)
     count = F.conv2d(torch.ones_like(weight), nine, padding=1)  # fewer than 9 at the border
     hole = 1 - weight
     filled = colour + _for_each(hole, channels) * finer
@@ -86,25 +84,6 @@ def _each(kernel: Tensor, channels: int) -> Tensor:
     return dense.flatten(2, 3).flatten(0, 1)
 
 
-@lru_cache(maxsize=1)
-def _nine_kernel() -> Tensor:
-    """(4, 4, 3, 3): the sum of the 3x3 pixels around each pixel of a square of 2x2."""
-    kernel = torch.zeros(2, 2, 2, 2, 3, 3)
-    around = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-    for y, x in [(0, 0), (0, 1), (1, 0), (1, 1)]:
-        for dy, dx in around:
-            square_y, square_x = (y + dy) // 2, (x + dx) // 2
-            kernel[y, x, (y + dy) % 2, (x + dx) % 2, 1 + square_y, 1 + square_x] = 1
-    return kernel.reshape(4, 4, 3, 3)
-
-
-@lru_cache(maxsize=1)
-def _bilinear_kernel() -> Tensor:
-    """(4, 1, 3, 3): a pixel to 2x2 pixels, as `interpolate` without aligned corners."""
-    sides = torch.tensor([[0.25, 0.75, 0.0], [0.0, 0.75, 0.25]])
-    return torch.einsum("ai,bj->abij", sides, sides).reshape(4, 1, 3, 3)
-
-
 def _push(colour: Tensor, weight: Tensor, levels: int, sweeps: int) -> Tensor:
     """Fill where `weight` is 0; `colour` comes multiplied by a weight of 0 or 1."""
     if levels == 0:
@@ -123,3 +102,23 @@ def _push(colour: Tensor, weight: Tensor, levels: int, sweeps: int) -> Tensor:
         mean = F.avg_pool2d(filled, 3, 1, 1, count_include_pad=False)
         filled = colour + (1 - weight) * mean
     return filled
+
+
+def _nine() -> Tensor:
+    """(4, 4, 3, 3): the sum of the 3x3 pixels around each pixel of a square of 2x2."""
+    kernel = torch.zeros(2, 2, 2, 2, 3, 3)
+    around = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    for y, x in [(0, 0), (0, 1), (1, 0), (1, 1)]:
+        for dy, dx in around:
+            square_y, square_x = (y + dy) // 2, (x + dx) // 2
+            kernel[y, x, (y + dy) % 2, (x + dx) % 2, 1 + square_y, 1 + square_x] = 1
+    return kernel.reshape(4, 4, 3, 3)
+
+
+def _bilinear() -> Tensor:
+    """(4, 1, 3, 3): a pixel to 2x2 pixels, as `interpolate` without aligned corners."""
+    sides = torch.tensor([[0.25, 0.75, 0.0], [0.0, 0.75, 0.25]])
+    return torch.einsum("ai,bj->abij", sides, sides).reshape(4, 1, 3, 3)
+
+
+_NINE, _BILINEAR = _nine(), _bilinear()
