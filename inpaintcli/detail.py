@@ -32,7 +32,7 @@ LEAST_THICKNESS = 12.0
 """Pixels; thinner parts are the network's, which patches do not better there (docs/log.md)."""
 COMPILE_S = 5
 SCORES = (-0.15, 0.1)
-DETAILS = (0.45, 0.9)
+DETAILS = (0.65, 0.95)
 """What patches give of a blend's detail where they are judged so badly, or so well."""
 USUAL_HOLE = 0.25
 MOST_TRIALS = 8
