@@ -17,10 +17,10 @@ from inpaintcli.workers import MOST_WORKERS
 LOCAL = "local"
 STORE_BYTES = 100_000_000
 """Of a local cluster's object store: no pictures go through it."""
-QUIET = {
+SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # workers see GPUs as this machine's do
-    "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_worker_niceness": "0",  # 15 by default: nothing is left for them where others work
 }
 
 
@@ -98,7 +98,7 @@ def _imported() -> Any:
     Raises:
         EngineUnavailableError: it is not installed.
     """
-    for name, value in QUIET.items():
+    for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     try:
         with _own_signals():

@@ -26,8 +26,16 @@ PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"} | dict.f
     ("az", "abfs", "abfss", "adl"), "adlfs"
 )
 """What fsspec needs besides itself, for the stores that are asked for most."""
-TAGS = tuple(
-    ["ETag", "etag", "generation", "md5Hash", "mtime", "LastModified", "last_modified", "modified", "created"]
+TAGS = (
+    "ETag",
+    "etag",
+    "generation",
+    "md5Hash",
+    "mtime",
+    "LastModified",
+    "last_modified",
+    "modified",
+    "created",
 )
 """What stores call that which changes with the content, best first."""
 UNSURE_S = 3.0
