@@ -1,6 +1,7 @@
 """For the tests of the watch: a clock that waits for nobody, a folder, and what happens in it."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -41,8 +42,7 @@ class Folder:
 
     def __post_init__(self) -> None:
         self.photos, self.out = self.root / "in", self.root / "out"
-        for folder in (self.photos, self.out):
-            folder.mkdir(exist_ok=True)
+        self.photos.mkdir(exist_ok=True)
         self.wall = 2_000_000_000.0
         layout = lay_out(self.photos, self.mask, self.out, {})
         self.arrivals = Arrivals(
@@ -81,6 +81,13 @@ class Folder:
         self.put(f"{name}.mask.png", "mask")
         return self.put(f"{name}.png", "photo")
 
+    def again(self, **changes: bool) -> "Folder":
+        """The same folders, watched by another watch, which has looked once."""
+        other = Folder(self.root, mask=self.mask, **changes)
+        other.writes = self.writes + 100
+        other.watch.scan(other.layout.roots)
+        return other
+
     def remove(self, name: str) -> None:
         (self.photos / name).unlink()
         self.watch.see(Event("deleted", self.photos / name))
@@ -105,13 +112,15 @@ class Folder:
         outcome = Outcome(
             status="filled", input=task.job.photo, mask=task.job.mask, output=task.job.output
         )
-        self._note(outcome)
+        self.note(outcome)
         wait = self.watch.finish(task, outcome, Stamp.of(task.job.output))
         assert wait == (None if is_last else 0.0)
 
-    def _note(self, outcome: Outcome) -> None:
+    def note(self, outcome: Outcome) -> None:
         """As a run does it, with the true journal."""
-        key = MAKING.key_of(outcome.input, outcome.mask, (None, None))
+        key = None
+        with suppress(OSError):  # gone meanwhile
+            key = MAKING.key_of(outcome.input, outcome.mask, (None, None))
         sha256 = digest_of_bytes(outcome.output.read_bytes())
         with Journal(self.out) as journal:
             JournalLedger(journal, MAKING).settle(replace(outcome, key=key, sha256=sha256))
