@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,10 +16,12 @@ from inpaintcli.errors import UsageError
 from inpaintcli.workers import MOST_WORKERS
 
 LOCAL = "local"
+KNOCK_S = 10.0
 STORE_BYTES = 100_000_000
 """Of a local cluster's object store: no pictures go through it."""
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # they would go to standard output
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # workers see GPUs as this machine's do
     "RAY_worker_niceness": "0",  # 15 by default: nothing is left for them where others work
 }
@@ -53,6 +56,7 @@ def connected(address: str, workers: int | None, jobs: int) -> Iterator[Pool]:
         options |= {"num_cpus": max(cores(), number), "object_store_memory": STORE_BYTES}
         options |= {"include_dashboard": False}
     try:
+        _knock(address)
         with _own_signals():
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
     except Exception as error:
@@ -82,6 +86,17 @@ def divided(cores_of: Sequence[int], jobs: int, workers: int | None) -> tuple[in
     while threads > 1 and sum(count // threads for count in cores_of) < number:
         threads -= 1
     return number, threads
+
+
+def _knock(address: str) -> None:
+    """See whether anybody listens at HOST:PORT: Ray itself tries for minutes.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "://" not in address:
+        socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
 
 
 def _cores_of(ray: Any) -> list[int]:

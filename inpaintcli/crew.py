@@ -21,7 +21,8 @@ from inpaintcli.batch import Outcome, failed
 from inpaintcli.cluster import Pool, first_line
 from inpaintcli.console import Console
 from inpaintcli.errors import InpaintError
-from inpaintcli.pairs import Errand
+from inpaintcli.pairs import Errand, errand
+from inpaintcli.places import Place
 from inpaintcli.resume import JournalLedger
 from inpaintcli.telling import tell_engine
 from inpaintcli.workers import SPARE_THREADS
@@ -323,9 +324,12 @@ def _named(outcome: Outcome, job: Errand) -> Outcome:
 
 def _absolute(job: Errand) -> Errand:
     """The job with whole paths: workers have other working directories."""
-    places = {name: getattr(job, name) for name in ("photo", "mask", "output")}
-    whole = {name: p.absolute() if isinstance(p, Path) else p for name, p in places.items()}
-    return replace(job, **whole)
+
+    def whole(place: Place) -> Place:
+        return place.absolute() if isinstance(place, Path) else place
+
+    mask = None if job.mask is None else whole(job.mask)
+    return replace(errand(whole(job.photo), mask, whole(job.output)), replaces=job.replaces)
 
 
 def _absolute_order(order: Order) -> Order:

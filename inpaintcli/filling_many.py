@@ -55,7 +55,8 @@ class Many:
 
 def is_many(source: Place) -> bool:
     """Whether the argument of `fill` stands for many photos."""
-    return is_list(source) or source.is_dir()
+    with reachable():
+        return is_list(source) or source.is_dir()
 
 
 def fill_many(run: Run, many: Many) -> ExitCode:

@@ -1,6 +1,7 @@
 """Joining a cluster: what is missing is named, and the program's own signals stay."""
 
 import signal
+import socket
 import sys
 from types import ModuleType
 
@@ -46,10 +47,10 @@ def ray(monkeypatch):
 
 def test_a_cluster_is_joined_and_left_and_signals_stay_ours(ray):
     before = signal.getsignal(signal.SIGTERM)
-    with cluster.connected("10.0.0.1:6379", None, 100) as pool:
+    with cluster.connected("barn", None, 100) as pool:
         assert signal.getsignal(signal.SIGTERM) == before
         assert (pool.workers, pool.threads) == (8, 1)
-    assert ray.calls[0]["address"] == "10.0.0.1:6379"
+    assert ray.calls[0]["address"] == "barn"
     assert "num_cpus" not in ray.calls[0]
     assert ray.calls[-1] == "shutdown"
 
@@ -68,16 +69,28 @@ def test_a_cluster_that_cannot_be_reached_is_told_in_one_line(ray):
     ray.init = away
     with (
         pytest.raises(EngineUnavailableError, match="nobody there Run this"),
-        cluster.connected("10.0.0.1:6379", None, 1),
+        cluster.connected("barn", None, 1),
     ):
         pass
+
+
+def test_an_address_where_nobody_listens_is_told_at_once(ray):
+    ray.init = lambda **_: pytest.fail("Ray tries for minutes")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]  # bound, and nobody listens
+        with (
+            pytest.raises(EngineUnavailableError, match="Connection refused"),
+            cluster.connected(f"127.0.0.1:{port}", None, 1),
+        ):
+            pass
 
 
 def test_a_cluster_without_cores_is_told(ray):
     ray.nodes = list
     with (
         pytest.raises(EngineUnavailableError, match="no cores"),
-        cluster.connected("10.0.0.1:6379", None, 1),
+        cluster.connected("barn", None, 1),
     ):
         pass
     assert ray.calls[-1] == "shutdown"

@@ -14,7 +14,7 @@ from inpaintcli.batch import Settings
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, OutputError, UnreadableError, UsageError
 from inpaintcli.filling import fill_photo
-from inpaintcli.filling_many import Many, fill_many
+from inpaintcli.filling_many import Many, fill_many, is_many
 from inpaintcli.journal import Journal, journal_of
 from inpaintcli.keys import digest_of_bytes
 from inpaintcli.places import held, place
@@ -231,6 +231,8 @@ def test_a_store_that_does_not_answer_is_told(stored, monkeypatch):
     monkeypatch.setattr(stores, "_opened", away)
     with pytest.raises(UnreadableError, match="nobody there"):
         fill_photo(run_of(), stored / "photos/0.png", None, stored / "out.png")
+    with pytest.raises(UnreadableError, match="nobody there"):
+        is_many(stored / "photos")
 
 
 def announced(stored, tmp_path, data=b"whole"):
