@@ -126,6 +126,10 @@ class Worker:
             self._drafts[number] = draft
         return Drafted(draft.outcome, tuple(notes), is_kept=draft.data is not None)
 
+    def drop(self, number: int) -> None:
+        """Forget a draft that is not to appear."""
+        self._drafts.pop(number, None)
+
     def publish(self, number: int, temporary: str) -> Outcome:
         """Let the output of that draft appear; `temporary`: a name beside it."""
         if self._filler is None:

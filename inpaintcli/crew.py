@@ -210,6 +210,7 @@ class _Course:
         try:
             trip.temporary = self._ledger.announce(outcome)
         except InpaintError as error:
+            member.actor.drop.remote(trip.number)
             yield self._done(step, replace(failed(trip.job, None, error), key=outcome.key))
             return
         trip.drafted = outcome
@@ -241,6 +242,7 @@ class _Course:
                 )
         else:
             self._console.say(f"A worker on {member} was lost; another does its photos.")
+        self._ray.kill(member.actor)  # it may only be out of reach: it must not write any more
         self._hire()
         for trip in member.trips:
             yield from self._rescued(trip, member)

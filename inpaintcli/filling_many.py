@@ -172,6 +172,8 @@ class _Course:
         from inpaintcli.actor import Order
 
         run, many = self._run, self._many
+        if run.device.startswith("cuda:"):
+            raise UsageError("A cluster chooses the GPUs itself.", hint="Pass --device cuda.")
         order = Order(
             model=run.model,
             engine=run.engine,

@@ -54,8 +54,8 @@ class Facts:
 class Url:
     """A name in a store. `known`: what the store said of it when it was last listed.
 
-    Methods that ask the store raise OSError where it does not answer; OutputError and UsageError
-    where this machine cannot speak to it.
+    Methods that ask the store raise OSError where it does not answer, and UsageError where this
+    machine has no package that speaks to it.
     """
 
     text: str

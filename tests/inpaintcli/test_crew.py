@@ -20,6 +20,9 @@ from inpaintcli.records import Records
 from inpaintcli.resume import JournalLedger
 from tests.conftest import GreyEngine, card
 from tests.inpaintcli.fake_ray import FakeRay
+from tests.inpaintcli.test_stores import fsspec, root
+
+__all__ = ["fsspec", "root"]
 
 MAKING = Making(model=find_card().sha256, options={})
 
@@ -192,6 +195,31 @@ def test_a_fault_in_a_call_fails_one_photo(run):
             return super().draft(number, job)
 
     assert statuses(run(FakeRay(make=Faulty))) == {**ALL, "4": "failed"}
+
+
+@pytest.mark.parametrize("moment", [-1, 1], ids=["before", "after"])
+def test_outputs_in_a_store_are_noted_before_they_appear(
+    root, folder, tmp_path, monkeypatch, moment
+):
+    monkeypatch.setattr(actor, "open_model", lambda *_, **__: Model(card(), GreyEngine(), "fake"))
+    order = Order(
+        model=None, engine="auto", device="auto", precision="auto",
+        settings=Settings(detail="network"), making=MAKING, witness=None,
+    )  # fmt: skip
+    plan = plan_folder(folder, None, root / "out", overwrite=False)
+
+    def dies(worker, name, arguments):
+        if name == "publish":
+            noted = [entry.temporary for entry in Records(tmp_path / "journal").begun()]
+            assert arguments[1] in noted
+        return moment if worker.number == 0 and name == "publish" else 0
+
+    pool = Pool(ray=FakeRay(dies), workers=2, threads=1)
+    with Journal(root / "out", tmp_path / "journal") as journal:
+        ledger = JournalLedger(journal, MAKING)
+        run = crew.fill_files(plan.jobs, pool, order, console=Console(), ledger=ledger)
+        assert {outcome.status for outcome in run} == {"filled"}
+    assert sorted(url.name for url in (root / "out").below()) == NAMES
 
 
 def test_once_told_to_stop_no_other_photo_is_begun_and_those_at_work_are_told(run, out):
