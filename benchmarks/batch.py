@@ -35,11 +35,12 @@ from engines.select import open_engine
 from inpaintcli.batch import Outcome, Settings, read_pair
 from inpaintcli.detail import Detail
 from inpaintcli.journal import NAME, Journal
+from inpaintcli.keys import Making
 from inpaintcli.models import find_card
 from inpaintcli.pairs import Job, plan_folder
 from inpaintcli.pipeline import Model, fill, open_model
 from inpaintcli.records import Records
-from inpaintcli.resume import JournalLedger, Making, remaining
+from inpaintcli.resume import JournalLedger, remaining
 from inpaintcli.workers import default_workers, fill_files, open_models
 
 SIDE, HOLE, BLOCK = 512, 128, 20
@@ -135,7 +136,7 @@ def second_run(folder: Path, photos: int) -> dict[str, Any]:
     with Journal(folder / "out") as journal, no_fsync():
         ledger = JournalLedger(journal, making)
         for job in plan_folder(folder / "photos", "alpha", folder / "out", overwrite=True).jobs:
-            key = ledger.key_of(job)
+            key = making.key_of(job.photo, job.mask, (None, None))
             ledger.settle(
                 Outcome(
                     status="filled", input=job.photo, mask=None, output=job.output, key=key,

@@ -9,14 +9,16 @@ from typing import Any, Literal, TypedDict, Unpack, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli.batch import Settings, fill_file
+from inpaintcli.batch import Settings
 from inpaintcli.detail import Detail
+from inpaintcli.filler import fill_file
 from inpaintcli.images import ignore
 from inpaintcli.masks import THRESHOLD, fit_mask, mask_from_alpha, mask_of
 from inpaintcli.pairs import ALPHA, plan_photo
 from inpaintcli.picture import Mask, Picture, Samples
 from inpaintcli.pipeline import Model, open_model
 from inpaintcli.pipeline import fill as fill_picture
+from inpaintcli.places import file_of
 
 Source = str | os.PathLike[str]
 
@@ -128,7 +130,7 @@ def _fill_file(
     job = plan_photo(photo, named, target, overwrite=overwrite)
     with _lent(options) as model:
         fill_file(job, model, settings, notes)
-    return job.output
+    return file_of(job.output)
 
 
 def _settings(options: Options, overwrite: bool = False) -> Settings:

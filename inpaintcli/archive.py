@@ -18,6 +18,7 @@ from inpaintcli.images import read_picture, write_bytes
 from inpaintcli.masks import grow
 from inpaintcli.pairs import Job
 from inpaintcli.picture import Mask, Picture
+from inpaintcli.places import file_of
 
 LOSSY = ("JPEG", "WebP")
 LOSSY_LEVELS = 8.0
@@ -59,13 +60,13 @@ class Archive:
         if place is not None:
             self._move(outcome, mask, place)
         elif outcome.status == "filled" and self.delete:
-            for path in (outcome.input, mask):
+            for path in (file_of(outcome.input), mask):
                 if path is not None:
                     _remove(path)
 
     def _move(self, outcome: Outcome, mask: Path | None, place: Path) -> None:
         """Move a pair as NAME.EXT and NAME.mask.EXT, so that `fill` finds it there again."""
-        photo = outcome.input
+        photo = file_of(outcome.input)
         folder = place / photo.parent.relative_to(self.folder)
         make_folder(folder)
         stem = _free_stem(folder, photo, mask)

@@ -267,6 +267,11 @@ class Arrivals:
         """How many files are known that are not whole."""
         return len(self._unsettled)
 
+    @property
+    def known(self) -> set[Path]:
+        """All files that are here, whole or not."""
+        return set(self._files)
+
     def whole(self, path: Path) -> Stamp | None:
         """The stamp of a whole file; None for others."""
         file = self._files.get(path)

@@ -1,22 +1,21 @@
-"""One job to its Outcome, whatever happens in it; inpaintcli/workers.py does many at a time."""
+"""What is asked for and what came of it: Settings and Outcomes; photos read with their masks."""
 
-import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
 from engines.base import EngineError
 from inpaintcli.attention import AttentionMap
 from inpaintcli.detail import Decision, Detail
-from inpaintcli.errors import ExitCode, FaultError, InpaintError, OutputError
-from inpaintcli.images import check_writable, picture_bytes, read_picture, write_bytes
-from inpaintcli.keys import Key, digest_of_bytes
+from inpaintcli.errors import ExitCode, InpaintError, OutputError
+from inpaintcli.images import read_picture
+from inpaintcli.keys import Key, Making
 from inpaintcli.masks import fit_mask, mask_from_alpha, read_mask
-from inpaintcli.pairs import Job, Skip
+from inpaintcli.pairs import Errand, Job, Skip
 from inpaintcli.picture import Mask, Picture
 from inpaintcli.pipeline import Filled, Model, fill
+from inpaintcli.places import Place
 
 SCHEMA = 1
 EMPTY = "the mask is empty: nothing to do, the photo was copied"
@@ -64,9 +63,9 @@ class Outcome:
     """
 
     status: Literal["filled", "skipped", "failed"]
-    input: Path
-    mask: Path | None
-    output: Path | None
+    input: Place
+    mask: Place | None
+    output: Place | None
     ran: Ran | None = None
     seconds: float = 0.0
     tiles: int = 0
@@ -101,15 +100,10 @@ class Outcome:
 class Ledger(Protocol):
     """Who keeps book of the photos of a run. Called from the threads that do the work."""
 
-    def key_of(self, job: Job) -> Key:
-        """What the output is about to be made of.
+    making: Making
 
-        Raises:
-            OSError: photo or mask cannot be read.
-        """
-
-    def announce(self, job: Job, key: Key | None, sha256: str) -> Path:
-        """An output of that content is about to appear; the name to write it under first.
+    def announce(self, outcome: Outcome) -> str:
+        """That output is about to appear; returns the name, beside it, to write it under first.
 
         Raises:
             OutputError: it cannot be noted, so it must not appear.
@@ -131,111 +125,6 @@ def skipped(skip: Skip) -> Outcome:
         note="" if skip.error and skip.reason == skip.error.message else skip.reason,
         error=skip.error,
     )
-
-
-def settle(job: Job, model: Model, settings: Settings, notes: Notes) -> Outcome:
-    """The outcome of a job, whatever happens in it; missing folders are made."""
-    return Filler(lambda: nullcontext(model), Ran.of(model), settings, notes).settle(job)
-
-
-def fill_file(
-    job: Job,
-    model: Model,
-    settings: Settings,
-    notes: Notes,
-    attention: AttentionMap | None = None,
-) -> Outcome:
-    """Read, fill and write one photo; `attention` takes where the model looked.
-
-    Raises:
-        InpaintError, EngineError: whatever is wrong with the files, the output or the engine.
-    """
-    filler = Filler(lambda: nullcontext(model), Ran.of(model), settings, notes, attention=attention)
-    return filler.fill(job)
-
-
-@dataclass(frozen=True)
-class Filler:
-    """Does jobs, one at a time in each thread; holds a model only while it fills.
-
-    `lend` gives a model for a while, `ran` names it; `ledger` keeps book, or is None;
-    `attention` takes where the model looked (of one photo).
-    """
-
-    lend: Callable[[], AbstractContextManager[Model]]
-    ran: Ran
-    settings: Settings
-    notes: Notes
-    ledger: Ledger | None = None
-    attention: AttentionMap | None = None
-
-    def settle(self, job: Job) -> Outcome:
-        """As the function `settle`."""
-        started, key = time.perf_counter(), None
-        try:
-            make_folder(job.output.parent)
-            key = self._key_of(job)
-            return self.fill(job, key)
-        except (InpaintError, EngineError) as error:
-            reason: InpaintError | EngineError = error
-        except Exception as error:  # noqa: BLE001 - one bad file never stops the rest
-            reason = FaultError(f"A fault of the program: {type(error).__name__}: {error}")
-        outcome = failed(job, None, reason, time.perf_counter() - started)
-        return replace(outcome, ran=self.ran, key=key)
-
-    def fill(self, job: Job, key: Key | None = None) -> Outcome:
-        """As `fill_file`."""
-        started = time.perf_counter()
-        overwrite = self.settings.overwrite or job.replaces
-        check_writable(job.output, source=job.photo, overwrite=overwrite)
-        picture, mask = read_pair(job, self.settings)
-        filled: Filled | None = None
-        if mask.any():
-            with self.lend() as model:
-                filled = fill_picture(
-                    job, picture, mask, model, self.settings, self.notes, self.attention
-                )
-            picture = filled.picture
-        data = self._encoded(job, picture, changed=filled is not None)
-        sha256 = self._write(job, data, key, overwrite)
-        return Outcome(
-            status="filled",
-            input=job.photo,
-            mask=job.mask,
-            output=job.output,
-            ran=self.ran,
-            seconds=time.perf_counter() - started,
-            tiles=filled.tiles if filled else 0,
-            decisions=filled.decisions if filled else (),
-            grain=filled.grain if filled else 0.0,
-            note="" if filled else EMPTY,
-            key=key,
-            sha256=sha256,
-        )
-
-    def _key_of(self, job: Job) -> Key | None:
-        """Before the files are read for work: what changes later is seen as changed."""
-        if self.ledger is None:
-            return None
-        with suppress(OSError):  # told when the photo itself is read
-            return self.ledger.key_of(job)
-        return None
-
-    def _encoded(self, job: Job, picture: Picture, *, changed: bool) -> bytes:
-        """The output's bytes: those of the photo where nothing was filled and the format stays."""
-        if not changed and job.output.suffix.lower() == job.photo.suffix.lower():
-            return job.photo.read_bytes()
-        return picture_bytes(picture, job.output.suffix, source=job.photo, notes=self.notes)
-
-    def _write(self, job: Job, data: bytes, key: Key | None, overwrite: bool) -> str | None:
-        """Announce and write; the sha256 where it was asked for."""
-        if self.ledger is None:
-            write_bytes(data, job.output, overwrite)
-            return None
-        sha256 = digest_of_bytes(data)
-        temporary = self.ledger.announce(job, key, sha256)
-        write_bytes(data, job.output, overwrite, temporary=temporary)
-        return sha256
 
 
 def read_pair(job: Job, settings: Settings) -> tuple[Picture, Mask]:
@@ -264,7 +153,7 @@ def read_pair(job: Job, settings: Settings) -> tuple[Picture, Mask]:
 
 
 def fill_picture(
-    job: Job,
+    job: Errand,
     picture: Picture,
     mask: Mask,
     model: Model,
@@ -299,7 +188,7 @@ def make_folder(folder: Path) -> None:
 
 
 def failed(
-    job: Job, model: Model | None, error: InpaintError | EngineError, seconds: float = 0.0
+    job: Errand, model: Model | None, error: InpaintError | EngineError, seconds: float = 0.0
 ) -> Outcome:
     """The outcome of a job that an error ended."""
     return Outcome(
@@ -318,5 +207,5 @@ def exit_code(outcomes: dict[str, int]) -> ExitCode:
     return ExitCode.SOME_FAILED if outcomes.get("failed") else ExitCode.OK
 
 
-def _text(path: Path | None) -> str | None:
+def _text(path: Place | None) -> str | None:
     return None if path is None else str(path)

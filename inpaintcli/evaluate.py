@@ -17,7 +17,7 @@ from inpaintcli.evaluation.methods import Method, by_model, classical
 from inpaintcli.evaluation.run import Case, Failed, Judge, Reading, Scored, evaluate, read_kinds
 from inpaintcli.evaluation.tally import Tally, table, worth_telling
 from inpaintcli.images import write_bytes, write_picture
-from inpaintcli.pairs import ALPHA, Skip, match_folder, photos_in
+from inpaintcli.pairs import ALPHA, Job, Skip, match_folder, photos_in
 from inpaintcli.picture import Picture
 from inpaintcli.pipeline import open_model
 
@@ -132,7 +132,7 @@ def _cases(run: Run, folder: Path, mask: str | None) -> tuple[list[Case], tuple[
     if mask is not None:
         plan = match_folder(folder, mask, leave=run.output)
         kinds = read_kinds(run.groups) if run.groups else {}
-        jobs = plan.jobs[: run.limit]
+        jobs = [job for job in plan.jobs if isinstance(job, Job)][: run.limit]
         cases = [
             Case(
                 name=_name(job.photo, folder),

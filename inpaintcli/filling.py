@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.base import EngineError
-from inpaintcli import batch
+from inpaintcli import batch, filler
 from inpaintcli.attention import AttentionMap, check_outputs
 from inpaintcli.batch import Settings
 from inpaintcli.console import Console, ConsoleReport
 from inpaintcli.errors import ExitCode, InpaintError, UsageError
 from inpaintcli.images import check_writable, picture_bytes, write_picture
-from inpaintcli.pairs import ALPHA, STDOUT, Job, plan_photo
+from inpaintcli.keys import Making
+from inpaintcli.models import find_card
+from inpaintcli.pairs import ALPHA, STDOUT, Errand, Job, errand, plan_photo
 from inpaintcli.pipeline import Model, open_model
+from inpaintcli.places import Place, is_one_place, place, reachable
 from inpaintcli.telling import tell_dry, tell_model, tell_outcome
 
 
@@ -29,6 +32,13 @@ class Run:
     dry_run: bool
     attention_map: Path | None = None
 
+    def making(self) -> Making:
+        """What all outputs are made with."""
+        # Precision as asked for: where one machine has bf16 and another has not, neither begins
+        # again.
+        options = {**self.settings.of_pixels(), "precision": self.precision}
+        return Making(model=find_card(self.model).sha256, options=options)
+
     def open_model(self, threads: int | None = None) -> Model:
         """The model and engine asked for."""
         return open_model(
@@ -41,7 +51,7 @@ class Run:
         )
 
 
-def fill_photo(run: Run, photo: Path, mask: str | None, output: Path | None) -> ExitCode:
+def fill_photo(run: Run, photo: Place, mask: str | None, output: Place | None) -> ExitCode:
     """Fill one photo.
 
     Raises:
@@ -50,9 +60,10 @@ def fill_photo(run: Run, photo: Path, mask: str | None, output: Path | None) -> 
     console = run.console
     if output == STDOUT and console.json:
         raise UsageError("-o - and --json both want standard output.", hint="Drop one of them.")
-    job = Job(photo, Path(mask) if mask and mask != ALPHA else None, output or photo)
+    job = errand(photo, place(mask) if mask and mask != ALPHA else None, output or photo)
     try:
-        job = plan_photo(photo, mask, output, overwrite=run.settings.overwrite)
+        with reachable():
+            job = plan_photo(photo, mask, output, overwrite=run.settings.overwrite)
         _check_map(run, job)
         if run.dry_run:
             tell_dry(console, job)
@@ -61,9 +72,10 @@ def fill_photo(run: Run, photo: Path, mask: str | None, output: Path | None) -> 
             tell_model(console, model)
             attention = _map_of(run, model)
             if job.output == STDOUT:
-                _to_stdout(job, model, run, attention)
+                with filler.at_hand(job) as local:
+                    _to_stdout(local, model, run, attention)
             else:
-                outcome = batch.fill_file(job, model, run.settings, console.say, attention)
+                outcome = filler.fill_file(job, model, run.settings, console.say, attention)
                 tell_outcome(console, outcome)
         _write_map(run, job, attention)
     except (InpaintError, EngineError) as error:
@@ -72,14 +84,14 @@ def fill_photo(run: Run, photo: Path, mask: str | None, output: Path | None) -> 
     return ExitCode.OK
 
 
-def _check_map(run: Run, job: Job) -> None:
+def _check_map(run: Run, job: Errand) -> None:
     """Refuse early a map that could not be written after the work is done."""
     path = run.attention_map
     if path is None:
         return
-    if job.output != STDOUT and path.resolve() == job.output.resolve():
+    if job.output != STDOUT and is_one_place(path, job.output):
         raise UsageError(f"{path} cannot be both the output and its attention map.")
-    check_writable(path, source=job.photo, overwrite=run.settings.overwrite)
+    check_writable(path, source=_file(job.photo), overwrite=run.settings.overwrite)
 
 
 def _map_of(run: Run, model: Model) -> AttentionMap | None:
@@ -90,15 +102,21 @@ def _map_of(run: Run, model: Model) -> AttentionMap | None:
     return AttentionMap()
 
 
-def _write_map(run: Run, job: Job, attention: AttentionMap | None) -> None:
+def _write_map(run: Run, job: Errand, attention: AttentionMap | None) -> None:
     path = run.attention_map
     if attention is None or path is None:
         return
     if not attention.way.size:
         run.console.say(f"{job.photo.name}: no hole, so no attention map")
         return
-    write_picture(attention.picture(), path, source=job.photo, overwrite=run.settings.overwrite)
+    picture, overwrite = attention.picture(), run.settings.overwrite
+    write_picture(picture, path, source=_file(job.photo), overwrite=overwrite)
     run.console.detail(f"attention map -> {path}")
+
+
+def _file(photo: Place) -> Path | None:
+    """The photo, where it is a file of this machine."""
+    return photo if isinstance(photo, Path) else None
 
 
 def _to_stdout(job: Job, model: Model, run: Run, attention: AttentionMap | None) -> None:

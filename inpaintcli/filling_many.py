@@ -1,8 +1,7 @@
 """The command `fill` for many photos: plan, see what is left to do, do it, note it, tell it."""
 
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,13 @@ from inpaintcli.batch import Outcome
 from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.filling import Run
 from inpaintcli.folders import chooser
-from inpaintcli.journal import NAME, Journal
+from inpaintcli.journal import Journal, journal_of
 from inpaintcli.lists import is_list, plan_list
-from inpaintcli.models import find_card
-from inpaintcli.pairs import STDOUT, Job, Plan, plan_folder
+from inpaintcli.pairs import STDOUT, Errand, Plan, plan_folder
+from inpaintcli.places import Place, free_bytes, reachable
 from inpaintcli.records import Records
 from inpaintcli.report import Report
-from inpaintcli.resume import JournalLedger, Making, bytes_needed, remaining
+from inpaintcli.resume import JournalLedger, bytes_needed, remaining
 from inpaintcli.telling import (
     Tally,
     tell_dry,
@@ -29,29 +28,35 @@ from inpaintcli.telling import (
     tell_summary,
 )
 
+Outcomes = Generator[Outcome, None, None]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Many:
     """Which photos, and how to go about them.
 
     `source` is a folder or a list of pairs. `include` and `exclude` are globs, as for
-    `folders.chooser`; `workers` None leaves their number to the machine.
+    `folders.chooser`; `workers` None leaves their number to the machine; `ray` is the address of
+    a cluster, or "local"; `journal` a folder for the journal, where the outputs are in a store.
     """
 
-    source: Path
+    source: Place
     mask: str | None
-    output: Path | None
+    output: Place | None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     retry_failed: bool = False
     fail_fast: bool = False
     report: Path | None = None
     workers: int | None = None
+    ray: str | None = None
+    journal: Path | None = None
 
 
-def is_many(source: Path) -> bool:
+def is_many(source: Place) -> bool:
     """Whether the argument of `fill` stands for many photos."""
-    return source.is_dir() or is_list(source)
+    with reachable():
+        return is_list(source) or source.is_dir()
 
 
 def fill_many(run: Run, many: Many) -> ExitCode:
@@ -64,13 +69,16 @@ def fill_many(run: Run, many: Many) -> ExitCode:
         raise UsageError("Many photos need an output folder.", hint="Pass -o FOLDER.")
     if run.attention_map is not None:
         raise UsageError("--attention-map is for one photo.", hint="Fill the photos one by one.")
-    course = _Course(run, many, many.output)
-    plan = course.planned()
+    if many.journal is not None and isinstance(many.output, Path):
+        raise UsageError("--journal is for outputs in a store.", hint="Drop it.")
+    course, path = _Course(run, many, many.output), journal_of(many.output, many.journal)
+    with reachable():
+        plan = course.planned()
     if run.dry_run or not plan.jobs:
-        records = Records(many.output / NAME)
-        return course.tell(course.left_of(plan, records), work=course.dry)
-    batch.make_folder(many.output)
-    with Journal(many.output) as journal:
+        return course.tell(course.left_of(plan, Records(path)), work=course.dry)
+    batch.make_folder(path.parent)
+    with Journal(many.output, path) as journal:
+        run.console.detail(f"journal {path}")
         left = course.left_of(plan, journal.records())
         return course.tell(left, work=lambda jobs: course.work(jobs, journal))
 
@@ -78,17 +86,13 @@ def fill_many(run: Run, many: Many) -> ExitCode:
 class _Course:
     """One run: what is asked for, and what has come of it so far."""
 
-    def __init__(self, run: Run, many: Many, output: Path) -> None:
+    def __init__(self, run: Run, many: Many, output: Place) -> None:
         self._run, self._many, self._output = run, many, output
         self._console = run.console
         self._started = time.perf_counter()
         self._tally = Tally()
         self._report: Report | None = None
-        self._making = Making(
-            model=find_card(run.model).sha256,
-            # As asked for: where one machine has bf16 and another has not, neither begins again.
-            options={**run.settings.of_pixels(), "precision": run.precision},
-        )
+        self._making = run.making()
 
     def planned(self) -> Plan:
         """All pairs, also those whose output exists."""
@@ -112,7 +116,7 @@ class _Course:
             retry_failed=self._many.retry_failed,
         )
 
-    def tell(self, plan: Plan, work: Callable[[tuple[Job, ...]], None]) -> ExitCode:
+    def tell(self, plan: Plan, work: Callable[[tuple[Errand, ...]], None]) -> ExitCode:
         """Tell the plan, do the work, tell the sums."""
         tell_loose_ends(self._console, plan)
         with self._reporting(len(plan.jobs) + len(plan.skips)):
@@ -127,33 +131,62 @@ class _Course:
         tell_summary(self._console, self._tally, seconds, left=left)
         return self._tally.exit_code()
 
-    def dry(self, jobs: tuple[Job, ...]) -> None:
+    def dry(self, jobs: tuple[Errand, ...]) -> None:
         """Tell what would be done."""
         for job in jobs:
             tell_dry(self._console, job)
             self._tally.counts["skipped"] += 1
 
-    def work(self, jobs: tuple[Job, ...], journal: Journal) -> None:
+    def work(self, jobs: tuple[Errand, ...], journal: Journal) -> None:
         """Do the jobs; each outcome is noted, then told."""
-        tell_space(self._console, bytes_needed(jobs), _free(self._output), self._output)
+        tell_space(self._console, bytes_needed(jobs), free_bytes(self._output), self._output)
         ledger = JournalLedger(journal, self._making)
-        number = self._many.workers or workers.default_workers(len(jobs))
+        fill_files = self._by_workers if self._many.ray is None else self._by_cluster
         with ExitStack() as stack, self._console.bar(len(jobs)) as bar:
-            models = workers.open_models(stack, self._run.open_model, number)
-            tell_model(self._console, models[0])
-            outcomes = workers.fill_files(
-                jobs,
-                models,
-                self._run.settings,
-                notes=self._console.say,
-                ledger=ledger,
-                stop=self._is_to_stop,
-            )
+            outcomes = fill_files(stack, jobs, ledger)
             # Closed before the models are, also where an interrupt comes between two outcomes.
             for outcome in stack.enter_context(closing(outcomes)):
                 self._note(ledger, outcome)
                 self._take(outcome, brief=True)
                 bar.advance()
+
+    def _by_workers(
+        self, stack: ExitStack, jobs: Sequence[Errand], ledger: JournalLedger
+    ) -> Outcomes:
+        number = self._many.workers or workers.default_workers(len(jobs))
+        models = workers.open_models(stack, self._run.open_model, number)
+        tell_model(self._console, models[0])
+        return workers.fill_files(
+            jobs,
+            models,
+            self._run.settings,
+            notes=self._console.say,
+            ledger=ledger,
+            stop=self._is_to_stop,
+        )
+
+    def _by_cluster(
+        self, stack: ExitStack, jobs: Sequence[Errand], ledger: JournalLedger
+    ) -> Outcomes:
+        from inpaintcli import cluster, crew
+        from inpaintcli.actor import Order
+
+        run, many = self._run, self._many
+        if run.device.startswith("cuda:"):
+            raise UsageError("A cluster chooses the GPUs itself.", hint="Pass --device cuda.")
+        order = Order(
+            model=run.model,
+            engine=run.engine,
+            device=run.device,
+            precision=run.precision,
+            settings=run.settings,
+            making=ledger.making,
+            witness=journal_of(self._output) if isinstance(self._output, Path) else None,
+        )
+        pool = stack.enter_context(cluster.connected(str(many.ray), many.workers, len(jobs)))
+        return crew.fill_files(
+            jobs, pool, order, console=self._console, ledger=ledger, stop=self._is_to_stop
+        )
 
     def _is_to_stop(self) -> bool:
         return self._many.fail_fast and self._tally.counts["failed"] > 0
@@ -182,7 +215,3 @@ class _Course:
             yield
             seconds = time.perf_counter() - self._started
             self._report.write(title=str(self._many.source), summary=self._tally.table(seconds))
-
-
-def _free(folder: Path) -> int:
-    return shutil.disk_usage(folder).free

@@ -4,22 +4,25 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from operator import attrgetter
 from pathlib import Path, PurePath
 
 from inpaintcli.errors import UnreadableError
 from inpaintcli.images import SUFFIXES
+from inpaintcli.places import Place, relative
+from inpaintcli.stores import Url
 
 
 @dataclass(frozen=True)
 class Found:
     """The pictures in a folder, sorted; broken ones with their errors; links not entered."""
 
-    pictures: list[Path] = field(default_factory=list)
+    pictures: list[Place] = field(default_factory=list)
     broken: list[tuple[Path, UnreadableError]] = field(default_factory=list)
     links: list[Path] = field(default_factory=list)
 
 
-def look_into(folder: Path, *, recursive: bool = True, leave_out: Iterable[Path] = ()) -> Found:
+def look_into(folder: Place, *, recursive: bool = True, leave_out: Iterable[Place] = ()) -> Found:
     """All files with a picture's suffix; hidden files and folders are left out.
 
     Links to folders are not entered, so that no loop of links is followed; links to files are
@@ -33,10 +36,36 @@ def look_into(folder: Path, *, recursive: bool = True, leave_out: Iterable[Path]
     Raises:
         UnreadableError: the folder does not exist or cannot be listed.
     """
+    closed = list(leave_out)
+    if isinstance(folder, Url):
+        return _look_into_store(folder, recursive, closed)
+    return _look_into_folder(
+        folder, recursive, {os.path.realpath(path) for path in closed if isinstance(path, Path)}
+    )
+
+
+def _look_into_store(folder: Url, recursive: bool, closed: Sequence[Place]) -> Found:
+    """As `look_into`; there are no links in a store."""
+    try:
+        names = folder.below(recursive=recursive)
+    except OSError as error:
+        raise UnreadableError(f"{folder} cannot be listed: {error.strerror or error}.") from error
+    if not names:
+        raise UnreadableError(f"{folder} is not a folder, or an empty one.")
+    pictures: list[Place] = [
+        url
+        for url in names
+        if url.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in relative(url, folder).parts)
+        and not any(url.is_relative_to(place) for place in closed)
+    ]
+    return Found(sorted(pictures, key=attrgetter("parts")))
+
+
+def _look_into_folder(folder: Path, recursive: bool, closed: set[str]) -> Found:
     if not folder.is_dir():
         raise UnreadableError(f"{folder} is not a folder.")
     found = Found()
-    closed = {os.path.realpath(path) for path in leave_out}
 
     def refused(error: OSError) -> None:
         where = Path(error.filename)
@@ -49,7 +78,7 @@ def look_into(folder: Path, *, recursive: bool = True, leave_out: Iterable[Path]
         here = Path(name)
         _sort_out(here, files, found)
         below[:] = _to_enter(here, below, closed, found) if recursive else []
-    found.pictures.sort()
+    found.pictures.sort(key=attrgetter("parts"))
     return found
 
 

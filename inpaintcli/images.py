@@ -132,6 +132,15 @@ def check_writable(path: Path, *, source: Path | None = None, overwrite: bool = 
         raise _unwritable(path, fault) from fault
 
 
+def check_suffix(suffix: str) -> None:
+    """Refuse a suffix that is of no format.
+
+    Raises:
+        OutputError: it is.
+    """
+    _format_of(suffix)
+
+
 def _check_place(path: Path, source: Path | None, overwrite: bool) -> None:
     if not path.parent.is_dir():
         raise OutputError(
@@ -144,12 +153,12 @@ def _check_place(path: Path, source: Path | None, overwrite: bool) -> None:
     if source is not None and source.exists() and path.samefile(source):
         raise OutputError(f"{path} is the input itself.", hint="Name another output.")
     if not overwrite:
-        raise _exists(path)
+        raise taken(path)
 
 
-def temporary_beside(path: Path) -> Path:
-    """A name in the folder of `path` for a file that is still being written."""
-    return path.parent / f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+def temporary_name() -> str:
+    """A new name for a file that is still being written."""
+    return f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
 
 
 def write_bytes(
@@ -165,16 +174,16 @@ def write_bytes(
         data: the whole file, or its parts in order.
         path: its name.
         overwrite: whether an existing file may be replaced.
-        temporary: the name to write it under first, from `temporary_beside`; None chooses one.
+        temporary: the name to write it under first, in the same folder; None chooses one.
 
     Raises:
         OutputError: it exists and `overwrite` is false, or it cannot be written.
     """
     try:
-        with _written(data, temporary or temporary_beside(path)) as whole:
+        with _written(data, temporary or path.with_name(temporary_name())) as whole:
             _place(whole, path, overwrite)
     except FileExistsError as fault:
-        raise _exists(path) from fault
+        raise taken(path) from fault
     except OSError as fault:
         raise _unwritable(path, fault) from fault
 
@@ -243,7 +252,8 @@ def _shows_the_same(completed: bytes, encoded: bytes, kind: ModuleType) -> bool:
     return same_alpha and same_origin and np.array_equal(found.pixels, wanted.pixels)
 
 
-def _exists(path: Path) -> OutputError:
+def taken(path: object) -> OutputError:
+    """The error of a name that is taken."""
     return OutputError(f"{path} exists.", hint="Name another output, or pass --overwrite.")
 
 

@@ -15,28 +15,31 @@ from inpaintcli.errors import InpaintError, OutputError, UnreadableError, UsageE
 from inpaintcli.pairs import (
     ALPHA,
     NO_MASK,
-    Job,
+    Errand,
     MaskIndex,
     Plan,
     Skip,
     check_folder,
     checked,
+    errand,
     mask_for,
 )
+from inpaintcli.places import Place, held, joined, looked_up, names_in, place
+from inpaintcli.stores import Url
 
 SUFFIXES = (".csv", ".jsonl")
 COLUMNS = ("photo", "mask", "output")
 
 
-def is_list(path: Path) -> bool:
+def is_list(path: Place) -> bool:
     """Whether a path names a list of pairs rather than a photo."""
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
 def plan_list(
-    path: Path,
+    path: Place,
     mask: str | None,
-    output: Path,
+    output: Place,
     *,
     overwrite: bool,
     wanted: Callable[[PurePath], bool] = lambda _: True,
@@ -56,15 +59,14 @@ def plan_list(
         UsageError: the output is a file, or the list has other columns.
     """
     check_folder(output)
-    jobs: list[Job] = []
+    jobs: list[Errand] = []
     skips: list[Skip] = []
-    indexes: dict[Path, MaskIndex] = {}
-    for row in _rows(path):
-        if not wanted(PurePath(row["photo"])):
-            continue
-        photo = path.parent / row["photo"]
+    rows = [row for row in _rows(path) if wanted(PurePath(row["photo"]))]
+    photos = looked_up(joined(path.parent, row["photo"]) for row in rows)
+    to_job = _ToJob(path.parent, mask, output)
+    for row, photo in zip(rows, photos, strict=True):
         try:
-            jobs.append(_job(row, path.parent, mask, output, indexes))
+            jobs.append(to_job(row, photo))
         except UsageError as error:
             skips.append(Skip(photo, None, None, f"{NO_MASK}: {error.message}"))
         except InpaintError as error:
@@ -73,39 +75,46 @@ def plan_list(
     return Plan(tuple(jobs), (*skips, *more))
 
 
-def _job(
-    row: dict[str, str],
-    folder: Path,
-    mask: str | None,
-    output: Path,
-    indexes: dict[Path, MaskIndex],
-) -> Job:
-    photo = folder / row["photo"]
-    if not photo.is_file():
-        raise UnreadableError(f"{photo} does not exist.")
-    target = _target(row["output"] or _mirrored(row["photo"]), output)
-    named = row["mask"]
-    if named and named != ALPHA:
-        named = str(folder / named)
-    return Job(photo, mask_for(photo, named or mask, indexes), target)
+class _ToJob:
+    """Makes the errand of a row."""
+
+    def __init__(self, folder: Place, mask: str | None, output: Place) -> None:
+        self._folder, self._mask, self._output = folder, mask, output
+        self._output_of = names_in(output)
+        self._indexes: dict[Place, MaskIndex] = {}
+
+    def __call__(self, row: dict[str, str], photo: Place) -> Errand:
+        if not photo.is_file():
+            raise UnreadableError(f"{photo} does not exist.")
+        target = self._target(row["output"] or _mirrored(row["photo"]))
+        named = row["mask"]
+        if named and named != ALPHA:
+            named = str(joined(self._folder, named))
+        return errand(photo, mask_for(photo, named or self._mask, self._indexes), target)
+
+    def _target(self, name: str) -> Place:
+        relative = PurePath(name)
+        if isinstance(place(name), Url) or relative.is_absolute() or ".." in relative.parts:
+            raise OutputError(
+                f"{name} leads out of the output folder {self._output}.",
+                hint="Name outputs relative to it.",
+            )
+        return self._output_of(relative)
 
 
 def _mirrored(photo: str) -> str:
     path = PurePath(photo)
-    return path.name if path.is_absolute() or ".." in path.parts else photo
+    is_apart = isinstance(place(photo), Url) or path.is_absolute() or ".." in path.parts
+    return path.name if is_apart else photo
 
 
-def _target(name: str, output: Path) -> Path:
-    relative = PurePath(name)
-    if relative.is_absolute() or ".." in relative.parts:
-        raise OutputError(
-            f"{name} leads out of the output folder {output}.",
-            hint="Name outputs relative to it.",
-        )
-    return output / relative
+def _rows(source: Place) -> Iterator[dict[str, str]]:
+    """Every row of a list, as `_rows_of`, wherever it lies."""
+    with held(source) as path:
+        yield from _rows_of(path, str(source))
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
+def _rows_of(path: Path, name: str) -> Iterator[dict[str, str]]:
     """Every row, with all columns; what is left out is empty.
 
     Raises:
@@ -114,22 +123,22 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file) if path.suffix.lower() == ".csv" else _objects(file, path)
+            rows = csv.DictReader(file) if path.suffix.lower() == ".csv" else _objects(file, name)
             for number, row in enumerate(rows, 1):
-                yield _checked_row(row, f"{path}, row {number}")
+                yield _checked_row(row, f"{name}, row {number}")
     except OSError as error:
-        raise UnreadableError(f"{path} cannot be read: {error.strerror}.") from error
+        raise UnreadableError(f"{name} cannot be read: {error.strerror}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UnreadableError(f"{path} is no list of pairs: {error}.") from error
+        raise UnreadableError(f"{name} is no list of pairs: {error}.") from error
 
 
-def _objects(lines: Iterator[str], path: Path) -> Iterator[Any]:
+def _objects(lines: Iterator[str], name: str) -> Iterator[Any]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
                 yield json.loads(line)
             except ValueError as error:
-                raise UsageError(f"{path}, line {number}, is not JSON: {error}.") from error
+                raise UsageError(f"{name}, line {number}, is not JSON: {error}.") from error
 
 
 def _checked_row(row: Any, where: str) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The options that several commands share: one name, one meaning, one line of help."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -67,8 +66,10 @@ MaskOption = Annotated[
     ),
 ]
 OutputOption = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", help="File or folder; - is standard output. [NAME.filled.EXT]"),
+    str | None,
+    typer.Option(
+        "-o", "--output", help="File, folder or URL; - is standard output. [NAME.filled.EXT]"
+    ),
 ]
 DetailOption = Annotated[
     Detail,

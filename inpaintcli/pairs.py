@@ -8,31 +8,51 @@ mask file serves all photos; `alpha` takes each photo's transparent pixels.
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import TypeVar
 
 from inpaintcli.errors import InpaintError, MisfitError, OutputError, UnreadableError, UsageError
 from inpaintcli.folders import look_into
-from inpaintcli.images import check_writable
+from inpaintcli.images import check_suffix, check_writable, taken
+from inpaintcli.places import Place, is_one, is_one_place, names_in, place, relative
+from inpaintcli.stores import Url
 
 ALPHA = "alpha"
 STDOUT = Path("-")
+Relative = TypeVar("Relative", bound=PurePath)
 THERE = "its output exists already"
 NO_MASK = "it has no mask"
 _ENDINGS = (".mask", "_mask")
 
 
 @dataclass(frozen=True)
-class Job:
+class Errand:
     """One photo to fill. `mask` is None where the photo's transparent pixels are the hole.
 
     `replaces`: what lies under the output's name is known to be ours, and may be replaced.
     """
 
+    photo: Place
+    mask: Place | None
+    output: Place
+    replaces: bool = False
+
+
+@dataclass(frozen=True)
+class Job(Errand):
+    """An errand among files of this machine."""
+
     photo: Path
     mask: Path | None
     output: Path
-    replaces: bool = False
+
+
+def errand(photo: Place, mask: Place | None, output: Place) -> Errand:
+    """The errand, a Job where all are files."""
+    if isinstance(photo, Path) and isinstance(output, Path) and not isinstance(mask, Url):
+        return Job(photo, mask, output)
+    return Errand(photo, mask, output)
 
 
 @dataclass(frozen=True)
@@ -42,9 +62,9 @@ class Skip:
     `done`: there is nothing to do, and nothing to say unless asked.
     """
 
-    photo: Path
-    mask: Path | None
-    output: Path | None
+    photo: Place
+    mask: Place | None
+    output: Place | None
     reason: str
     error: InpaintError | None = None
     done: bool = False
@@ -57,13 +77,13 @@ class Plan:
     `orphans` are masks without a photo, `links` folders that were not entered for being links.
     """
 
-    jobs: tuple[Job, ...]
+    jobs: tuple[Errand, ...]
     skips: tuple[Skip, ...] = ()
-    orphans: tuple[Path, ...] = ()
+    orphans: tuple[Place, ...] = ()
     links: tuple[Path, ...] = ()
 
 
-def plan_photo(photo: Path, mask: str | None, output: Path | None, *, overwrite: bool) -> Job:
+def plan_photo(photo: Place, mask: str | None, output: Place | None, *, overwrite: bool) -> Errand:
     """The job for one photo.
 
     Args:
@@ -82,18 +102,24 @@ def plan_photo(photo: Path, mask: str | None, output: Path | None, *, overwrite:
         raise UnreadableError(f"{photo} does not exist.")
     chosen = mask_for(photo, mask)
     if output == STDOUT:
-        return Job(photo, chosen, STDOUT)
-    target = output or photo.with_name(f"{photo.stem}.filled{photo.suffix}")
+        return errand(photo, chosen, STDOUT)
+    target: Place = output or photo.with_name(f"{photo.stem}.filled{photo.suffix}")
     if target.is_dir():
         target = target / photo.name
-    _check_output(photo, chosen, target)
-    check_writable(target, source=photo, overwrite=overwrite)
-    return Job(photo, chosen, target)
+    exists = _check_output(photo, chosen, target)
+    if isinstance(target, Path):
+        source = photo if isinstance(photo, Path) else None
+        check_writable(target, source=source, overwrite=overwrite)
+    else:
+        check_suffix(target.suffix)
+        if exists and not overwrite:
+            raise taken(target)
+    return errand(photo, chosen, target)
 
 
 def mask_for(
-    photo: Path, mask: str | None, indexes: dict[Path, "MaskIndex"] | None = None
-) -> Path | None:
+    photo: Place, mask: str | None, indexes: dict[Place, "MaskIndex"] | None = None
+) -> Place | None:
     """The mask of one photo, or None for its transparent pixels.
 
     Args:
@@ -108,15 +134,16 @@ def mask_for(
     """
     if mask == ALPHA:
         return None
-    if mask is not None and not Path(mask).is_dir():
-        if not Path(mask).exists():
+    named = None if mask is None else place(mask)
+    if named is not None and not named.is_dir():
+        if not named.exists():
             raise UnreadableError(f"The mask {mask} does not exist.")
-        return Path(mask)
-    folder = photo.parent if mask is None else Path(mask)
+        return named
+    folder = photo.parent if named is None else named
     indexes = {} if indexes is None else indexes
     if folder not in indexes:
         pictures = look_into(folder, recursive=False).pictures
-        beside = mask is None or _same(folder, photo.parent)
+        beside = mask is None or is_one_place(folder, photo.parent)
         indexes[folder] = MaskIndex(pictures, folder, beside=beside)
     found = indexes[folder].of(Path(photo.name))
     if found is None:
@@ -129,9 +156,9 @@ def mask_for(
 
 
 def plan_folder(
-    folder: Path,
+    folder: Place,
     mask: str | None,
-    output: Path,
+    output: Place,
     *,
     overwrite: bool,
     wanted: Callable[[PurePath], bool] = lambda _: True,
@@ -152,14 +179,17 @@ def plan_folder(
     check_folder(output)
     found = look_into(folder, leave_out=_apart(folder, mask, output))
     matched = _matched(found.pictures, folder, mask, wanted)
-    placed = [replace(job, output=output / job.photo.relative_to(folder)) for job in matched.jobs]
+    output_of = names_in(output)
+    placed = [
+        errand(job.photo, job.mask, output_of(relative(job.photo, folder))) for job in matched.jobs
+    ]
     jobs, more = checked(placed, overwrite=overwrite)
     broken = [Skip(path, None, None, error.message, error) for path, error in found.broken]
     skips = (*broken, *matched.skips, *more)
     return Plan(tuple(jobs), skips, matched.orphans, tuple(found.links))
 
 
-def check_folder(output: Path) -> None:
+def check_folder(output: Place) -> None:
     """Refuse an output folder that is none.
 
     Raises:
@@ -183,7 +213,10 @@ def match_folder(folder: Path, mask: str, *, leave: Path | None = None) -> Plan:
 
     Raises:
         UnreadableError: folder or mask does not exist.
+        UsageError: the masks are in a store.
     """
+    if isinstance(place(mask), Url):
+        raise UsageError(f"{mask} is in a store; masks of files are files here.")
     apart = _apart(folder, mask, leave)
     return _matched(look_into(folder, leave_out=apart).pictures, folder, mask, lambda _: True)
 
@@ -194,59 +227,61 @@ def photos_in(folder: Path, *, leave: Path | None = None) -> tuple[list[Path], l
     Raises:
         UnreadableError: the folder does not exist or cannot be listed.
     """
-    pictures = look_into(folder, leave_out=_apart(folder, None, leave)).pictures
+    found = look_into(folder, leave_out=_apart(folder, None, leave)).pictures
+    pictures = [path for path in found if isinstance(path, Path)]
     masks = [path for path in pictures if path.stem.endswith(_ENDINGS[:1])]
     known = set(masks)
     return [path for path in pictures if path not in known], masks
 
 
-def _apart(folder: Path, mask: str | None, output: Path | None) -> list[Path]:
+def _apart(folder: Place, mask: str | None, output: Place | None) -> list[Place]:
     """The folders among which no photo is to be looked for: the output's and the masks'."""
-    apart = [] if output is None or _same(output, folder) else [output]
-    if mask not in (None, ALPHA) and Path(mask).is_dir() and not _same(Path(mask), folder):
-        apart.append(Path(mask))
+    apart = [] if output is None or is_one_place(output, folder) else [output]
+    if mask is not None and mask != ALPHA:
+        named = place(mask)
+        if named.is_dir() and not is_one_place(named, folder):
+            apart.append(named)
     return apart
 
 
 def _matched(
-    pictures: list[Path], folder: Path, mask: str | None, wanted: Callable[[PurePath], bool]
+    pictures: list[Place], folder: Place, mask: str | None, wanted: Callable[[PurePath], bool]
 ) -> Plan:
     """Photos with their masks, as jobs whose output is the photo itself; nothing is checked."""
     photos, masks = _told_apart(pictures, folder, mask)
-    jobs: list[Job] = []
+    jobs: list[Errand] = []
     skips: list[Skip] = []
-    used: set[Path] = set()
+    used: set[Place] = set()
     for photo in photos:
-        relative = photo.relative_to(folder)
+        name = relative(photo, folder)
         try:
-            chosen = masks.of(relative) if isinstance(masks, MaskIndex) else masks
+            chosen = masks.of(name) if isinstance(masks, MaskIndex) else masks
         except MisfitError as error:
             skips.append(Skip(photo, None, None, error.message, error))
             continue
         used |= {chosen} if chosen else set()
-        if not wanted(relative):
+        if not wanted(name):
             continue
         if chosen is None and mask != ALPHA:
             skips.append(Skip(photo, None, None, NO_MASK))
             continue
-        jobs.append(Job(photo, chosen, photo))
+        jobs.append(errand(photo, chosen, photo))
     orphans = masks.without(used) if isinstance(masks, MaskIndex) else ()
     return Plan(tuple(jobs), tuple(skips), orphans)
 
 
 def _told_apart(
-    pictures: list[Path], folder: Path, mask: str | None
-) -> tuple[list[Path], "MaskIndex | Path | None"]:
+    pictures: list[Place], folder: Place, mask: str | None
+) -> tuple[list[Place], "MaskIndex | Place | None"]:
     """The photos among the pictures, and their masks: an index, one file, or None for alpha."""
     if mask == ALPHA:
         return pictures, None
-    if mask is not None and not Path(mask).is_dir():
-        one = Path(mask)
-        if not one.exists():
+    where = folder if mask is None else place(mask)
+    if mask is not None and not where.is_dir():
+        if not where.exists():
             raise UnreadableError(f"The mask {mask} does not exist.")
-        return [path for path in pictures if not _is(path, one)], one
-    where = folder if mask is None else Path(mask)
-    if _same(where, folder):
+        return [path for path in pictures if not is_one(path, where)], where
+    if is_one_place(where, folder):
         endings = _ENDINGS[:1] if mask is None else _ENDINGS
         masks = [path for path in pictures if path.stem.endswith(endings)]
         known = set(masks)
@@ -255,7 +290,7 @@ def _told_apart(
     return pictures, MaskIndex(look_into(where).pictures, where, beside=False)
 
 
-def photos_of_mask(mask: Path, *, beside: bool) -> tuple[Path, ...]:
+def photos_of_mask(mask: Relative, *, beside: bool) -> tuple[Relative, ...]:
     """The photos that a mask of that relative path is for, without suffix.
 
     Args:
@@ -271,37 +306,37 @@ def photos_of_mask(mask: Path, *, beside: bool) -> tuple[Path, ...]:
 class MaskIndex:
     """Masks by the relative path and stem of the photo that they are for."""
 
-    def __init__(self, masks: Iterable[Path], folder: Path, *, beside: bool) -> None:
+    def __init__(self, masks: Iterable[Place], folder: Place, *, beside: bool) -> None:
         """Index `masks`, all in `folder`; `beside` photos, a bare name is no mask."""
-        self._of: dict[Path, list[Path]] = defaultdict(list)
+        self._of: dict[PurePath, list[Place]] = defaultdict(list)
         self._all = tuple(masks)
         for path in self._all:
-            for photo in photos_of_mask(path.relative_to(folder), beside=beside):
+            for photo in photos_of_mask(PurePath(relative(path, folder)), beside=beside):
                 self._of[photo].append(path)
 
-    def of(self, photo: Path) -> Path | None:
+    def of(self, photo: PurePath) -> Place | None:
         """The mask for a photo at that relative path, if there is one.
 
         Raises:
             MisfitError: more than one fits.
         """
-        found = self._of.get(photo.with_name(photo.stem), [])
+        found = self._of.get(PurePath(photo.with_name(photo.stem)), [])
         if len(found) > 1:
             names = ", ".join(sorted(path.name for path in found))
             raise MisfitError(f"More than one mask fits {photo}: {names}.", hint="Keep one.")
         return found[0] if found else None
 
-    def without(self, used: set[Path]) -> tuple[Path, ...]:
+    def without(self, used: set[Place]) -> tuple[Place, ...]:
         """The masks that no photo uses."""
         return tuple(path for path in self._all if path not in used)
 
 
-def checked(jobs: list[Job], *, overwrite: bool) -> tuple[list[Job], list[Skip]]:
+def checked(jobs: Sequence[Errand], *, overwrite: bool) -> tuple[list[Errand], list[Skip]]:
     """The jobs without those that must not, or need not, be done; and those, with the reasons."""
-    writers: dict[str, list[Job]] = defaultdict(list)
+    writers: dict[str, list[Errand]] = defaultdict(list)
     for job in jobs:
         writers[_name_key(job.output)].append(job)
-    kept: list[Job] = []
+    kept: list[Errand] = []
     skips: list[Skip] = []
     for job in jobs:
         rivals = [other.photo for other in writers[_name_key(job.output)] if other != job]
@@ -317,13 +352,15 @@ def checked(jobs: list[Job], *, overwrite: bool) -> tuple[list[Job], list[Skip]]
     return kept, skips
 
 
-def _name_key(path: Path) -> str:
+def _name_key(path: Place) -> str:
     """Equal for paths that are one on file systems that ignore case or forms of Unicode."""
+    if isinstance(path, Url):
+        return path.text
     return unicodedata.normalize("NFC", str(path).casefold())
 
 
 def _check_output(
-    photo: Path, mask: Path | None, output: Path, rivals: Sequence[Path] = ()
+    photo: Place, mask: Place | None, output: Place, rivals: Sequence[Place] = ()
 ) -> bool:
     """Whether the output exists.
 
@@ -334,10 +371,10 @@ def _check_output(
         exists = output.exists()
     except OSError as error:
         raise OutputError(
-            f"{output} cannot be written: {error.strerror}.", hint="Shorten its name."
+            f"{output} cannot be written: {error.strerror or error}.", hint="Shorten its name."
         ) from error
     for kind, path in (("photo", photo), ("mask", mask)):
-        if exists and path is not None and _is(path, output):
+        if exists and path is not None and is_one(path, output):
             raise OutputError(
                 f"{output} is the {kind} itself; inputs are never changed.",
                 hint="Name another output with -o.",
@@ -345,15 +382,3 @@ def _check_output(
     if rivals:
         raise OutputError(f"{rivals[0]} would write {output} too.", hint="Rename one of them.")
     return exists
-
-
-def _is(one: Path, other: Path) -> bool:
-    """Whether two names, of which at least one is a file's, are one file."""
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from inpaintcli.errors import OutputError
 from inpaintcli.keys import Digest, Key, Stamp, digest_of
+from inpaintcli.places import Place
 
 SCHEMA = 1
 
@@ -17,10 +18,10 @@ SCHEMA = 1
 class Entry:
     """One line: what happened to one output.
 
-    `output` is relative to the folder, with slashes. `photo` and `mask` are paths as they were
-    named, for people. `key` is None where photo or mask could not be read. `sha256` is the
-    output's; `temporary` the name, beside the output, under which it is written; `error` as in a
-    result line.
+    `output` is relative to the folder of the outputs, with slashes. `photo` and `mask` are places
+    as they were named, for people. `key` is None where photo or mask could not be read. `sha256`
+    is the output's; `temporary` the name, beside the output, under which it is written; `error` as
+    in a result line.
     """
 
     status: Literal["writing", "filled", "failed"]
@@ -50,7 +51,7 @@ class Entry:
         }
         return json.dumps(fields).encode("ascii") + b"\n"
 
-    def holds(self, output: Path) -> bool:
+    def holds(self, output: Place) -> bool:
         """Whether that file is still as it was written.
 
         Raises:
@@ -93,6 +94,7 @@ class Records:
         self._filled: dict[str, int] = {}
         self._begun: dict[str, int] = {}
         self.whole_bytes = 0
+        self.lines = 0
         try:
             with path.open("rb") as file:
                 for line in file:
@@ -110,6 +112,22 @@ class Records:
         """The entry of an output's last filling: what is ours to replace."""
         return self._at(self._filled.get(output))
 
+    @property
+    def counting(self) -> int:
+        """How many lines still say something."""
+        return len(self._counting())
+
+    def counting_lines(self) -> Iterator[bytes]:
+        """Those lines, in their order."""
+        with self._path.open("rb") as file:
+            for place in sorted(self._counting()):
+                file.seek(place)
+                yield file.readline()
+
+    def _counting(self) -> set[int]:
+        indexes = (self._last, self._filled, self._begun)
+        return {place for index in indexes for place in index.values()}
+
     def begun(self) -> Iterator[Entry]:
         """Entries of outputs that were announced and never settled."""
         for place in list(self._begun.values()):
@@ -122,6 +140,7 @@ class Records:
         if not line.endswith(b"\n"):
             return  # torn: the process was killed while it wrote
         self.whole_bytes += len(line)
+        self.lines += 1
         try:
             fields = json.loads(line)
             schema, status, output = fields["schema"], fields["status"], str(fields["output"])
@@ -181,8 +200,11 @@ def _key_from_json(fields: dict[str, Any]) -> Key:
 
 def _digest_to_json(digest: Digest) -> dict[str, Any]:
     stamp = digest.stamp
-    times = [stamp.size, stamp.modified_ns, stamp.changed_ns] if stamp else None
-    return {"sha256": digest.sha256, "stamp": times}
+    told: list[int | str] | None = None
+    if stamp is not None:
+        told = [stamp.size, stamp.modified_ns, stamp.changed_ns]
+        told += [stamp.tag] if stamp.tag else []
+    return {"sha256": digest.sha256, "stamp": told}
 
 
 def _digest_from_json(fields: dict[str, Any]) -> Digest:

@@ -19,6 +19,7 @@ from inpaintcli.batch import Outcome
 from inpaintcli.errors import InpaintError, OutputError
 from inpaintcli.images import read_picture, write_bytes
 from inpaintcli.picture import Picture
+from inpaintcli.places import Place, held
 
 SIDE = 240
 """Of the thumbnails, in pixels."""
@@ -115,7 +116,7 @@ class Report:
         self._spool.close()
 
 
-def thumbnail(path: Path) -> str:
+def thumbnail(place: Place) -> str:
     """A small JPEG of a picture, in base64.
 
     Raises:
@@ -123,7 +124,8 @@ def thumbnail(path: Path) -> str:
     """
     import cv2
 
-    rgb = _small(read_picture(path))
+    with held(place) as path:
+        rgb = _small(read_picture(path))
     encoded = cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]))[1]
     return base64.b64encode(encoded.tobytes()).decode("ascii")
 

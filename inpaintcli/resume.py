@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 from inpaintcli.batch import Outcome, error_json
 from inpaintcli.errors import InpaintError, MisfitError, UnreadableError
-from inpaintcli.images import temporary_beside
+from inpaintcli.images import temporary_name
 from inpaintcli.journal import Journal
-from inpaintcli.keys import Key, key_of
-from inpaintcli.pairs import THERE, Job, Plan, Skip
+from inpaintcli.keys import Making
+from inpaintcli.pairs import THERE, Errand, Plan, Skip
+from inpaintcli.places import Place, relative
 from inpaintcli.records import Entry, Records
+from inpaintcli.stores import Url
 
 LASTING: dict[int, type[InpaintError]] = {
     int(kind.code): kind for kind in (UnreadableError, MisfitError)
@@ -22,21 +22,10 @@ CHANGED_BY_OTHERS = "its output was changed since; --overwrite replaces it"
 FAILED_BEFORE = "failed before, and nothing has changed since; --retry-failed tries again"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Making:
-    """What all outputs of a run are made with: a part of every key.
-
-    `model` is the sha256 of the model's file, `options` those that change pixels.
-    """
-
-    model: str
-    options: dict[str, Any]
-
-
 def remaining(
     plan: Plan,
     records: Records,
-    folder: Path,
+    folder: Place,
     making: Making,
     *,
     overwrite: bool = False,
@@ -57,62 +46,88 @@ def remaining(
     """
     if overwrite:
         return plan
-    jobs: list[Job] = []
+    jobs: list[Errand] = []
     skips = list(plan.skips)
+    past = Past(records, folder, making)
     for job in plan.jobs:
-        history = _History(job, records, _name_in(folder, job.output))
-        decided = history.decided(making, retry_failed=retry_failed)
-        if isinstance(decided, Job):
+        decided = past.of(job).decided(retry_failed=retry_failed)
+        if isinstance(decided, Errand):
             jobs.append(decided)
         else:
             skips.append(decided)
     return replace(plan, jobs=tuple(jobs), skips=tuple(skips))
 
 
-class _History:
-    """What earlier runs noted of one output."""
+@dataclass(frozen=True)
+class Past:
+    """What earlier runs noted, beside what outputs are made with now."""
 
-    def __init__(self, job: Job, records: Records, output: str) -> None:
-        self._job = job
-        self._last = records.last(output)
-        self._filled = records.last_filled(output)
+    records: Records
+    folder: Place
+    making: Making
 
-    def decided(self, making: Making, *, retry_failed: bool) -> Job | Skip:
+    def of(self, job: Errand) -> "History":
+        """What was noted of the output of a job."""
+        name = _name_in(self.folder, job.output)
+        last, filled = self.records.last(name), self.records.last_filled(name)
+        return History(job, self.making, last, filled)
+
+
+@dataclass(frozen=True)
+class History:
+    """What earlier runs noted of one output: the last entry, and that of its last filling."""
+
+    job: Errand
+    making: Making
+    last: Entry | None
+    filled: Entry | None
+
+    def decided(self, *, retry_failed: bool) -> Errand | Skip:
         """The job, as it is to be done now, or why it is not."""
-        last, exists = self._last, self._job.output.exists()
+        last, exists = self.last, self.job.output.exists()
         if last is None:
-            return self._skip(THERE) if exists else self._job
-        same = self._is_made_of_the_same(last, making)
-        if last.status == "filled" and exists and same:
+            return self._skip(THERE) if exists else self.job
+        if exists and self.is_done:
             return self._skip(DONE, done=True)
         error = _lasting(last)
-        if error is not None and same and not retry_failed:
+        if error is not None and not retry_failed and self._is_made_of_the_same(last):
             return self._skip(FAILED_BEFORE, error=error)
         if not exists:
-            return self._job
-        if self._is_ours():
-            return replace(self._job, replaces=True)
-        return self._skip(THERE if self._filled is None else CHANGED_BY_OTHERS)
+            return self.job
+        if self.is_ours:
+            return replace(self.job, replaces=True)
+        return self._skip(CHANGED_BY_OTHERS if self.was_filled else THERE)
+
+    @property
+    def was_filled(self) -> bool:
+        """Whether the output was ever written."""
+        return self.filled is not None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the last run wrote it, of the same as now; whether it is there still or not."""
+        last = self.last
+        return last is not None and last.status == "filled" and self._is_made_of_the_same(last)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the output still holds what the last filling wrote."""
+        try:
+            return self.filled is not None and self.filled.holds(self.job.output)
+        except OSError:
+            return False
 
     def _skip(self, reason: str, *, error: InpaintError | None = None, done: bool = False) -> Skip:
-        job = self._job
+        job = self.job
         return Skip(job.photo, job.mask, job.output, reason, error, done)
 
-    def _is_made_of_the_same(self, entry: Entry, making: Making) -> bool:
+    def _is_made_of_the_same(self, entry: Entry) -> bool:
         """False also where photo or mask cannot be read: doing the job tells why."""
-        job, key = self._job, entry.key
+        job, key, making = self.job, entry.key, self.making
         try:
             return key is not None and not key.changed(
                 job.photo, job.mask, making.model, making.options
             )
-        except OSError:
-            return False
-
-    def _is_ours(self) -> bool:
-        """Whether the output still holds what the last filling wrote."""
-        entry = self._filled
-        try:
-            return entry is not None and entry.holds(self._job.output)
         except OSError:
             return False
 
@@ -129,30 +144,30 @@ class JournalLedger:
 
     def __init__(self, journal: Journal, making: Making) -> None:
         self._journal = journal
-        self._making = making
+        self.making = making
 
-    def key_of(self, job: Job) -> Key:
-        """As `Ledger.key_of`."""
-        return key_of(job.photo, job.mask, self._making.model, self._making.options)
-
-    def announce(self, job: Job, key: Key | None, sha256: str) -> Path:
+    def announce(self, outcome: Outcome) -> str:
         """As `Ledger.announce`.
 
         The line need not be on the disk: a process that is killed leaves it to the system. Where
         the power fails before it is, the output is at worst one that the journal does not know.
         """
-        temporary = temporary_beside(job.output)
-        entry = Entry(
-            status="writing",
-            output=_name_in(self._journal.folder, job.output),
-            photo=str(job.photo),
-            mask=str(job.mask) if job.mask else None,
-            key=key,
-            sha256=sha256,
-            temporary=temporary.name,
-        )
+        temporary = temporary_name()
+        entry = replace(self._entry(outcome), status="writing", temporary=temporary, seconds=0.0)
         self._journal.append(entry, durable=False)
         return temporary
+
+    def past(self) -> Past:
+        """What earlier runs noted."""
+        return Past(self._journal.records(), self._journal.folder, self.making)
+
+    def is_there(self, outcome: Outcome, temporary: str) -> bool:
+        """Whether an announced output has appeared, though nobody came to tell.
+
+        If not, what its worker left is removed.
+        """
+        entry = replace(self._entry(outcome), status="writing", temporary=temporary)
+        return self._journal.has_appeared(entry)
 
     def settle(self, outcome: Outcome) -> None:
         """Note how a job has ended.
@@ -160,32 +175,34 @@ class JournalLedger:
         Raises:
             OutputError: the journal cannot be written.
         """
-        if outcome.status == "skipped" or outcome.output is None:
-            return
-        self._journal.append(
-            Entry(
-                status=outcome.status,
-                output=_name_in(self._journal.folder, outcome.output),
-                photo=str(outcome.input),
-                mask=str(outcome.mask) if outcome.mask else None,
-                key=outcome.key,
-                sha256=outcome.sha256,
-                seconds=outcome.seconds,
-                error=error_json(outcome.error) if outcome.error else None,
-            )
+        if outcome.status != "skipped" and outcome.output is not None:
+            self._journal.append(self._entry(outcome))
+
+    def _entry(self, outcome: Outcome) -> Entry:
+        assert outcome.output is not None  # noqa: S101 - a plan names one for every job
+        return Entry(
+            status="failed" if outcome.status == "failed" else "filled",
+            output=_name_in(self._journal.folder, outcome.output),
+            photo=str(outcome.input),
+            mask=str(outcome.mask) if outcome.mask else None,
+            key=outcome.key,
+            sha256=outcome.sha256,
+            seconds=outcome.seconds,
+            error=error_json(outcome.error) if outcome.error else None,
         )
 
 
-def bytes_needed(jobs: Iterable[Job]) -> int:
+def bytes_needed(jobs: Iterable[Errand]) -> int:
     """About what the outputs will take: as much as their photos. What cannot be told counts 0."""
-    total = 0
-    for job in jobs:
-        try:
-            total += job.photo.stat().st_size
-        except OSError:
-            continue
-    return total
+    return sum(_size(job.photo) for job in jobs)
 
 
-def _name_in(folder: Path, output: Path) -> str:
-    return output.relative_to(folder).as_posix()
+def _size(photo: Place) -> int:
+    try:
+        return (photo.facts().size or 0) if isinstance(photo, Url) else photo.stat().st_size
+    except OSError:
+        return 0
+
+
+def _name_in(folder: Place, output: Place) -> str:
+    return relative(output, folder).as_posix()

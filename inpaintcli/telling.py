@@ -1,14 +1,15 @@
 """How outcomes, plans and sums are told: JSON lines for programs, sentences for people."""
 
 from collections import Counter
-from pathlib import Path
 
+from engines.base import EngineInfo
 from inpaintcli import batch
-from inpaintcli.batch import Outcome, Ran
+from inpaintcli.batch import Outcome
 from inpaintcli.console import Console, rate_in_words
 from inpaintcli.errors import ExitCode
-from inpaintcli.pairs import NO_MASK, THERE, Job, Plan
+from inpaintcli.pairs import NO_MASK, THERE, Errand, Plan
 from inpaintcli.pipeline import Model
+from inpaintcli.places import Place
 
 STATUSES = ("filled", "skipped", "failed")
 SKIPS = {NO_MASK: "without a mask", THERE: "output existed"}
@@ -76,16 +77,20 @@ def tell_outcome(console: Console, outcome: Outcome, *, brief: bool = False) -> 
 
 def tell_model(console: Console, model: Model) -> None:
     """Tell what could not be had, and, when verbose, what does the work and why."""
-    info, ran = model.engine.info, Ran.of(model)
-    if model.fallback:
-        console.say(model.fallback)
+    tell_engine(console, model.card.name, model.engine.info, model.why, model.fallback)
+
+
+def tell_engine(console: Console, name: str, info: EngineInfo, why: str, fallback: str) -> None:
+    """As `tell_model`, for a model of that name that may be open elsewhere."""
+    if fallback:
+        console.say(fallback)
     console.detail(
-        f"model {ran.model}, {ran.engine} {info.version} on {ran.device}, "
-        f"{ran.precision}, {info.threads} threads ({model.why})"
+        f"model {name}, {info.name} {info.version} on {info.device}, "
+        f"{info.precision}, {info.threads} threads ({why})"
     )
 
 
-def tell_dry(console: Console, job: Job) -> None:
+def tell_dry(console: Console, job: Errand) -> None:
     """Tell what would be done."""
     mask = "its transparent pixels" if job.mask is None else str(job.mask)
     record = Outcome(
@@ -104,7 +109,7 @@ def tell_loose_ends(console: Console, plan: Plan) -> None:
         console.say(f"{link}: a link to a folder, not entered; name the folder itself to fill it")
 
 
-def tell_space(console: Console, needed: int, free: int, folder: Path) -> None:
+def tell_space(console: Console, needed: int, free: float, folder: Place) -> None:
     """Warn where the outputs will hardly fit on the disk."""
     if needed > free:
         console.say(
@@ -138,7 +143,7 @@ def _listed(reasons: Counter[str]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
 
 
-def _size(count: int) -> str:
+def _size(count: float) -> str:
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}"

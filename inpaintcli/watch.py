@@ -5,10 +5,10 @@ files, `tick` lets time pass, `tasks` yields what is ready, `finish` takes what 
 `reports` says what waits. The clock is a parameter.
 
 A photo is filled again when it or its mask changed in content; the output is replaced only where
-this watch wrote it and nobody changed it since, or with `overwrite`.
+this watch wrote it and nobody changed it since, or with `overwrite`. For photos that are there at
+the start, what earlier runs noted counts as if this watch had done it.
 """
 
-import hashlib
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
@@ -18,9 +18,11 @@ from pathlib import Path
 from inpaintcli.arrivals import Arrivals, Clock, Event, Stamp, Timing
 from inpaintcli.batch import Outcome
 from inpaintcli.errors import ExitCode, MisfitError
+from inpaintcli.keys import content_of
 from inpaintcli.layout import Layout
 from inpaintcli.pairs import Job
 from inpaintcli.partners import Partners
+from inpaintcli.resume import DONE, History, Past
 
 Stamps = tuple[Stamp, Stamp | None]
 
@@ -79,6 +81,8 @@ class Watch:
         timing: the waits.
         overwrite: outputs that are not ours may be replaced.
         clock: monotonic seconds, the same as the arrivals'.
+        past: what earlier runs noted, or None.
+        keeps_inputs: inputs stay where they are once they are filled.
     """
 
     def __init__(
@@ -89,6 +93,8 @@ class Watch:
         timing: Timing,
         overwrite: bool = False,
         clock: Clock = time.monotonic,
+        past: Past | None = None,
+        keeps_inputs: bool = True,
     ) -> None:
         self._layout, self._arrivals, self._timing = layout, arrivals, timing
         self._overwrite, self._clock = overwrite, clock
@@ -99,6 +105,9 @@ class Watch:
         self._gone: dict[Path, float] = {}
         self._working = 0
         self._reports: list[Outcome] = []
+        self._past, self._keeps_inputs = past, keeps_inputs
+        self._at_start: set[Path] = set()
+        self._has_begun = False
 
     # What happens to files
 
@@ -108,7 +117,10 @@ class Watch:
 
     def scan(self, folders: Iterable[Path]) -> int:
         """Look into folders for what no event told; returns how many files were new or changed."""
-        return self._arrivals.scan(folders)
+        found = self._arrivals.scan(folders)
+        if not self._has_begun:
+            self._at_start, self._has_begun = self._arrivals.known, True
+        return found
 
     def tick(self) -> None:
         """Let time pass: files become whole, waits end."""
@@ -133,6 +145,7 @@ class Watch:
     def _leave(self, path: Path) -> None:
         for photo in self._partners.leave(path):
             self._consider(photo)
+        self._at_start.discard(path)
         if path in self._progress:
             self._held.discard(path)
             self._gone[path] = self._clock()
@@ -201,17 +214,40 @@ class Watch:
             return None
         job = Job(photo, mask, self._layout.output_of(photo))
         there = Stamp.of(job.output)
-        digest = _digest(photo, mask) if progress.digest else ""
+        history = self._history(job) if there is not None else None
+        if history is not None and history.is_done and self._keeps_inputs:
+            self._tell_done(job, progress)
+            progress.tried = stamps
+            return None
+        self._at_start.discard(photo)
+        digest = _content(photo, mask) if progress.digest else ""
         if digest and digest == progress.digest and there is not None:
             progress.tried = stamps  # somebody touched them, no more
             return None
-        ours = there is not None and there == progress.output
+        ours = there is not None and (there == progress.output or self._was_ours(history))
         if there is not None and not (ours or self._overwrite):
             progress.tried = stamps
-            self._skip(job, changed=bool(progress.digest))
+            self._skip(job, changed=bool(progress.digest or (history and self._keeps_inputs)))
             return None
-        digest = digest or _digest(photo, mask)
+        digest = digest or _content(photo, mask)
         return Task(job, stamps, digest, ours or self._overwrite, progress.ready_at)
+
+    def _history(self, job: Job) -> History | None:
+        """What earlier runs noted of the output of a photo that was there at the start."""
+        if self._past is None or job.photo not in self._at_start:
+            return None
+        history = self._past.of(job)
+        return history if history.was_filled else None
+
+    def _was_ours(self, history: History | None) -> bool:
+        """Whether the output of an earlier run may be replaced.
+
+        Where inputs are put away, one that is still there, and the same, was not: it is done again,
+        which puts it away. Another one is another photo of the same name.
+        """
+        if history is None or history.is_done == self._keeps_inputs:
+            return False
+        return history.is_ours
 
     def _are_still(self, photo: Path, mask: Path | None, stamps: Stamps) -> bool:
         """Whether files are there as they were when they became whole."""
@@ -314,6 +350,13 @@ class Watch:
             progress.told = error.message
             self._report(Outcome(status="failed", input=photo, mask=None, output=None, error=error))
 
+    def _tell_done(self, job: Job, progress: _Progress) -> None:
+        if progress.tried is None:
+            done = Outcome(
+                status="skipped", input=job.photo, mask=job.mask, output=job.output, note=DONE
+            )
+            self._report(done)
+
     def _skip(self, job: Job, *, changed: bool) -> None:
         note = "its output exists already"
         if changed:
@@ -342,14 +385,9 @@ class Watch:
         return min(self._arrivals.next_due(), held)
 
 
-def _digest(photo: Path, mask: Path | None) -> str:
-    """What photo and mask hold; empty where they cannot be read, which the fill will tell."""
-    digest = hashlib.sha256()
+def _content(photo: Path, mask: Path | None) -> str:
+    """As `content_of`; empty where they cannot be read, which the fill will tell."""
     try:
-        for path in (photo, mask):
-            if path is not None:
-                with path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
+        return content_of(photo, mask)
     except OSError:
         return ""
-    return digest.hexdigest()

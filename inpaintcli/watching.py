@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -14,16 +14,19 @@ from types import FrameType
 from inpaintcli import batch, lookout
 from inpaintcli.archive import Archive, proven
 from inpaintcli.arrivals import Arrivals, Event, Stamp, Timing
-from inpaintcli.batch import Outcome
+from inpaintcli.batch import Outcome, Ran
 from inpaintcli.console import complain
 from inpaintcli.errors import ExitCode, OutputError, UsageError
+from inpaintcli.filler import Filler
 from inpaintcli.filling import Run
 from inpaintcli.filling_many import Many, fill_many
+from inpaintcli.journal import Journal
 from inpaintcli.layout import Layout, lay_out
 from inpaintcli.lookout import Lookout
 from inpaintcli.monitor import Monitor, timestamp
 from inpaintcli.pairs import STDOUT
 from inpaintcli.pipeline import Model
+from inpaintcli.resume import DONE, JournalLedger, Past
 from inpaintcli.telling import Tally, tell_model, tell_outcome, tell_summary
 from inpaintcli.watch import Task, Watch
 from inpaintcli.workers import default_workers, open_models
@@ -129,7 +132,10 @@ class _Session:
         """Open all that is needed; `stack` closes it."""
         self._run, self._options, self._layout = run, options, layout
         self._messages: SimpleQueue[Event | _Finished] = SimpleQueue()
-        self._watch = _new_watch(run, options, layout)
+        batch.make_folder(layout.output)
+        journal = stack.enter_context(Journal(layout.output))
+        self._ledger = JournalLedger(journal, run.making())
+        self._watch = _new_watch(run, options, layout, self._ledger.past())
         self._archive = Archive(
             folder=layout.folder,
             done=_absolute(options.done),
@@ -221,12 +227,22 @@ class _Session:
         model, started = self._models.get(), timestamp()
         queued_s = round(time.monotonic() - task.ready_at, 3)
         settings = replace(self._run.settings, overwrite=task.replaces)
-        outcome = batch.settle(task.job, model, settings, self._say)
+        lent = nullcontext(model)
+        making, ledger = self._ledger.making, self._ledger
+        filler = Filler(lambda: lent, Ran.of(model), settings, self._say, making, ledger)
+        outcome = filler.settle(task.job)
         self._models.put(model)
+        self._note(outcome)
         written = Stamp.of(task.job.output) if outcome.status == "filled" else None
         if self._archive.wants_proof(outcome):
             outcome = proven(outcome, task.job, settings)
         self._messages.put(_Finished(task, outcome, started, queued_s, written))
+
+    def _note(self, outcome: Outcome) -> None:
+        try:
+            self._ledger.settle(outcome)
+        except OutputError as error:
+            complain(f"{outcome.input}: not noted. {error}")
 
     def _finish(self, finished: _Finished) -> None:
         """Take the outcome of a task: tell it and put the inputs away, unless it is tried again."""
@@ -272,20 +288,28 @@ class _Session:
     def _report(self) -> None:
         for outcome in self._watch.reports():
             self._tally.add(outcome)
-            tell_outcome(self._run.console, outcome)
+            tell_outcome(self._run.console, outcome, brief=outcome.note == DONE)
             self._monitor.outcome(outcome)
 
     def _say(self, text: str) -> None:
         self._run.console.say(text)
 
 
-def _new_watch(run: Run, options: Options, layout: Layout) -> Watch:
+def _new_watch(run: Run, options: Options, layout: Layout, past: Past) -> Watch:
     timing = options.timing()
     by_events = options.poll_s is None and not options.once
     arrivals = Arrivals(
         places=layout, timing=timing, tells_closing=by_events and lookout.TELLS_CLOSING
     )
-    return Watch(layout, arrivals, timing=timing, overwrite=run.settings.overwrite)
+    overwrite = run.settings.overwrite
+    return Watch(
+        layout,
+        arrivals,
+        timing=timing,
+        overwrite=overwrite,
+        past=None if overwrite else past,
+        keeps_inputs=options.done is None and not options.delete_inputs,
+    )
 
 
 def _new_monitor(options: Options, layout: Layout) -> Monitor:

@@ -7,11 +7,14 @@ from itertools import islice
 from queue import SimpleQueue
 
 from engines.base import cores
-from inpaintcli.batch import Filler, Ledger, Notes, Outcome, Ran, Settings
-from inpaintcli.pairs import Job
+from inpaintcli.batch import Ledger, Notes, Outcome, Ran, Settings
+from inpaintcli.filler import Filler
+from inpaintcli.pairs import Errand
 from inpaintcli.pipeline import Model
 
 SPARE_THREADS = 1
+MOST_WORKERS = 4
+"""On one machine, when nobody says."""
 
 
 def open_models(stack: ExitStack, open_one: Callable[[int], Model], workers: int) -> list[Model]:
@@ -27,7 +30,7 @@ def open_models(stack: ExitStack, open_one: Callable[[int], Model], workers: int
 
 
 def fill_files(
-    jobs: Iterable[Job],
+    jobs: Iterable[Errand],
     models: Sequence[Model],
     settings: Settings,
     *,
@@ -50,7 +53,8 @@ def fill_files(
 
     Closing the iteration lets the photos at work finish and begins no other.
     """
-    filler = Filler(_lender(models), Ran.of(models[0]), settings, notes, ledger)
+    making = ledger.making if ledger else None
+    filler = Filler(lender(models), Ran.of(models[0]), settings, notes, making, ledger)
     waiting = iter(jobs)
     with ThreadPoolExecutor(len(models) + SPARE_THREADS) as pool:
         at_work: set[Future[Outcome]] = set()
@@ -67,7 +71,7 @@ def fill_files(
             pool.shutdown(cancel_futures=True)
 
 
-def _lender(models: Sequence[Model]) -> Callable[[], AbstractContextManager[Model]]:
+def lender(models: Sequence[Model]) -> Callable[[], AbstractContextManager[Model]]:
     """Lends the models, each to one thread at a time; who finds none free waits."""
     free: SimpleQueue[Model] = SimpleQueue()
     for model in models:
@@ -86,4 +90,4 @@ def _lender(models: Sequence[Model]) -> Callable[[], AbstractContextManager[Mode
 
 def default_workers(jobs: int) -> int:
     """Photos at a time when nobody says: one a core, at most four, no more than there are."""
-    return max(1, min(cores(), 4, jobs))
+    return max(1, min(cores(), MOST_WORKERS, jobs))

@@ -26,7 +26,8 @@ COMMANDS = (
     ["train"],
     ["export"],
 )
-OF_OTHER_PROGRAMS = {"--photos", "--crops", "--nproc-per-node", "--logdir"}  # benchmarks, torchrun
+OF_OTHER_PROGRAMS = {"--photos", "--crops", "--nproc-per-node", "--logdir", "--head", "--address"}
+"""Of benchmarks, torchrun, TensorBoard and Ray."""
 
 
 @pytest.fixture(scope="module")

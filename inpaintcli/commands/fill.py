@@ -33,11 +33,11 @@ from inpaintcli.options import (
 
 def fill(
     photo: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="IMAGE|FOLDER|LIST",
             help="A photo, a folder of them, or a list of pairs: .csv or .jsonl with the columns "
-            "photo, mask, output.",
+            "photo, mask, output. Each may be a URL (s3://, gs://, ...).",
         ),
     ],
     mask: MaskOption = None,
@@ -83,6 +83,20 @@ def fill(
         Path | None,
         typer.Option(metavar="HTML", help="A contact sheet of many photos, before and after."),
     ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="For the journal, where the outputs are in a store.  [your own]"
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS|local",
+            help="Many photos on a Ray cluster: its address, auto for the one that this machine "
+            "is in, local for one on this machine alone.",
+        ),
+    ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -98,6 +112,8 @@ def fill(
     """
     from inpaintcli import filling, filling_many
     from inpaintcli.batch import Settings
+    from inpaintcli.errors import UsageError
+    from inpaintcli.places import place
 
     settings = Settings(
         invert_mask=invert_mask,
@@ -118,17 +134,22 @@ def fill(
         dry_run=dry_run,
         attention_map=attention_map,
     )
-    if filling_many.is_many(photo):
+    source, target = place(photo), None if output is None else place(output)
+    if filling_many.is_many(source):
         many = filling_many.Many(
-            source=photo,
+            source=source,
             mask=mask,
-            output=output,
+            output=target,
             include=tuple(include or ()),
             exclude=tuple(exclude or ()),
             retry_failed=retry_failed,
             fail_fast=fail_fast,
             report=report,
             workers=workers,
+            ray=ray,
+            journal=journal,
         )
         raise typer.Exit(filling_many.fill_many(run, many))
-    raise typer.Exit(filling.fill_photo(run, photo, mask, output))
+    if ray is not None:
+        raise UsageError("--ray is for many photos.", hint="Name a folder or a list.")
+    raise typer.Exit(filling.fill_photo(run, source, mask, target))

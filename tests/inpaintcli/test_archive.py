@@ -9,8 +9,9 @@ from PIL import Image
 
 from inpaintcli import archive
 from inpaintcli.archive import Archive, proven
-from inpaintcli.batch import Outcome, Settings, fill_file, settle
+from inpaintcli.batch import Outcome, Settings
 from inpaintcli.errors import OutputError, UnreadableError
+from inpaintcli.filler import fill_file
 from inpaintcli.pairs import Job
 from tests.conftest import photo_pixels
 
@@ -69,7 +70,7 @@ def test_an_output_that_is_not_what_was_written_is_a_failure(job, grey_model):
 
 def test_a_lossy_output_of_another_photo_is_a_failure(tmp_path, job, grey_model):
     job = pair_of(tmp_path, "jpg", quality=90)
-    filled = settle(job, grey_model, Settings(), print)
+    filled = fill_file(job, grey_model, Settings(), print)
     Image.fromarray(255 - photo_pixels(48, 64)).save(job.output)
     assert proven(filled, job, Settings()).status == "failed"
 

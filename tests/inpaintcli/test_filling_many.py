@@ -156,7 +156,7 @@ def test_a_failure_that_lies_in_the_files_comes_again_without_work(fill, folder,
     Image.new("L", (5, 5), 255).save(folder / "4.mask.png")
     failing = {"1": "failed", "4": "failed"}
     assert fill()[:2] == (ExitCode.SOME_FAILED, {**ALL, **failing})
-    monkeypatch.setattr("inpaintcli.batch.read_pair", None)
+    monkeypatch.setattr("inpaintcli.filler.read_pair", None)
     code, statuses, told = fill()
     assert (code, statuses) == (ExitCode.SOME_FAILED, {**NONE, **failing})
     assert told.count("--retry-failed") == 2
@@ -171,7 +171,7 @@ def test_a_failure_that_may_pass_is_tried_again(fill, monkeypatch):
     def full(*_args, **_options):
         raise OutputError("No space left on device.")
 
-    monkeypatch.setattr("inpaintcli.batch.write_bytes", full)
+    monkeypatch.setattr("inpaintcli.places.write_bytes", full)
     assert set(fill()[1].values()) == {"failed"}
     monkeypatch.undo()
     assert fill()[1] == ALL

@@ -143,6 +143,103 @@ def test_nothing_else_is_removed_whatever_the_journal_says(tmp_path, changes):
     assert all(path.exists() for path in precious)
 
 
+def overtaken(folder, monkeypatch, times=3):
+    """A journal of which most lines no longer count."""
+    monkeypatch.setattr("inpaintcli.journal.COMPACT_BYTES", 100)
+    lines = [entry(f"{n}.png", seconds=float(turn)) for turn in range(times) for n in range(4)]
+    with Journal(folder) as journal:
+        for one in lines:
+            journal.append(one)
+        journal.append(entry("0.png", status="failed", error={"code": 4}))
+    return folder / NAME
+
+
+def said(path):
+    """What a journal says of each output."""
+    records = Records(path)
+    names = [f"{n}.png" for n in range(4)]
+    return [(records.last(name), records.last_filled(name)) for name in names]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file keeps its name there")
+def test_a_journal_that_is_mostly_overtaken_is_written_anew_and_says_the_same(
+    tmp_path, monkeypatch
+):
+    path = overtaken(tmp_path, monkeypatch)
+    before, size = said(path), path.stat().st_size
+    with Journal(tmp_path) as journal:
+        assert path.stat().st_size < size / 2
+        assert said(path) == before
+        with pytest.raises(OutputError, match="Another run"):
+            Journal(tmp_path)
+        journal.append(entry("9.png"))
+    assert said(path) == before
+    assert Records(path).last("9.png") is not None
+    assert [file.name for file in tmp_path.iterdir()] == [NAME]
+
+
+def test_a_journal_of_lines_that_count_is_left_alone(tmp_path, monkeypatch):
+    path = overtaken(tmp_path, monkeypatch, times=1)
+    inode = path.stat().st_ino
+    Journal(tmp_path).close()
+    assert path.stat().st_ino == inode
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file keeps its name there")
+@pytest.mark.parametrize("moment", ["write", "replace"])
+def test_a_kill_while_it_is_written_anew_loses_nothing(tmp_path, monkeypatch, moment):
+    path = overtaken(tmp_path, monkeypatch)
+    before = said(path)
+    patch = {
+        "write": "j._write_all = lambda *_: os._exit(9)",
+        "replace": "j.Path.replace = lambda *_: os._exit(9)",
+    }[moment]
+    code = f"import os, sys; import inpaintcli.journal as j; j.COMPACT_BYTES = 100; {patch}; "
+    code += "j.Journal(j.Path(sys.argv[1]))"
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert killed.returncode == 9
+    assert said(path) == before
+    with Journal(tmp_path):
+        assert said(path) == before
+    assert [file.name for file in tmp_path.iterdir()] == [NAME]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file keeps its name there")
+def test_a_journal_that_cannot_be_written_anew_serves_as_it_is(tmp_path, monkeypatch):
+    path = overtaken(tmp_path, monkeypatch)
+    before, size = said(path), path.stat().st_size
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("inpaintcli.journal._write_all", full)
+        Journal(tmp_path).close()
+    assert (said(path), path.stat().st_size) == (before, size)
+    assert [file.name for file in tmp_path.iterdir()] == [NAME]
+
+
+def test_whoever_opened_a_journal_just_before_it_was_replaced_opens_the_new_one(
+    tmp_path, monkeypatch
+):
+    path = written(tmp_path, entry("a.png"))
+    true_open, opened = os.open, []
+
+    def slow(name, *rest):
+        file = true_open(name, *rest)
+        if not opened:
+            fresh = tmp_path / "fresh"
+            fresh.write_bytes(path.read_bytes())
+            fresh.replace(path)
+        opened.append(name)
+        return file
+
+    monkeypatch.setattr("inpaintcli.journal.os.open", slow)
+    written(tmp_path, entry("b.png"))
+    assert len(opened) == 2
+    assert Records(path).last("b.png") is not None
+
+
 HOLD = "import sys; from pathlib import Path; from inpaintcli.journal import Journal; "
 HOLD += "journal = Journal(Path(sys.argv[1])); print('open', flush=True); sys.stdin.read()"
 

@@ -310,6 +310,92 @@ def test_inputs_that_we_moved_are_forgotten_at_once(folder):
     assert folder.watch.is_idle
 
 
+@pytest.fixture
+def done(folder):
+    """Two pairs that an earlier watch has filled."""
+    folder.pair("a")
+    folder.pair("b")
+    assert folder.ready() == ["a.png", "b.png"]
+    return folder
+
+
+DONE = "done already"
+THERE = "its output exists already"
+CHANGED = "it has changed, and so has its output since it was written"
+
+
+def test_after_a_restart_nothing_is_done_twice_and_that_is_told_once(done):
+    again = done.again()
+    assert again.ready(5) == []
+    assert sorted(again.told()) == [("a.png", DONE), ("b.png", DONE)]
+    again.watch.scan(again.layout.roots)
+    assert again.ready(99) == []
+    assert again.told() == []
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.mask.png"])
+def test_what_changed_while_no_watch_ran_is_done_again_and_replaced(done, name):
+    done.put(name, "changed", event=None)
+    again = done.again()
+    (task,) = again.wait(5)
+    assert task.job.photo.name == "a.png"
+    assert task.replaces
+    again.fill(task, "filled anew")
+    assert again.ready(99) == []
+    assert done.again().ready(5) == []
+
+
+def test_what_changes_after_a_restart_is_done_again_and_replaced(done):
+    again = done.again()
+    assert again.ready(5) == []
+    again.put("a.png", "changed")
+    (task,) = again.wait(5)
+    assert task.replaces
+
+
+def test_what_is_touched_after_a_restart_is_not(done):
+    again = done.again()
+    again.ready(5)
+    again.put("a.png", "photo")
+    assert again.ready(5) == []
+
+
+def test_what_has_lost_its_output_is_done_again(done):
+    (done.out / "a.png").unlink()
+    assert done.again().ready(5) == ["a.png"]
+
+
+def test_an_output_that_somebody_changed_meanwhile_is_not_replaced(done):
+    (done.out / "a.png").write_text("retouched")
+    done.put("a.png", "changed", event=None)
+    again = done.again()
+    assert again.ready(5) == []
+    assert ("a.png", CHANGED) in again.told()
+
+
+def test_a_photo_that_comes_later_under_the_name_of_one_long_done_replaces_nothing(done):
+    done.remove("a.png")
+    again = done.again()
+    again.ready(5)
+    again.put("a.png", "another photo")
+    assert again.ready(5) == []
+    assert ("a.png", THERE) in again.told()
+
+
+def test_where_inputs_are_put_away_one_that_was_not_is_done_again(done):
+    again = done.again(keeps_inputs=False)
+    tasks = again.wait(5)
+    assert [task.job.photo.name for task in tasks] == ["a.png", "b.png"]
+    assert all(task.replaces for task in tasks)
+
+
+def test_where_inputs_are_put_away_another_photo_of_the_name_replaces_nothing(done):
+    done.put("a.png", "another photo", event=None)
+    again = done.again(keeps_inputs=False)
+    assert [task.job.photo.name for task in again.wait(5)] == ["b.png"]
+    assert again.told() == [("a.png", THERE)]
+
+
 def test_one_mask_may_serve_two_photos(folder):
     folder.put("a.mask.png")
     photo = folder.put("a.png")

@@ -14,8 +14,10 @@ from PIL import Image
 
 from inpaintcli.batch import Settings
 from inpaintcli.console import Console
-from inpaintcli.errors import ExitCode, UsageError
+from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.filling import Run
+from inpaintcli.filling_many import Many, fill_many
+from inpaintcli.journal import NAME, Journal
 from inpaintcli.pipeline import Model
 from inpaintcli.watching import Options, watch_folder
 from tests.conftest import GreyEngine, card, photo_pixels
@@ -67,7 +69,9 @@ def once(run, photos, mask=None, **options):
 
 
 def names(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+    """What is in a folder, besides the journal."""
+    paths = (path for path in folder.rglob("*.*") if path.name != NAME)
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
 def records(text):
@@ -144,6 +148,42 @@ def test_one_mask_for_all_is_never_moved(photos, tmp_path, run):
     assert once(run, photos, str(mask), delete_inputs=True) == ExitCode.OK
     assert names(photos) == []
     assert mask.exists()
+
+
+def test_a_second_watch_does_what_is_missing_or_changed(photos, tmp_path, run, capsys):
+    for name in "abc":
+        put_pair(photos, name)
+    assert once(run, photos) == ExitCode.OK
+    (tmp_path / "out/b.png").unlink()
+    Image.fromarray(255 - photo_pixels(48, 64)).save(photos / "c.png")
+    capsys.readouterr()
+    assert once(run, photos) == ExitCode.OK
+    told = {Path(line["input"]).stem: line for line in records(capsys.readouterr().out)[:-1]}
+    assert {name: line["status"] for name, line in told.items()} == {
+        "a": "skipped",
+        "b": "filled",
+        "c": "filled",
+    }
+    assert told["a"]["note"] == "done already"
+
+
+def test_watch_and_fill_keep_one_journal(photos, tmp_path, run, capsys):
+    put_pair(photos, "a")
+    fill = Many(source=photos, mask=None, output=tmp_path / "out")
+    once(run, photos)
+    capsys.readouterr()
+    fill_many(run, fill)
+    put_pair(photos, "b")
+    fill_many(run, fill)
+    once(run, photos)
+    statuses = [line.get("status") for line in records(capsys.readouterr().out)]
+    assert statuses == ["skipped", None, "skipped", "filled", None, "skipped", "skipped", None]
+
+
+def test_two_runs_cannot_write_to_one_folder(photos, tmp_path, run):
+    (tmp_path / "out").mkdir()
+    with Journal(tmp_path / "out"), pytest.raises(OutputError, match="Another run is writing"):
+        once(run, photos)
 
 
 def test_the_log_tells_everything_and_the_status_file_the_end(photos, tmp_path, run):

@@ -89,7 +89,7 @@ def test_the_next_photo_is_read_while_the_engine_is_busy(folder, tmp_path, monke
         read.release()
         return read_pair(job, settings)
 
-    monkeypatch.setattr("inpaintcli.batch.read_pair", reading)
+    monkeypatch.setattr("inpaintcli.filler.read_pair", reading)
     plan = plan_folder(folder, None, tmp_path / "out", overwrite=False)
     runs = fill_files(plan.jobs, [Model(card(), gate, "")], Settings(), notes=lambda _: None)
     first = threading.Thread(target=lambda: next(runs))

@@ -1,14 +1,21 @@
 """For the tests of the watch: a clock that waits for nobody, a folder, and what happens in it."""
 
 import os
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from inpaintcli.arrivals import Arrivals, Event, Stamp, Timing
 from inpaintcli.batch import Outcome
 from inpaintcli.errors import InpaintError
+from inpaintcli.journal import NAME, Journal
+from inpaintcli.keys import Making, digest_of_bytes
 from inpaintcli.layout import lay_out
+from inpaintcli.records import Records
+from inpaintcli.resume import JournalLedger, Past
 from inpaintcli.watch import Task, Watch
+
+MAKING = Making(model="m", options={})
 
 
 @dataclass
@@ -31,6 +38,7 @@ class Folder:
     tells_closing: bool = True
     timing: Timing = field(default_factory=Timing)
     clock: Clock = field(default_factory=Clock)
+    keeps_inputs: bool = True
 
     def __post_init__(self) -> None:
         self.photos, self.out = self.root / "in", self.root / "out"
@@ -45,7 +53,13 @@ class Folder:
             wall=lambda: self.wall,
         )
         self.watch = Watch(
-            layout, self.arrivals, timing=self.timing, overwrite=self.overwrite, clock=self.clock
+            layout,
+            self.arrivals,
+            timing=self.timing,
+            overwrite=self.overwrite,
+            clock=self.clock,
+            past=Past(Records(self.out / NAME), self.out, MAKING),
+            keeps_inputs=self.keeps_inputs,
         )
         self.layout = layout
         self.writes = 0
@@ -66,6 +80,13 @@ class Folder:
         """A photo and its mask, whole."""
         self.put(f"{name}.mask.png", "mask")
         return self.put(f"{name}.png", "photo")
+
+    def again(self, **changes: bool) -> "Folder":
+        """The same folders, watched by another watch, which has looked once."""
+        other = Folder(self.root, mask=self.mask, **changes)
+        other.writes = self.writes + 100
+        other.watch.scan(other.layout.roots)
+        return other
 
     def remove(self, name: str) -> None:
         (self.photos / name).unlink()
@@ -91,8 +112,18 @@ class Folder:
         outcome = Outcome(
             status="filled", input=task.job.photo, mask=task.job.mask, output=task.job.output
         )
+        self.note(outcome)
         wait = self.watch.finish(task, outcome, Stamp.of(task.job.output))
         assert wait == (None if is_last else 0.0)
+
+    def note(self, outcome: Outcome) -> None:
+        """As a run does it, with the true journal."""
+        key = None
+        with suppress(OSError):  # gone meanwhile
+            key = MAKING.key_of(outcome.input, outcome.mask, (None, None))
+        sha256 = digest_of_bytes(outcome.output.read_bytes())
+        with Journal(self.out) as journal:
+            JournalLedger(journal, MAKING).settle(replace(outcome, key=key, sha256=sha256))
 
     def fail(self, task: Task, error: InpaintError) -> float | None:
         """The task fails; the wait until it is tried again."""

@@ -2,18 +2,24 @@
 
 import json
 import os
+from contextlib import nullcontext
 
 import pytest
 from PIL import Image
 
-from inpaintcli.batch import EMPTY, Settings, exit_code, settle
+from inpaintcli.batch import EMPTY, Ran, Settings, exit_code
 from inpaintcli.errors import ExitCode
+from inpaintcli.filler import Filler
 from inpaintcli.pairs import Job
 
 
 def settled(folder, out, model, name="1", **settings):
     job = Job(folder / f"{name}.png", folder / f"{name}.mask.png", out / f"{name}.png")
-    return settle(job, model, Settings(**settings), lambda _: None)
+    return filler(model, **settings).settle(job)
+
+
+def filler(model, **settings):
+    return Filler(lambda: nullcontext(model), Ran.of(model), Settings(**settings), lambda _: None)
 
 
 def test_a_fault_of_the_program_is_told_as_one(folder, tmp_path, grey_model, monkeypatch):
@@ -54,7 +60,7 @@ def test_an_output_that_appeared_meanwhile_is_not_replaced(folder, tmp_path, gre
     assert settled(folder, tmp_path, grey_model).error.code == ExitCode.OUTPUT
     assert (tmp_path / "1.png").read_bytes() == b"mine"
     job = Job(folder / "1.png", folder / "1.mask.png", tmp_path / "1.png", replaces=True)
-    assert settle(job, grey_model, Settings(), lambda _: None).status == "filled"
+    assert filler(grey_model).settle(job).status == "filled"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="other limits of names there")
@@ -68,7 +74,7 @@ def test_long_and_foreign_names(folder, tmp_path, grey_model, name):
 
 def test_a_name_too_long_for_the_disk_is_told(folder, tmp_path, grey_model):
     job = Job(folder / "1.png", folder / "1.mask.png", tmp_path / ("a" * 300 + ".png"))
-    outcome = settle(job, grey_model, Settings(), lambda _: None)
+    outcome = filler(grey_model).settle(job)
     assert outcome.error.code == ExitCode.OUTPUT
     assert "too long" in outcome.error.message
 
