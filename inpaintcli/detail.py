@@ -36,7 +36,7 @@ DETAILS = (0.65, 0.95)
 """What patches give of a blend's detail where they are judged so badly, or so well."""
 USUAL_HOLE = 0.25
 MOST_TRIALS = 8
-"""In a photo; a trial costs a fill of 128x128 pixels or two."""
+"""In a photo; a trial costs two fills of 96x96 pixels, each by the network and by patches."""
 MOST_PIXELS = 5_000_000
 """Of a part and what is seen around it: about 1 GB in the texture pass. Larger ones are worked on
 at a smaller scale."""
