@@ -168,7 +168,7 @@ def _centred(vectors: NDArray[Any]) -> Floats:
     """A matrix whose product with itself, transposed first, is the vectors' covariance."""
     count, dimension = vectors.shape
     centred = (vectors - vectors.mean(axis=0, dtype=np.float64)) / np.sqrt(count - 1)
-    return np.linalg.qr(centred, mode="r") if count > dimension else centred
+    return np.asarray(np.linalg.qr(centred, mode="r")) if count > dimension else centred
 
 
 @dataclass(frozen=True, kw_only=True)
