@@ -245,7 +245,7 @@ def test_a_graph_that_picks_otherwise_is_an_error(
     monkeypatch.setattr(parity, "_onnxruntime", lambda _model: wrong)
     monkeypatch.setattr(parity, "_openvino", lambda _model: None)
     with pytest.raises(ExportError, match="picks the same at 9"):
-        parity.compare(b"", generator, generator)
+        parity.compare(b"", generator, generator, specimens([]))
 
 
 def test_a_graph_that_does_not_run_is_an_error_and_leaves_nothing(
