@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from inpaintcli import __version__
-from inpaintcli.commands import doctor, engine, evaluate, fill, models, training, watch
+from inpaintcli.commands import doctor, engine, evaluate, fill, harmonize, models, training, watch
 from inpaintcli.console import complain
 from inpaintcli.errors import ExitCode, InpaintError
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.add_typer(models.app, name="models")
 app.add_typer(engine.app, name="engine")
 app.command()(fill.fill)
+app.command()(harmonize.harmonize)
 app.command()(evaluate.evaluate)
 app.command(cls=watch.OptionalSeconds)(watch.watch)
 app.command()(doctor.doctor)

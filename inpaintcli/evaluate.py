@@ -95,6 +95,7 @@ def evaluate_folder(run: Run, folder: Path, mask: str | None, judge: Judge | Non
         "methods": {method.name: method.facts for method in methods},
         "networks": judge.networks if judge else (),
         "left_out": _left_out(run, judge),
+        "remarks": judge.remarks() if judge else (),
     }
     _tell(run, result, facts)
     return ExitCode.SOME_FAILED if result.failed else ExitCode.OK
@@ -266,6 +267,8 @@ def _tell(run: Run, result: _Result, facts: dict[str, Any]) -> None:
     else:
         for line in table(worth_telling(groups), tally.metrics, tally.methods):
             console.data(line)
+    for remark in facts["remarks"]:
+        console.say(remark)
     console.say(
         f"{facts['photos']} photos, {facts['holes']} holes; {facts['failed']} failed, "
         f"{facts['skipped']} skipped; {facts['seconds']:.1f} s; "

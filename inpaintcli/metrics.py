@@ -149,6 +149,28 @@ def frechet(one: Moments, other: Moments) -> float:
     return float(means + np.trace(first) + np.trace(second) - 2 * cross)
 
 
+def frechet_of(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """The same from the vectors themselves, (n, dimension) each; for few vectors of many numbers.
+
+    With X and Y the centred vectors, each divided by (n - 1)^(1/2), the trace of (C1 C2)^(1/2) is
+    the sum of the singular values of X Y^T: no root is taken of an eigenvalue that is 0 but for
+    rounding, of which there are many where vectors are fewer than their dimension.
+    """
+    if min(len(one), len(other)) < 2:
+        return float("nan")
+    first, second = _centred(one), _centred(other)
+    cross = np.linalg.svd(first @ second.T, compute_uv=False).sum()
+    means = ((one.mean(axis=0, dtype=np.float64) - other.mean(axis=0, dtype=np.float64)) ** 2).sum()
+    return float(means + (first**2).sum() + (second**2).sum() - 2 * cross)
+
+
+def _centred(vectors: NDArray[Any]) -> Floats:
+    """A matrix whose product with itself, transposed first, is the vectors' covariance."""
+    count, dimension = vectors.shape
+    centred = (vectors - vectors.mean(axis=0, dtype=np.float64)) / np.sqrt(count - 1)
+    return np.asarray(np.linalg.qr(centred, mode="r")) if count > dimension else centred
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """How a number is called, shown and judged.

@@ -22,7 +22,8 @@ class Card:
     `size_multiple`: sides of its input are multiples of this. `max_thickness`: the thickness of a
     hole, in pixels of its input, that it fills best; `context`: how much to show around the hole,
     in thicknesses of the hole. `profile`: the batches and sides that compiled engines are built
-    for; without a [profile] it follows from how holes are cut. Pictures go in as float32 NCHW in
+    for; without a [profile] it follows from how holes are cut. `harmonizes`: whether it also fits
+    pasted objects, see `inpaintcli.harmonize`. Pictures go in as float32 NCHW in
     [-1, 1], masks with 1 in the hole.
     """
 
@@ -42,6 +43,7 @@ class Card:
     parity: dict[str, Any]
     scores: dict[str, Any]
     profile: Profile = field(default_factory=Profile)
+    harmonizes: bool = False
 
 
 def cards() -> dict[str, Card]:
@@ -98,6 +100,7 @@ def read_card(path: Path) -> Card:
             parity=fields.get("parity", {}),
             scores=fields.get("scores", {}),
             profile=_profile(fields),
+            harmonizes="harmonized" in fields.get("output", {}),
         )
     except OSError as error:
         raise ModelError(f"The card {path} cannot be read: {error.strerror}.") from error

@@ -147,6 +147,7 @@ def run_export(
         OutputError: the files cannot be written.
     """
     path, parity = export_run(run, out, name=name, best=best)
+    report(f"Compared with torch at {len(parity.sizes)} sizes, on {parity.pictures}.")
     report(f"ONNX Runtime differs from torch by at most {parity.max_abs:.2g} in a hole.")
     if parity.openvino_max_abs is not None:
         report(f"OpenVINO (fp32) differs from torch by at most {parity.openvino_max_abs:.2g}.")

@@ -28,6 +28,7 @@ from training.family import Filler
 from training.parity import ExportError, Parity, compare, size_multiple_of
 from training.recipe import Recipe
 from training.runs import BEST, EMA, Record, load_ema, load_recipe, load_record
+from training.specimens import specimens
 from training.tomlwriter import to_toml
 
 OPSET = 20
@@ -75,13 +76,14 @@ def export_run(
     rounded = {key: _rounded(weight) for key, weight in weights.items()}
     generator = trained_generator(recipe, rounded, images)
     model = to_onnx(generator)
-    parity = compare(model.SerializeToString(), generator, exact)
+    record = load_record(run)
+    parity = compare(model.SerializeToString(), generator, exact, specimens(record.sources))
     out, name = out or run, name or recipe.name
     card = _card(name, recipe, parity, generator)
     thickness = max_thickness or round(THICKNESS_OF_CROP * recipe.crop)
     card["working"] = {"max_thickness": thickness, "context": context}
     trained = datetime.fromtimestamp((run / (BEST if best else EMA)).stat().st_mtime, UTC)
-    card["training"] = _training(recipe, load_record(run), images, trained)
+    card["training"] = _training(recipe, record, images, trained)
     return _keep(model, card, out, name), parity
 
 
@@ -229,6 +231,7 @@ def _card(name: str, recipe: Recipe, parity: Parity, generator: Filler) -> dict[
         "torch_onnx_max_abs": parity.max_abs,
         "fp16_psnr_db": round(parity.fp16_psnr_db, 2),
         "sizes": [list(size) for size in parity.sizes],
+        "pictures": parity.pictures,
     }
     if parity.openvino_max_abs is not None:
         compared["openvino_max_abs"] = parity.openvino_max_abs

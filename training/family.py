@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from training.data import Batch
+from training.layers import composite
 
 Stages = dict[str, Tensor]
 """A generator's results in training, by name; `filled` (n, 3, h, w) is always among them."""
@@ -44,6 +45,21 @@ class Filler(nn.Module):
     def stages(self, batch: Batch) -> Stages:
         """Everything that the losses look at; without stages of its own, what `forward` gives."""
         return {"filled": first_output(self(batch.photo, batch.mask))}
+
+
+def given(batch: Batch, *, objects: bool) -> tuple[Tensor, Tensor]:
+    """The generator's `image` and `mask`: with pasted objects, where it takes them."""
+    if not objects or batch.pasted is None or batch.foreground is None:
+        return batch.photo, batch.mask
+    return batch.pasted, batch.mask + 0.5 * batch.foreground
+
+
+def result(batch: Batch, stages: Stages) -> Tensor:
+    """The photo with the generator's pixels in the hole and on a pasted object."""
+    made = composite(batch.photo, batch.mask, stages["filled"])
+    if batch.foreground is None:
+        return made
+    return composite(made, batch.foreground, stages["harmonized"])
 
 
 def first_output(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:

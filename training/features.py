@@ -1,4 +1,4 @@
-"""A frozen feature network, and the two ways to prepare its input that weights are trained for."""
+"""A frozen feature network, and the ways to prepare its input that weights are trained for."""
 
 from enum import StrEnum
 
@@ -10,21 +10,25 @@ class Layout(StrEnum):
     """What a network's weights take as their input.
 
     `caffe`: BGR in 0..255 minus the mean of ImageNet. `torchvision`: RGB in 0..1, minus mean,
-    divided by standard deviation. The same shapes hold either: which it is, is not in the weights.
+    divided by standard deviation. `tensorflow`: RGB in -1..1, which is Inception's. The same shapes
+    hold any: which it is, is not in the weights.
     """
 
     caffe = "caffe"
     torchvision = "torchvision"
+    tensorflow = "tensorflow"
 
 
 # On RGB in 0..255, whatever order the network takes: x -> (x - mean) / scale.
 _MEAN = {
     Layout.caffe: (123.68, 116.779, 103.939),
     Layout.torchvision: (0.485 * 255, 0.456 * 255, 0.406 * 255),
+    Layout.tensorflow: (127.5, 127.5, 127.5),
 }
 _SCALE = {
     Layout.caffe: (1.0, 1.0, 1.0),
     Layout.torchvision: (0.229 * 255, 0.224 * 255, 0.225 * 255),
+    Layout.tensorflow: (127.5, 127.5, 127.5),
 }
 
 

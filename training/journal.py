@@ -11,6 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from inpaintcli.errors import OutputError
 from training.data import Batch
+from training.family import given
 from training.plots import draw, read_losses
 from training.runs import LOSSES
 from training.trainer import Trainer, learning_rate
@@ -85,8 +86,9 @@ class Journal:
         self.board.add_scalar("validation/hole_psnr", psnr, images)
 
     def samples(self, trainer: Trainer, shown: Batch) -> None:
-        """A picture of rows: with the hole, filled, the photo."""
-        rows = [shown.photo * (1 - shown.mask), trainer.fill(shown).cpu(), shown.photo]
+        """A picture of rows: what is shown to the generator, what it makes of it, the photo."""
+        image, _ = given(shown, objects=trainer.generator.objects)
+        rows = [image * (1 - shown.mask), trainer.fill(shown).cpu(), shown.photo]
         grid = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
         picture = ((grid + 1) * 127.5).round().clamp(0, 255).byte()
         self.board.add_image("samples", picture, trainer.images)

@@ -153,10 +153,12 @@ def save(trainer: Trainer, folder: Path) -> None:
 def _record(trainer: Trainer, crops: Crops) -> Record:
     """What the run is trained on; all processes take part."""
     photos = crops.photos
+    sources = [source.resolve() for source in photos.sources]
     for unreadable in distributed.gathered(photos.unreadable):
         photos.leave_out(unreadable)
     return Record(
-        data=tuple(source.resolve().name for source in photos.sources),
+        data=tuple(source.name for source in sources),
+        sources=tuple(map(str, sources)),
         photos=len(photos),
         unreadable=len(photos.unreadable),
         features=trainer.objective.notes,

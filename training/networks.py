@@ -5,6 +5,7 @@ All networks take RGB in [-1, 1] and prepare it as their weights want it.
 """
 
 from training.backbones.alexnet import alexnet
+from training.backbones.inception import Inception, inception
 from training.backbones.squeezenet import squeezenet11
 from training.backbones.vgg import vgg16, vgg19
 from training.features import FeatureNetwork, Layout
@@ -12,9 +13,11 @@ from training.lpips import Lpips, lpips
 
 __all__ = [
     "FeatureNetwork",
+    "Inception",
     "Layout",
     "Lpips",
     "alexnet",
+    "inception",
     "lpips",
     "squeezenet11",
     "vgg16",

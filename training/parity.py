@@ -14,6 +14,7 @@ from torch import nn
 from inpaintcli.errors import ExitCode, InpaintError
 from training.family import Filler
 from training.masks import KINDS
+from training.specimens import Specimens
 
 TOLERANCE = 1e-3  # over holes, of a range of 2: an eighth of an 8-bit grey level
 LEAST_AGREEMENT = 0.99  # of hole pixels, for outputs that an argmax picks
@@ -31,7 +32,7 @@ class ExportError(InpaintError):
 
 @dataclass(frozen=True)
 class Parity:
-    """How the exported graph compares with torch, over the holes of real and made pictures.
+    """How the exported graph compares with torch, over the holes of photos.
 
     `max_abs` is the largest difference from torch with the same rounded weights. `fp16_psnr_db`
     is the peak signal-to-noise ratio between fp16-stored and fp32 weights, both run in torch.
@@ -44,16 +45,18 @@ class Parity:
     fp16_psnr_db: float
     openvino_max_abs: float | None
     sizes: tuple[tuple[int, int], ...]  # height, width
+    pictures: str  # in words, of what the pictures were
     choices_agree: float | None = None
 
 
-def compare(model: bytes, generator: Filler, exact: Filler) -> Parity:
+def compare(model: bytes, generator: Filler, exact: Filler, shown: Specimens) -> Parity:
     """Run the model and torch on the same pictures.
 
     Args:
         model: the ONNX model.
         generator: with rounded weights.
         exact: the same with weights before rounding.
+        shown: the photos that the pictures are cut from.
 
     Raises:
         ExportError: a runtime's output differs from torch's by more than `TOLERANCE` in a hole.
@@ -64,7 +67,7 @@ def compare(model: bytes, generator: Filler, exact: Filler) -> Parity:
     unit = math.lcm(16, size_multiple_of(generator))
     sizes = [(unit * h, unit * w) for h, w in _UNITS]
     for number, size in enumerate(sizes):
-        image, mask = _pictures(size, batch=1 + 2 * (number % 2), seed=number)
+        image, mask = _pictures(shown, size, batch=1 + 2 * (number % 2), seed=number)
         if generator.objects:
             mask = _with_objects(mask)
         expected = _torch(generator)(image, mask)
@@ -81,6 +84,7 @@ def compare(model: bytes, generator: Filler, exact: Filler) -> Parity:
         fp16_psnr_db=10 * math.log10(2**2 / noise),
         openvino_max_abs=openvino.max_abs if openvino else None,
         sizes=tuple(sizes),
+        pictures=shown.about,
         choices_agree=min((d.agree for d in found.values()), default=1.0)
         if _choices(generator)
         else None,
@@ -183,16 +187,15 @@ def _openvino(model: bytes) -> Run | None:
     return run
 
 
-def _pictures(size: tuple[int, int], *, batch: int, seed: int) -> tuple[Floats, Floats]:
-    """Pictures (batch, 3, h, w) in [-1, 1], photos where there are any, and random holes."""
+def _pictures(
+    shown: Specimens, size: tuple[int, int], *, batch: int, seed: int
+) -> tuple[Floats, Floats]:
+    """Pictures (batch, 3, h, w) in [-1, 1] and random holes."""
     height, width = size
     rng = np.random.default_rng(seed)
-    photo = _photo(seed)
     parts, masks = [], []
     for number in range(batch):
-        y = int(rng.integers(0, photo.shape[0] - height + 1))
-        x = int(rng.integers(0, photo.shape[1] - width + 1))
-        parts.append(photo[y : y + height, x : x + width].transpose(2, 0, 1))
+        parts.append(shown.crop(seed + number, height, width, rng).transpose(2, 0, 1))
         kind = ("rectangle", "brush", "blob")[(seed + number) % 3]
         hole = KINDS[kind](max(size), rng)[:height, :width]
         hole[height // 3 : height // 2, width // 3 : width // 2] = True  # never without a hole
@@ -205,18 +208,6 @@ def _with_objects(mask: Floats) -> Floats:
     """The mask with 0.5 beside its holes, where pasted objects are to be."""
     moved = np.roll(mask, (mask.shape[2] // 3, mask.shape[3] // 3), (2, 3))
     return np.maximum(mask, moved / 2)
-
-
-def _photo(number: int) -> NDArray[np.uint8]:
-    """One of scikit-image's bundled photos (h, w, 3), or noise where it is not installed."""
-    try:
-        from skimage import data  # a developer's package, need not be installed
-    except ImportError:
-        noise = np.random.default_rng(number).integers(0, 256, (512, 512, 3))
-        return noise.astype(np.uint8)
-    # These two are in the package itself; others would be fetched.
-    photo: NDArray[np.uint8] = (data.astronaut, data.chelsea)[number % 2]()  # type: ignore[no-untyped-call]
-    return photo
 
 
 def size_multiple_of(generator: Any) -> int:

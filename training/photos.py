@@ -58,7 +58,7 @@ class Photos:
             UsageError: there is no photo in any of them.
         """
         self.sources = sources
-        self.members = [m for source in sources for m in _members(source, masks=masks)]
+        self.members = [m for source in sources for m in members(source, masks=masks)]
         if not self.members:
             raise UsageError(
                 f"No photo in {', '.join(map(str, sources))}.",
@@ -132,11 +132,16 @@ def decoded(member: Member) -> Rgb | None:
     return None if bgr is None else np.ascontiguousarray(bgr[:, :, ::-1], np.uint8)
 
 
-def _members(source: Path, *, masks: bool) -> Iterator[Member]:
+def members(source: Path, *, masks: bool) -> Iterator[Member]:
+    """The photos of a folder, a tar, a list or a single file; masks only where they are wanted.
+
+    Raises:
+        UnreadableError: it does not exist, or cannot be read.
+    """
     if source.is_dir():
         for path in sorted(source.rglob("*")):
             if path.suffix.lower() == ".tar":
-                yield from _members(path, masks=masks)
+                yield from members(path, masks=masks)
             elif _is_wanted(path, masks=masks) and path.is_file():
                 yield Member(path)
     elif not source.is_file():
@@ -177,7 +182,7 @@ def _listed(source: Path, *, masks: bool) -> Iterator[Member]:
         elif path.suffix.lower() in LISTS:
             raise UsageError(f"{source} names another list: {line}.", hint="Name photos instead.")
         else:
-            yield from _members(path, masks=masks)
+            yield from members(path, masks=masks)
 
 
 def _lines(source: Path) -> list[str]:

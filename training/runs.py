@@ -34,7 +34,8 @@ RECORD = "run.json"
 class Record:
     """What a run was trained on; what of it is not known is empty."""
 
-    data: tuple[str, ...] = ()  # names of the sources, without their folders
+    data: tuple[str, ...] = ()  # names of the sources, without their folders: for the card
+    sources: tuple[str, ...] = ()  # where they lie, for the comparison before an export
     photos: int = 0
     unreadable: int = 0  # of these photos, those met so far that could not be decoded
     features: dict[str, Any] = field(default_factory=dict)  # the objective's notes
@@ -151,7 +152,8 @@ def load_record(folder: Path) -> Record:
     """What the run was trained on; empty where that was not written."""
     try:
         saved = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        return Record(**{**saved, "data": tuple(saved["data"])})
+        tuples = {name: tuple(saved[name]) for name in ("data", "sources") if name in saved}
+        return Record(**{**saved, **tuples})
     except (OSError, ValueError, KeyError, TypeError):
         return Record()
 

@@ -1,8 +1,8 @@
-"""Scores of fills by deep features: P, FD, LPIPS and plain distances, as their files are given.
+"""Scores of fills by deep features: P, FD, LPIPS, FID and plain distances, as files are given.
 
 All look at 8-bit RGB. P and FD look at a square around the hole, the others at the whole picture,
-each scaled down where its longer side has more than 512 px. Pictures too small for a network get no
-score of it.
+each scaled down where its longer side has more than 512 px; pictures too small for a network get
+no score of it. FID alone scales every picture to its network's size.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,9 @@ from inpaintcli.errors import MisfitError, UnreadableError
 from inpaintcli.holes import bounding_box
 from inpaintcli.metrics import Metric, Moments, frechet
 from inpaintcli.picture import Mask
+from training.fid import FID, Fid
 from training.lpips import Net, distance, lpips
-from training.networks import FeatureNetwork, squeezenet11, vgg19
+from training.networks import FeatureNetwork, inception, squeezenet11, vgg19
 
 Rgb8 = NDArray[np.uint8]
 _LONGEST = 512
@@ -58,10 +59,11 @@ class FeatureScores:
         self.left_out: tuple[str, ...] = ()
         self._around: _Around | None = None
         self._whole: dict[str, _Whole] = {}
+        self._fid: Fid | None = None
         self._take_vgg(folder)
         self._take_lpips(folder)
         self._take_squeezenet(folder)
-        self.left_out += ("FID: its Inception network is not offered; FD is of VGG-19.",)
+        self._take_inception(folder)
         if not self.metrics:
             reasons = "; ".join(self.left_out)
             raise UnreadableError(f"{folder} holds no feature network for scores: {reasons}.")
@@ -111,6 +113,16 @@ class FeatureScores:
             "the photo's; not LPIPS",
         )  # fmt: skip
 
+    def _take_inception(self, folder: Path) -> None:
+        try:
+            network = inception(folder)
+        except UnreadableError as error:
+            self.left_out += (f"FID: {error}",)
+            return
+        self._fid = Fid(network)
+        self.networks += (f"{network.file} (tensorflow layout)",)
+        self.metrics += (FID,)
+
     def _take(self, key: str, label: str, measure: "_Whole", meaning: str) -> None:
         self._used(measure.network)
         self._whole[key] = measure
@@ -122,7 +134,7 @@ class FeatureScores:
     def score(
         self, group: str, photo: Rgb8, hole: Mask, fills: Mapping[str, Rgb8]
     ) -> dict[str, dict[str, float]]:
-        """The scores of each method's fill by key; the vectors that FD compares are kept."""
+        """The scores of each method's fill by key; the vectors that FD and FID compare are kept."""
         found: dict[str, dict[str, float]] = {method: {} for method in fills}
         with torch.inference_mode():
             if self._around is not None:
@@ -132,11 +144,20 @@ class FeatureScores:
                 for key, measure in self._whole.items():
                     for method, value in measure.score(photo, fills).items():
                         found[method][key] = value
+            if self._fid is not None:
+                self._fid.add(group, photo, fills)
         return found
 
     def pooled(self, method: str, groups: Sequence[str]) -> dict[str, float]:
-        """FD of all fills of a method in these groups together."""
-        return {} if self._around is None else self._around.pooled(method, groups)
+        """FD and FID of all fills of a method in these groups together."""
+        found = {} if self._around is None else self._around.pooled(method, groups)
+        if self._fid is not None:
+            found[FID.key] = self._fid.pooled(method, groups)
+        return found
+
+    def remarks(self) -> tuple[str, ...]:
+        """What must be known to read FID."""
+        return () if self._fid is None else self._fid.remarks()
 
 
 class _Whole:

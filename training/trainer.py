@@ -13,7 +13,7 @@ from training import averages, distributed
 from training.catalog import build_generator, build_objective
 from training.data import Batch
 from training.descent import Descent
-from training.family import BaseObjective, Filler, Stages, first_output
+from training.family import BaseObjective, Filler, Stages, first_output, given, result
 from training.layers import composite
 from training.networks import FeatureNetwork
 from training.recipe import Recipe
@@ -198,12 +198,18 @@ class Trainer:
 
     @torch.no_grad()
     def fill(self, batch: Batch) -> Tensor:
-        """The batch filled with the averaged weights, for looking at and for measuring."""
+        """The batch as the averaged weights fill it, for looking at and for measuring.
+
+        Where it has pasted objects and the generator takes them, they are harmonized.
+        """
         batch = batch.to(self.device)
-        self.generator.begin(self.images)
-        self.generator.eval()
-        outputs = functional_call(self.generator, self.ema, (batch.photo, batch.mask))
-        self.generator.train()
+        generator = self.generator
+        generator.begin(self.images)
+        generator.eval()
+        outputs = functional_call(generator, self.ema, given(batch, objects=generator.objects))
+        generator.train()
+        if generator.objects:
+            return result(batch, dict(zip(generator.outputs, outputs, strict=True)))
         return composite(batch.photo, batch.mask, first_output(outputs))
 
 

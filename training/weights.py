@@ -2,8 +2,8 @@
 
 Which input a file's weights take cannot be seen from the weights, and is never guessed. It is, in
 this order, what the metadata of a safetensors file say (`input`: "BGR, ..." or "RGB, ..."); the
-word `caffe` or `torchvision` in the file's name; or the name under which a file is published,
-whose last eight digits begin its sha256. Anything else is refused.
+word `caffe`, `torchvision` or `tensorflow` in the file's name; or the name under which a file is
+published, whose last eight digits begin its sha256. Anything else is refused.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 import torch
@@ -24,10 +25,11 @@ from training.features import Layout
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
-# Torchvision's own, and the Caffe VGGs that Justin Johnson converted.
+# Torchvision's own, the Caffe VGGs that Justin Johnson converted, and FID's Inception.
 WHERE = {
     Layout.torchvision: "download.pytorch.org/models",
     Layout.caffe: "web.eecs.umich.edu/~justincj/models",
+    Layout.tensorflow: "github.com/mseitzer/pytorch-fid/releases/download/fid_weights",
 }
 PUBLISHED = {
     "alexnet-owt-7be5be79.pth": Layout.torchvision,
@@ -38,6 +40,8 @@ PUBLISHED = {
     "squeezenet1_1-f364aa15.pth": Layout.torchvision,
     "vgg16-00b39a1b.pth": Layout.caffe,
     "vgg19-d01eb7cb.pth": Layout.caffe,
+    "pt_inception-2015-12-05-6726825d.pth": Layout.tensorflow,
+    "weights-inception-2015-12-05-6726825d.pth": Layout.tensorflow,  # the same, of torch-fidelity
 }
 
 
@@ -57,7 +61,7 @@ def open_weights(
 
     Args:
         folder: where it lies.
-        name: how its name begins, `vgg19` say.
+        name: how its name begins, `vgg19` say; `*` stands for anything.
         what: the network in words, for messages.
         layout: the only one that will do; None for any. Where both lie in the folder, Caffe's
             is taken, for which our recipes and figures are made.
@@ -82,7 +86,7 @@ def open_weights(
 def _wanted(name: str, what: str, layout: Layout | None) -> str:
     """What to get, and where: torchvision's file where any layout will do."""
     for file, kind in PUBLISHED.items():
-        if file.startswith(name) and layout in (None, kind):
+        if fnmatch(file, f"{name}*") and layout in (None, kind):
             known = f", such as {WHERE[kind]}/{file}"
             break
     else:
@@ -107,8 +111,8 @@ def layout_of(path: Path) -> Layout:
         return PUBLISHED[path.name]
     raise UnreadableError(
         f"{path} does not say which input its weights take.",
-        hint="Put `caffe` (BGR, 0-255, mean subtracted) or `torchvision` (RGB, mean and standard "
-        "deviation) into its name.",
+        hint="Put `caffe` (BGR, 0-255, mean subtracted), `torchvision` (RGB, mean and standard "
+        "deviation) or `tensorflow` (RGB, -1 to 1) into its name.",
     )
 
 

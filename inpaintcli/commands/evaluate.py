@@ -46,7 +46,7 @@ def evaluate(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many photos.")] = None,
     features: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Feature networks, for P, FD and LPIPS.")
+        Path | None, typer.Option(metavar="DIR", help="Feature networks, for P, FD, LPIPS and FID.")
     ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="HTML", help="Write tables, plots and pictures.")
@@ -74,8 +74,8 @@ def evaluate(
 ) -> None:
     """Score fills against untouched photos, beside OpenCV's Telea and Navier-Stokes.
 
-    P, FD and LPIPS need the extra `train` and --features DIR; without, they are left out, and that
-    is said. Exit codes: as for fill; 1 where some photos could not be scored.
+    P, FD, LPIPS and FID need the extra `train` and --features DIR; without, they are left out, and
+    that is said. Exit codes: as for fill; 1 where some photos could not be scored.
     """
     from inpaintcli.evaluate import Run, evaluate_folder
     from inpaintcli.evaluation.masks import KINDS, parse_kinds
@@ -107,10 +107,10 @@ def evaluate(
 def _judge(features: Path | None) -> tuple["Judge | None", tuple[str, ...]]:
     """What scores by deep features, or why there is nothing."""
     if features is None:
-        return None, ("P, FD and LPIPS: they need --features DIR.",)
+        return None, ("P, FD, LPIPS and FID: they need --features DIR.",)
     try:
         from training.scores import FeatureScores
     except ModuleNotFoundError as error:
         reason = f"the package {error.name} is not installed (extra `train`)."
-        return None, (f"P, FD and LPIPS: {reason}",)
+        return None, (f"P, FD, LPIPS and FID: {reason}",)
     return FeatureScores(features), ()

@@ -18,7 +18,7 @@ from inpaintcli.metrics import Metric
 from inpaintcli.picture import Mask
 
 _SIDE = 320  # px of the longer side of a picture in the report
-_PLOTTED = ("hole_psnr", "hole_ssim", "p", "fd_relu3_4", "lpips_alex", "sharpness")
+_PLOTTED = ("hole_psnr", "hole_ssim", "p", "fd_relu3_4", "fid", "lpips_alex", "sharpness")
 
 _STYLE = """
 :root{color-scheme:light dark;--line:light-dark(#d5d8dc,#3a4048);--soft:light-dark(#5b6470,#9aa4b0)}
@@ -113,6 +113,7 @@ def render(
         "<h1>How good are the fills?</h1>",
         f'<p class="lead">{escape(_lead(tally, groups))}</p>',
         _table(told, tally.metrics, methods),
+        *(f'<p class="soft">{escape(remark)}</p>' for remark in facts.get("remarks", ())),
         "<h2>Plots</h2>",
         _legend(methods),
         _plots(tally, groups),

@@ -94,6 +94,9 @@ class Judge(Protocol):
     def pooled(self, method: str, groups: Sequence[str]) -> dict[str, float]:
         """The scores of all fills of a method in these groups together."""
 
+    def remarks(self) -> tuple[str, ...]:
+        """What must be known to read the numbers, once all fills are scored."""
+
 
 def evaluate(
     cases: Sequence[Case], methods: Sequence[Method], reading: Reading, judge: Judge | None = None

@@ -292,7 +292,7 @@ def test_evaluate_without_feature_networks_says_what_is_left_out(tmp_path):
     done = run(*arguments, env=first, check=0)
     *rows, last = (json.loads(line) for line in done.stdout.decode().splitlines())
     assert [row["method"] for row in rows] == ["photo", "membrane", "telea", "navier-stokes"]
-    assert last["summary"]["left_out"] == ["P, FD and LPIPS: they need --features DIR."]
+    assert last["summary"]["left_out"] == ["P, FD, LPIPS and FID: they need --features DIR."]
     assert b"left out" in done.stderr
     assert report.read_text().startswith("<!doctype html>")
     assert sorted(path.name for path in photos.iterdir()) == ["a.png"]

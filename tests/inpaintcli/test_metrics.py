@@ -176,6 +176,34 @@ def test_frechet_distance_is_that_of_the_formula():
     assert np.isnan(metrics.frechet(one, metrics.Moments(4)))
 
 
+def test_frechet_distance_of_gaussians_by_hand():
+    """Of independent numbers it is the sum of (m1 - m2)^2 + (s1 - s2)^2 over them."""
+    one = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0], [0.0, -2.0]])  # covariance 2/3, 8/3
+    other = one * [3.0, 0.5] + [10.0, -4.0]
+    wanted = 10**2 + 4**2 + (2 / 3) * (3 - 1) ** 2 + (8 / 3) * (0.5 - 1) ** 2
+    assert metrics.frechet_of(one, other) == pytest.approx(wanted)
+    assert metrics.frechet_of(other, one) == pytest.approx(wanted)
+    # Two vectors in a plane: all deviation along one line each, 45 degrees between the two.
+    line, slant = np.array([[-1.0, 0.0], [1.0, 0.0]]), np.array([[-1.0, -1.0], [1.0, 1.0]])
+    assert metrics.frechet_of(line, slant) == pytest.approx(2 + 4 - 2 * 2)
+
+
+@given(st.integers(2, 12), st.integers(2, 12), st.integers(1, 8), st.integers(0, 2**32 - 1))
+def test_both_ways_to_the_frechet_distance_agree_also_with_few_vectors(n, m, dimension, seed):
+    rng = np.random.default_rng(seed)
+    one, other = rng.normal(0, 1, (n, dimension)), rng.normal(1, 2, (m, dimension))
+    moments = metrics.Moments(dimension), metrics.Moments(dimension)
+    for kept, vectors in zip(moments, (one, other), strict=True):
+        kept.add(vectors)
+    # The other way takes roots of eigenvalues that are 0 but for rounding.
+    assert metrics.frechet_of(one, other) == pytest.approx(metrics.frechet(*moments), abs=1e-5)
+    assert metrics.frechet_of(one, one) == pytest.approx(0, abs=1e-9)
+
+
+def test_frechet_distance_of_less_than_two_vectors_is_none():
+    assert np.isnan(metrics.frechet_of(np.zeros((1, 3)), np.ones((5, 3))))
+
+
 def test_the_best_is_the_one_that_the_metric_says():
     by_key = {metric.key: metric for metric in metrics.METRICS}
     nan = float("nan")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from training.catalog import FAMILIES, recipes
 from training.data import Batch, Crops, Photos
-from training.generators import blockwise, contextual, dmfn, membrane, regionwise
 from training.recipe import Recipe
 
 # Number in the network, channels in and out, of VGG-19's convolutions up to relu3_4.
@@ -100,59 +101,42 @@ def photos_of_nature(tmp_path_factory: pytest.TempPathFactory) -> Photos:
     return Photos([folder])
 
 
-TINY = {
-    "membrane": replace(
-        membrane.RECIPES[0],
-        generator=membrane.Config(channels=(4, 4, 4, 4), blocks=(1, 1, 1), trunk_dilations=(1, 2)),
+# What of each family's generator and objective is made small.
+_SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "membrane": ({"channels": (4, 4, 4, 4), "blocks": (1, 1, 1), "trunk_dilations": (1, 2)}, {}),
+    "dmfn": ({"width": 4, "blocks": 1}, {"critic_width": 2}),
+    "contextual": ({"width": 4}, {"critic_width": 2}),
+    # The first added block fades in from crop 2 to 8, the second begins at 8.
+    "blockwise": (
+        {
+            "width": 4, "head_blocks": 1, "added_blocks": 2, "head_images": 2, "block_images": 6,
+            "fade": 1.0,
+        },
+        {"critic_width": 2, "critic_layers": 1, "critic_scales": 2, "patches": (0.75, 1.0)},
+    ),
+    "regionwise": ({"width": 4}, {}),
+}  # fmt: skip
+
+
+def tiny_form(recipe: Recipe) -> Recipe:
+    """The recipe as small as it goes, six steps long; the terms of its loss stay as they are."""
+    generator, objective = _SMALL[recipe.family]
+    return replace(
+        recipe,
+        generator=replace(recipe.generator, **generator),
+        objective=replace(recipe.objective, **objective),
         crop=32,
         short_side=(32, 48),
         batch=2,
+        critic_steps=min(recipe.critic_steps, 2),
         images=12,
-        warmup_images=4,
-        decay_images=4,
-    ),
-    "dmfn": replace(
-        dmfn.RECIPES[0],
-        generator=dmfn.Config(width=4, blocks=1),
-        objective=dmfn.ObjectiveConfig(critic_width=2),
-        crop=32,
-        short_side=(32, 48),
-        batch=2,
-        images=12,
-    ),
-    "contextual": replace(
-        contextual.RECIPES[0],
-        generator=contextual.Config(width=4),
-        objective=contextual.ObjectiveConfig(critic_width=2),
-        crop=32,
-        short_side=(32, 48),
-        batch=2,
-        critic_steps=2,
-        images=12,
-    ),
-    "blockwise": replace(
-        blockwise.RECIPES[0],
-        # The first added block fades in from crop 2 to 8, the second begins at 8.
-        generator=blockwise.Config(
-            width=4, head_blocks=1, added_blocks=2, head_images=2, block_images=6, fade=1.0
-        ),
-        objective=blockwise.ObjectiveConfig(
-            critic_width=2, critic_layers=1, critic_scales=2, patches=(0.75, 1.0)
-        ),
-        crop=32,
-        short_side=(32, 48),
-        batch=2,
-        images=12,
-    ),
-    "regionwise": replace(
-        regionwise.RECIPES[0],
-        generator=regionwise.Config(width=4),
-        crop=32,
-        short_side=(32, 48),
-        batch=2,
-        images=12,
-    ),
-}
+        warmup_images=min(recipe.warmup_images, 4),
+        decay_images=min(recipe.decay_images, 4),
+    )
+
+
+# By the recipes' names; the first of each family has the family's.
+TINY = {name: tiny_form(recipe) for name, recipe in recipes().items()}
 
 
 @pytest.fixture(scope="session")
@@ -160,7 +144,7 @@ def tiny_recipes() -> dict[str, Recipe]:
     return TINY
 
 
-@pytest.fixture(params=sorted(TINY))
+@pytest.fixture(params=sorted(FAMILIES))
 def tiny(request: pytest.FixtureRequest) -> Recipe:
     """Each family's recipe, as small as it goes."""
     return TINY[request.param]

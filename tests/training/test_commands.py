@@ -221,9 +221,13 @@ def test_the_device_is_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatc
 def test_exporting_tells_how_the_model_compares(tmp_path: Path, monkeypatch) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(b"x" * 2_000_000)
-    parity = Parity(max_abs=1e-6, fp16_psnr_db=90.0, openvino_max_abs=2e-6, sizes=())
+    sizes, pictures = ((64, 64), (96, 64)), "photos of the run"
+    parity = Parity(
+        max_abs=1e-6, fp16_psnr_db=90.0, openvino_max_abs=2e-6, sizes=sizes, pictures=pictures
+    )
     monkeypatch.setattr(commands, "export_run", lambda *_args, **_kw: (path, parity))
     lines: list[str] = []
     assert run_export(tmp_path, None, name="m", report=lines.append) == path
-    assert "1e-06" in lines[0]
+    assert lines[0] == "Compared with torch at 2 sizes, on photos of the run."
+    assert "1e-06" in lines[1]
     assert "2.0 MB" in lines[-1]

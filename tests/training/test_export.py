@@ -20,6 +20,7 @@ from training.loop import Trainer
 from training.parity import ExportError
 from training.recipe import Recipe
 from training.runs import Record, load_ema, write_best, write_plan, write_state
+from training.specimens import specimens
 
 # fp32 all along, but runtimes sum in another order, and instance norms over few pixels divide by
 # small deviations: 1e-5 is usual, 1e-3 (an eighth of an 8-bit grey level) is far from any fault.
@@ -34,7 +35,7 @@ class Exported:
     recipe: Recipe
 
 
-def write_run(folder: Path, recipe: Recipe) -> None:
+def write_run(folder: Path, recipe: Recipe, *sources: Path) -> None:
     """A run folder as training leaves it, with random weights everywhere."""
     torch.manual_seed(0)
     weights = build_generator(recipe).state_dict()
@@ -43,7 +44,9 @@ def write_run(folder: Path, recipe: Recipe) -> None:
         torch.nn.init.normal_(tensor, std=0.1 if number % 4 != 3 else 0)
         if name.endswith("running_var"):
             tensor.abs_().add_(0.5)
-    record = Record(data=("photos",), photos=6, unreadable=1, features={"file": "vgg19"})
+    where = tuple(map(str, sources))
+    known = {"data": ("photos",), "sources": where, "features": {"file": "vgg19"}}
+    record = Record(photos=6, unreadable=1, **known)
     write_plan(folder, recipe, record)
     write_state(folder, {"images": 4321}, weights)
     os.utime(folder / "ema.safetensors", (1_700_000_000, 1_700_000_000))
@@ -54,11 +57,12 @@ def exported(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     tiny_recipes: dict[str, Recipe],
+    photo_folder: Path,
 ) -> Exported:
     """A tiny model of each family, exported once."""
     recipe = tiny_recipes[request.param]
     run = tmp_path_factory.mktemp(recipe.family)
-    write_run(run, recipe)
+    write_run(run, recipe, photo_folder)
     path, _ = export_run(run, run / "out", name="tiny")
     return Exported(run, path, recipe)
 
@@ -155,6 +159,7 @@ def test_the_card_says_what_the_model_is(exported: Exported) -> None:
     compared = card.pop("parity")
     assert 0 <= compared["torch_onnx_max_abs"] <= TOLERANCE
     assert compared["sizes"] == [[64, 64], [112, 176], [256, 192]]
+    assert compared["pictures"] == "photos of the run"
     assert compared["fp16_psnr_db"] > 40
     objects = build_generator(recipe).objects
     if objects:
@@ -240,7 +245,7 @@ def test_a_graph_that_picks_otherwise_is_an_error(
     monkeypatch.setattr(parity, "_onnxruntime", lambda _model: wrong)
     monkeypatch.setattr(parity, "_openvino", lambda _model: None)
     with pytest.raises(ExportError, match="picks the same at 9"):
-        parity.compare(b"", generator, generator)
+        parity.compare(b"", generator, generator, specimens([]))
 
 
 def test_a_graph_that_does_not_run_is_an_error_and_leaves_nothing(
@@ -296,7 +301,7 @@ def test_what_is_no_onnx_file_is_unreadable(tmp_path: Path) -> None:
 
 def test_the_pictures_compared_have_holes_and_the_range() -> None:
     for seed, size in enumerate([(64, 64), (112, 176)]):
-        image, mask = parity._pictures(size, batch=3, seed=seed)
+        image, mask = parity._pictures(specimens([]), size, batch=3, seed=seed)
         assert image.shape == (3, 3, *size)
         assert mask.shape == (3, 1, *size)
         assert image.dtype == mask.dtype == np.float32

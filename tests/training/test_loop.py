@@ -342,7 +342,10 @@ def test_a_run_ends_at_its_last_image_and_writes_its_folder(
     written = {"recipe.json", "run.json", "state.pt", "ema.safetensors", "logs"}
     assert names == written | {"losses.jsonl", "losses.svg"}
     assert load_record(tmp_path / "run") == Record(
-        data=(photos.sources[0].name,), photos=5, features=trainer.objective.notes
+        data=(photos.sources[0].name,),
+        sources=(str(photos.sources[0].resolve()),),
+        photos=5,
+        features=trainer.objective.notes,
     )
 
 

@@ -27,6 +27,12 @@ def test_or_rgb_with_the_mean_and_deviation_of_imagenet() -> None:
     assert prepared == pytest.approx(wanted, abs=1e-5)
 
 
+def test_or_rgb_as_it_is() -> None:
+    network = FeatureNetwork(nn.Sequential(nn.Identity()), {0: "x"}, layout=Layout.tensorflow)
+    rgb = torch.tensor([-1.0, 0.5, 1.0]).view(1, 3, 1, 1)
+    assert network(rgb)["x"].flatten().tolist() == pytest.approx([-1, 0.5, 1])
+
+
 def test_taps_come_shallow_first_and_nothing_deeper_is_computed() -> None:
     class Never(nn.Module):
         def forward(self, _x):

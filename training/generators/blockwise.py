@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from inpaintcli.errors import UsageError
 from training.data import Batch
 from training.discriminators import MultiScaleCritic, frozen
-from training.family import BaseObjective, Filler, Stages
-from training.layers import BatchNorm, composite
+from training.family import BaseObjective, Filler, Stages, given, result
+from training.layers import BatchNorm
 from training.losses import hole_l1, patch_critic_loss, patch_generator_loss
 from training.patches import cut_patches, patch_boxes, perceptual_distance
 from training.recipe import HoleMix, Pasted, Recipe
@@ -133,13 +133,6 @@ class Generator(Filler):
         made = self(*given(batch, objects=self.objects))
         pictures = made if isinstance(made, tuple) else (made,)
         return dict(zip(self.outputs, pictures, strict=True))
-
-
-def given(batch: Batch, *, objects: bool) -> tuple[Tensor, Tensor]:
-    """The generator's `image` and `mask`: with pasted objects, where it takes them."""
-    if not objects or batch.pasted is None or batch.foreground is None:
-        return batch.photo, batch.mask
-    return batch.pasted, batch.mask + 0.5 * batch.foreground
 
 
 def visible(image: Tensor, mask: Tensor, *, objects: bool) -> list[Tensor]:
@@ -297,14 +290,6 @@ def _check_crop(crop: int, least: int) -> None:
 def region(batch: Batch) -> Tensor:
     """Where the network makes pixels: the hole and the pasted object, (n, 1, h, w)."""
     return batch.mask if batch.foreground is None else batch.mask + batch.foreground
-
-
-def result(batch: Batch, stages: Stages) -> Tensor:
-    """The photo with the network's pixels where it makes some."""
-    made = composite(batch.photo, batch.mask, stages["filled"])
-    if batch.foreground is None:
-        return made
-    return composite(made, batch.foreground, stages["harmonized"])
 
 
 _PAPER = Recipe(
