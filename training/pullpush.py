@@ -46,21 +46,50 @@ def packed_membrane(
         (n, 4c, h / 2, w / 2) and (n, 4, h / 2, w / 2).
     """
     with torch.autocast(image.device.type, enabled=False):
-        known = 1 - mask
-        colour, weight = F.pixel_unshuffle(image * known, 2), F.pixel_unshuffle(known, 2)
+        colour, weight = _packed(image, mask)
         return _push_packed(colour, weight, levels, sweeps), 1 - weight
+
+
+def halved(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Half the size: means of what is known of 2x2 pixels, and a mask of where nothing is.
+
+    Args:
+        image: (n, c, h, w), h and w even.
+        mask: (n, 1, h, w), 1 in the hole.
+
+    Returns:
+        (n, c, h / 2, w / 2) and (n, 1, h / 2, w / 2).
+    """
+    with torch.autocast(image.device.type, enabled=False):
+        small, present = _halved(*_packed(image, mask))
+        return small, 1 - present
+
+
+def doubled(image: Tensor) -> Tensor:
+    """Twice the size by bilinear scaling, packed: (n, c, h, w) -> (n, 4c, h, w)."""
+    with torch.autocast(image.device.type, enabled=False):
+        picture = image.float()
+        kernel = _each(_BILINEAR, image.shape[1]).to(picture)
+        return F.conv2d(F.pad(picture, (1, 1, 1, 1), mode="replicate"), kernel)
+
+
+def _packed(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Known colours, 0 in the hole, and where they are known."""
+    known = 1 - mask
+    return F.pixel_unshuffle(image * known, 2), F.pixel_unshuffle(known, 2)
+
+
+def _halved(colour: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    channels = colour.shape[1] // 4
+    sums = torch.eye(channels).repeat_interleave(4, 1)[:, :, None, None].to(colour)
+    share = weight.mean(1, keepdim=True)
+    return F.conv2d(colour, sums) / 4 / share.clamp(min=0.2), (share > 0).to(colour.dtype)
 
 
 def _push_packed(colour: Tensor, weight: Tensor, levels: int, sweeps: int) -> Tensor:
     """As `_push`, of (n, 4c, h, w) and (n, 4, h, w): one level, the others as pictures."""
     channels = colour.shape[1] // 4
-    sums = torch.eye(channels).repeat_interleave(4, 1)[:, :, None, None].to(colour)
-    share = weight.mean(1, keepdim=True)
-    summed = F.conv2d(colour, sums) / 4
-    present = (share > 0).to(colour.dtype)
-    coarse = _push(summed / share.clamp(min=0.2), present, levels - 1, sweeps)
-    bilinear = _each(_BILINEAR, channels).to(colour)
-    finer = F.conv2d(F.pad(coarse, (1, 1, 1, 1), mode="replicate"), bilinear)
+    finer = doubled(_push(*_halved(colour, weight), levels - 1, sweeps))
     nine = _NINE.to(colour)
     count = F.conv2d(torch.ones_like(weight), nine, padding=1)  # fewer than 9 at the border
     hole = 1 - weight

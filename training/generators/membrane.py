@@ -21,7 +21,7 @@ from training.family import BaseObjective, Filler, Stages
 from training.layers import ResidualBlock, composite, zero_start
 from training.losses import FeatureDistance, hole_l1
 from training.networks import squeezenet11, vgg19
-from training.pullpush import packed_membrane
+from training.pullpush import doubled, halved, packed_membrane
 from training.recipe import HoleMix, Recipe
 
 
@@ -32,6 +32,7 @@ class Config:
     channels: tuple[int, int, int, int] = (32, 64, 128, 256)  # at 1/2, 1/4, 1/8, 1/16
     blocks: tuple[int, int, int] = (1, 1, 2)  # residual blocks on each side at 1/2, 1/4, 1/8
     trunk_dilations: tuple[int, ...] = (1, 2, 1, 4, 1, 2)  # one block each at 1/16
+    sizes: int = 1  # filled at so many sizes by the same weights, each size half of the next
 
 
 class Generator(Filler):
@@ -42,13 +43,13 @@ class Generator(Filler):
     meant for the hole; known pixels come back as they were.
     """
 
-    size_multiple = 16
-
     def __init__(self, config: Config) -> None:
         super().__init__()
+        self.sizes = config.sizes
+        self.size_multiple = 16 * 2 ** (config.sizes - 1)
         c2, c4, c8, c16 = config.channels
         b2, b4, b8 = config.blocks
-        self.stem = nn.Conv2d(16, c2, 3, padding=1)
+        self.stem = nn.Conv2d(16 if config.sizes == 1 else 28, c2, 3, padding=1)
         self.down4 = nn.Conv2d(c2, c4, 3, stride=2, padding=1)
         self.encode4 = _blocks(c4, b4)
         self.down8 = nn.Conv2d(c4, c8, 3, stride=2, padding=1)
@@ -66,8 +67,14 @@ class Generator(Filler):
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Fill the hole, see the class."""
+        return self._filled(image, mask, self.sizes)
+
+    def _filled(self, image: Tensor, mask: Tensor, sizes: int) -> Tensor:
         smooth, hole = packed_membrane(image, mask)
-        x2 = F.silu(self.stem(torch.cat([smooth, hole], 1)))
+        seen = [smooth, hole]
+        if self.sizes > 1:
+            seen.append(self._begun(image, mask, sizes - 1, smooth, hole))
+        x2 = F.silu(self.stem(torch.cat(seen, 1)))
         x4 = self.encode4(F.silu(self.down4(x2)))
         x8 = self.encode8(F.silu(self.down8(x4)))
         x = self.trunk(F.silu(self.down16(x8)))
@@ -76,6 +83,15 @@ class Generator(Filler):
         x = self.decode2(x2 + F.pixel_shuffle(self.up2(x), 2))
         correction = torch.cat([hole] * 3, 1) * self.head(x)
         return F.pixel_shuffle(smooth + correction, 2).clamp(-1, 1)
+
+    def _begun(
+        self, image: Tensor, mask: Tensor, sizes: int, smooth: Tensor, hole: Tensor
+    ) -> Tensor:
+        """The fill of half the size, scaled up; at the smallest size the membrane stands in."""
+        if sizes == 0:
+            return smooth
+        small = doubled(self._filled(*halved(image, mask), sizes))
+        return smooth + torch.cat([hole] * 3, 1) * (small - smooth)
 
 
 def _blocks(channels: int, count: int) -> nn.Sequential:

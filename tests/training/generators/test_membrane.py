@@ -7,8 +7,13 @@ from training.catalog import build_generator
 from training.data import Batch
 from training.generators import membrane
 from training.layers import composite
-from training.layers import membrane as smooth_fill
+from training.pullpush import membrane as smooth_fill
 from training.recipe import Recipe, with_settings
+
+
+@pytest.fixture(params=["1", "2"], ids=["one size", "two sizes"])
+def tiny_membrane(tiny_membrane: Recipe, request: pytest.FixtureRequest) -> Recipe:
+    return with_settings(tiny_membrane, {"generator.sizes": request.param})
 
 
 def restless(recipe: Recipe) -> torch.nn.Module:
@@ -32,6 +37,14 @@ def test_known_pixels_come_back_and_the_hole_is_not_looked_at(
     assert torch.equal(filled, composite(batch.photo, batch.mask, filled))
     noise = composite(batch.photo, batch.mask, torch.rand_like(batch.photo))
     assert torch.equal(filled, generator(noise, batch.mask))
+
+
+def test_what_half_the_size_says_is_seen_at_full_size(tiny_membrane: Recipe, batch: Batch) -> None:
+    generator = restless(with_settings(tiny_membrane, {"generator.sizes": "2"}))
+    filled = generator(batch.photo, batch.mask)
+    with torch.no_grad():
+        generator.stem.weight[:, 16:] = 0  # what it sees of the smaller fill
+    assert not torch.equal(filled, generator(batch.photo, batch.mask))
 
 
 def test_pictures_of_a_batch_do_not_see_each_other(tiny_membrane: Recipe, batch: Batch) -> None:
