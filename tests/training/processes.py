@@ -26,7 +26,10 @@ from training.validation import read_validation
 _SMALL = {"crop": 32, "short_side": (32, 48), "batch": 4, "images": 24, "precision": "fp32"}
 MEMBRANE = replace(
     membrane.RECIPES[1],
-    generator=membrane.Config(channels=(4, 4, 4, 4), blocks=(1, 1, 1), trunk_dilations=(1, 2)),
+    generator=membrane.Config(
+        channels=(4, 4, 4, 4), blocks=(1, 1, 1), trunk_dilations=(1, 2), sizes=2
+    ),
+    objective=membrane.ObjectiveConfig(squeezenet=0.1, vgg=0.25),
     gradient_norm=1.0,
     **_SMALL,
 )

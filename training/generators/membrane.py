@@ -3,7 +3,8 @@
 The hole is first filled by `training.pullpush`. A U-shaped residual network sees that
 picture and the mask and adds a correction; the last layer and the second convolution of every
 residual block start at zero, so step 0 already equals a classical method and every step improves
-on it. It works at 1/16 of the resolution for most of its depth: 17.5 GMAC for 512x512 pixels.
+on it. It works at 1/16 of the resolution for most of its depth: 17.5 GMAC for 512x512 pixels, and
+a quarter more where half the size is filled first, which the fill of the whole size then sees.
 """
 
 from dataclasses import dataclass, replace
@@ -207,9 +208,9 @@ _BASE = Recipe(
     name="membrane",
     family="membrane",
     source="this project: pull-push membrane and a residual U-Net",
-    generator=Config(),
+    generator=Config(sizes=2),
     objective=ObjectiveConfig(),
-    crop=112,
+    crop=128,
     short_side=(150, 300),
     holes=HoleMix(),
     batch=16,
@@ -220,18 +221,19 @@ _BASE = Recipe(
     weight_decay=1e-4,
     gradient_norm=1.0,
 )
-# Larger crops show the context that the runtime shows, VGG comes in when the rest has converged.
+# Larger crops show the context that the runtime shows; a critic comes in when the rest converged.
 # Begin with --init: the weights of a finished `membrane` run, or the shipped model.
 _FINISH = replace(
     _BASE,
     name="membrane-finish",
-    objective=ObjectiveConfig(squeezenet=0.1, vgg=0.25),
+    objective=ObjectiveConfig(squeezenet=0.2, adversarial=0.02),
     crop=160,
-    short_side=(170, 320),
+    short_side=(160, 320),
+    hole_ratio=(0.02, 0.6),
     batch=8,
     images=60_000,
     decay_images=40_000,
-    lr=3e-4,
+    lr=2e-4,
     ema_decay=0.9985,
 )
 RECIPES = (_BASE, _FINISH)
