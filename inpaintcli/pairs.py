@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import TypeVar
 
 from inpaintcli.errors import InpaintError, MisfitError, OutputError, UnreadableError, UsageError
-from inpaintcli.folders import look_into
+from inpaintcli.folders import Chooser, Found, look_into
 from inpaintcli.images import check_suffix, check_writable, taken
 from inpaintcli.places import Place, is_one, is_one_place, names_in, place, relative
 from inpaintcli.stores import Url
@@ -161,7 +161,7 @@ def plan_folder(
     output: Place,
     *,
     overwrite: bool,
-    wanted: Callable[[PurePath], bool] = lambda _: True,
+    wanted: Chooser | None = None,
 ) -> Plan:
     """The jobs for all photos of a folder and its subfolders; the output mirrors the tree.
 
@@ -170,14 +170,15 @@ def plan_folder(
         mask: a folder, one file for all, `alpha`, or None for masks beside the photos.
         output: a folder, made when needed; inside `folder` it is left out of the search.
         overwrite: whether existing outputs are replaced; they are skipped otherwise.
-        wanted: whether to take the photo at a path relative to `folder`.
+        wanted: by paths relative to `folder`; left out, all are.
 
     Raises:
         UnreadableError: the folder cannot be listed, or the mask does not exist.
         UsageError: the output is a file.
     """
     check_folder(output)
-    found = look_into(folder, leave_out=_apart(folder, mask, output))
+    wanted = wanted or Chooser()
+    found = _asked_for(look_into(folder, leave_out=_apart(folder, mask, output)), folder, wanted)
     matched = _matched(found.pictures, folder, mask, wanted)
     output_of = names_in(output)
     placed = [
@@ -187,6 +188,19 @@ def plan_folder(
     broken = [Skip(path, None, None, error.message, error) for path, error in found.broken]
     skips = (*broken, *matched.skips, *more)
     return Plan(tuple(jobs), skips, matched.orphans, tuple(found.links))
+
+
+def _asked_for(found: Found, folder: Place, wanted: Chooser) -> Found:
+    """What was found, without the troubles of what nobody asked for; all pictures stay."""
+
+    def is_asked_for(path: Path) -> bool:
+        name = relative(path, folder)
+        # A broken link stands for a photo; a folder may hold any.
+        return wanted(name) if path.is_symlink() and not path.is_dir() else wanted.may_hold(name)
+
+    broken = [(path, error) for path, error in found.broken if is_asked_for(path)]
+    links = [path for path in found.links if is_asked_for(path)]
+    return Found(found.pictures, broken, links)
 
 
 def check_folder(output: Place) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from inpaintcli.errors import MisfitError, OutputError, UnreadableError, UsageError
+from inpaintcli.folders import Chooser
 from inpaintcli.pairs import Job, plan_folder, plan_photo
 
 
@@ -107,6 +108,22 @@ def test_the_output_folder_and_hidden_files_are_not_input(tmp_path):
     touch(tmp_path, "a.png", "out/old.png", ".a.png", "notes.txt")
     plan = plan_folder(tmp_path, "alpha", tmp_path / "out", overwrite=False)
     assert [job.photo.name for job in plan.jobs] == ["a.png"]
+
+
+def test_troubles_of_what_is_not_asked_for_are_not_told(tmp_path):
+    photos = touch(tmp_path / "photos", "a.png", "b.jpg")
+    (photos / "gone.png").symlink_to("nowhere")
+    (photos / "loop").symlink_to(photos)
+
+    def troubles(*globs: tuple[str, ...]) -> tuple[list[str], list[str]]:
+        plan = plan_folder(
+            photos, "alpha", tmp_path / "out", overwrite=False, wanted=Chooser(*globs)
+        )
+        return [skip.photo.name for skip in plan.skips], [link.name for link in plan.links]
+
+    assert troubles() == (["gone.png"], ["loop"])
+    assert troubles(("*.jpg",)) == ([], ["loop"])  # what lies behind the link may be a .jpg
+    assert troubles((), ("loop", "gone.*")) == ([], [])
 
 
 def test_inputs_are_never_changed_even_when_asked(tmp_path):
