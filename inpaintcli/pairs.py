@@ -5,9 +5,11 @@ or `NAME_mask.EXT`, any image suffix; without a mask folder, `NAME.mask.EXT` bes
 mask file serves all photos; `alpha` takes each photo's transparent pixels.
 """
 
+import errno
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TypeVar
@@ -104,8 +106,8 @@ def plan_photo(photo: Place, mask: str | None, output: Place | None, *, overwrit
     if output == STDOUT:
         return errand(photo, chosen, STDOUT)
     target: Place = output or photo.with_name(f"{photo.stem}.filled{photo.suffix}")
-    if target.is_dir():
-        target = target / photo.name
+    with _nameable(target):
+        target = target / photo.name if target.is_dir() else target
     exists = _check_output(photo, chosen, target)
     if isinstance(target, Path):
         source = photo if isinstance(photo, Path) else None
@@ -373,6 +375,21 @@ def _name_key(path: Place) -> str:
     return unicodedata.normalize("NFC", str(path).casefold())
 
 
+@contextmanager
+def _nameable(output: Place) -> Iterator[None]:
+    """Tell of an output that cannot even be looked for, for a name that is too long, say.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    try:
+        yield
+    except OSError as error:
+        hint = "Shorten its name." if error.errno == errno.ENAMETOOLONG else ""
+        told = f"{output} cannot be written: {error.strerror or error}."
+        raise OutputError(told, hint=hint) from error
+
+
 def _check_output(
     photo: Place, mask: Place | None, output: Place, rivals: Sequence[Place] = ()
 ) -> bool:
@@ -381,12 +398,8 @@ def _check_output(
     Raises:
         OutputError: it must not be written, or its name cannot be.
     """
-    try:
+    with _nameable(output):
         exists = output.exists()
-    except OSError as error:
-        raise OutputError(
-            f"{output} cannot be written: {error.strerror or error}.", hint="Shorten its name."
-        ) from error
     for kind, path in (("photo", photo), ("mask", mask)):
         if exists and path is not None and is_one(path, output):
             raise OutputError(

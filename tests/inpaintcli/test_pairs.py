@@ -155,6 +155,14 @@ def test_one_photo_whose_output_exists(tmp_path):
     assert plan_photo(tmp_path / "a.jpg", mask, out, overwrite=True).output == out
 
 
+def test_an_output_whose_name_would_be_too_long_is_refused_as_an_output(tmp_path):
+    name = f"{'y' * 248}.png"  # .filled.png no longer fits
+    photo = touch(tmp_path, name) / name
+    with pytest.raises(OutputError, match="cannot be written") as caught:
+        plan_photo(photo, "alpha", None, overwrite=False)
+    assert "Shorten" in caught.value.hint
+
+
 def test_what_is_missing_is_named(tmp_path):
     touch(tmp_path, "a.jpg")
     with pytest.raises(UnreadableError, match=r"gone\.jpg"):
