@@ -122,6 +122,8 @@ class Arrivals:
         self._unsettled: set[Path] = set()
         self._gone: list[Path] = []
         self._scanned = False
+        self.closed: dict[Path, str] = {}
+        """Folders that could not be listed when they were last looked at, and why."""
 
     def see(self, event: Event) -> None:
         """Take note of an event."""
@@ -181,6 +183,8 @@ class Arrivals:
         count = 0
         for folder in folders:
             found, unseen = self._listed(folder)
+            kept = {p: why for p, why in self.closed.items() if not p.is_relative_to(folder)}
+            self.closed = {**kept, **unseen}
             for path in [path for path in self._files if path not in found]:
                 is_unseen = any(path.is_relative_to(place) for place in unseen)
                 if path.is_relative_to(folder) and not is_unseen:
@@ -193,10 +197,10 @@ class Arrivals:
         self._scanned = True
         return count
 
-    def _listed(self, folder: Path) -> tuple[dict[Path, Stamp], list[Path]]:
+    def _listed(self, folder: Path) -> tuple[dict[Path, Stamp], dict[Path, str]]:
         """All wanted files below, and folders that could not be listed; links are not followed."""
         found: dict[Path, Stamp] = {}
-        unseen: list[Path] = []
+        unseen: dict[Path, str] = {}
         pending = [str(folder)]
         while pending:
             place = pending.pop()
@@ -205,8 +209,8 @@ class Arrivals:
                     pending += self._noted(entries, found)
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            except OSError:
-                unseen.append(Path(place))
+            except OSError as error:
+                unseen[Path(place)] = error.strerror or str(error)
         return found, unseen
 
     def _noted(self, entries: Iterable[os.DirEntry[str]], found: dict[Path, Stamp]) -> list[str]:

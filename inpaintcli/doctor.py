@@ -26,8 +26,16 @@ _MARKS: dict[State, str] = {"ok": "+", "absent": "-", "bad": "!", "note": " "}
 _PACKAGES = (
     "numpy", "opencv-python-headless", "pillow", "tifffile", "pyexiftool", "numba", "openvino",
     "onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnx", "tensorrt", "cuda-bindings",
-    "nvidia-ml-py", "torch",
+    "nvidia-ml-py", "torch", "watchdog",
 )  # fmt: skip
+_EXTRAS = {  # packages of some uses only, and how they are had
+    "prometheus_client": "pip install 'inpaintcli[metrics]': for watch --metrics-port",
+    "fsspec": "pip install 'inpaintcli[remote]': for photos in stores (URLs)",
+    "s3fs": "pip install s3fs: for s3://",
+    "gcsfs": "pip install gcsfs: for gs://",
+    "adlfs": "pip install adlfs: for az:// and abfs://",
+    "ray": "pip install 'inpaintcli[ray]': for fill --ray",
+}
 _FEATURES = (  # of the processor, which make inference faster
     "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8",
     "amx_fp16", "avx_vnni", "asimd", "asimddp", "bf16", "i8mm", "sve",
@@ -115,11 +123,11 @@ def _processor() -> tuple[str, set[str]]:
 
 
 def _packages() -> Iterator[Finding]:
-    for name in _PACKAGES:
+    for name in (*_PACKAGES, *_EXTRAS):
         try:
             yield Finding("packages", name, "ok", importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:
-            yield Finding("packages", name, "absent", "not installed")
+            yield Finding("packages", name, "absent", "not installed", _EXTRAS.get(name, ""))
 
 
 def _engines() -> Iterator[Finding]:

@@ -3,8 +3,9 @@
 import time
 from typing import Any
 
+from engines.base import EngineUnavailableError
 from engines.cache import Entry, PlanCache
-from engines.select import open_engine
+from engines.select import available_backends, open_engine
 from inpaintcli.console import Console, ConsoleReport
 from inpaintcli.errors import UsageError
 from inpaintcli.models import cards, find_card, verify
@@ -19,6 +20,12 @@ def build(console: Console, model: str | None, device: str, precision: str) -> N
         ModelError: the model is missing or damaged.
         EngineError: there is no such GPU, or no plan that agrees with the CPU can be built.
     """
+    reason = available_backends(device)["tensorrt"]
+    if reason is not None:
+        raise EngineUnavailableError(
+            f"Nothing can be built for {device}: {reason}.",
+            hint="`inpaintcli doctor` says what is missing.",
+        )
     card = find_card(model)
     verify(card)
     started = time.perf_counter()

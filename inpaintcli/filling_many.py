@@ -10,7 +10,7 @@ from inpaintcli import batch, workers
 from inpaintcli.batch import Outcome
 from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.filling import Run
-from inpaintcli.folders import chooser
+from inpaintcli.folders import Chooser
 from inpaintcli.journal import Journal, journal_of
 from inpaintcli.lists import is_list, plan_list
 from inpaintcli.pairs import STDOUT, Errand, Plan, plan_folder
@@ -36,7 +36,7 @@ class Many:
     """Which photos, and how to go about them.
 
     `source` is a folder or a list of pairs. `include` and `exclude` are globs, as for
-    `folders.chooser`; `workers` None leaves their number to the machine; `ray` is the address of
+    `folders.Chooser`; `workers` None leaves their number to the machine; `ray` is the address of
     a cluster, or "local"; `journal` a folder for the journal, where the outputs are in a store.
     """
 
@@ -102,7 +102,7 @@ class _Course:
             many.mask,
             self._output,
             overwrite=True,
-            wanted=chooser(many.include, many.exclude),
+            wanted=Chooser(many.include, many.exclude),
         )
 
     def left_of(self, plan: Plan, records: Records) -> Plan:
@@ -126,16 +126,16 @@ class _Course:
                 work(plan.jobs)
             if not plan.jobs and not plan.skips:
                 self._console.say(f"{self._many.source}: no photo to fill.")
-        left = len(plan.jobs) + len(plan.skips) - self._tally.counts.total()
-        seconds = time.perf_counter() - self._started
-        tell_summary(self._console, self._tally, seconds, left=left)
+            left = len(plan.jobs) + len(plan.skips) - self._tally.counts.total()
+            seconds = time.perf_counter() - self._started
+            # Before the report, which may fail.
+            tell_summary(self._console, self._tally, seconds, left=left)
         return self._tally.exit_code()
 
     def dry(self, jobs: tuple[Errand, ...]) -> None:
         """Tell what would be done."""
         for job in jobs:
-            tell_dry(self._console, job)
-            self._tally.counts["skipped"] += 1
+            self._tally.add(tell_dry(self._console, job))
 
     def work(self, jobs: tuple[Errand, ...], journal: Journal) -> None:
         """Do the jobs; each outcome is noted, then told."""
@@ -195,8 +195,10 @@ class _Course:
         try:
             ledger.settle(outcome)
         except OutputError as error:
-            # The output is whole, and was announced: the next run finds it and notes it.
-            self._console.say(f"{outcome.input}: not noted. {error}")
+            # The output is whole, and was announced: the next run finds it and notes it. A
+            # failure that was not noted is tried again.
+            if outcome.status == "filled":
+                self._console.say(f"{outcome.input}: not noted. {error}")
 
     def _take(self, outcome: Outcome, *, brief: bool) -> None:
         self._tally.add(outcome)

@@ -1,7 +1,7 @@
 """What lies in a folder: its pictures, what could not be looked at, and globs to choose by."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from operator import attrgetter
@@ -82,18 +82,25 @@ def _look_into_folder(folder: Path, recursive: bool, closed: set[str]) -> Found:
     return found
 
 
-def chooser(include: Sequence[str], exclude: Sequence[str]) -> Callable[[PurePath], bool]:
-    """Whether a photo at a relative path is wanted: matches `include`, if any, and no `exclude`.
+@dataclass(frozen=True)
+class Chooser:
+    """Which photos are wanted: those that match `include`, if any, and no `exclude`.
 
     A glob without a slash is for the name of the photo or of any folder above it, one with a
     slash for the whole relative path; `*` stands for anything, also for slashes. Case does not
     matter.
     """
 
-    def wanted(path: PurePath) -> bool:
-        return (not include or _matches(path, include)) and not _matches(path, exclude)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
-    return wanted
+    def __call__(self, path: PurePath) -> bool:
+        """Whether the photo at a relative path is wanted."""
+        return (not self.include or _matches(path, self.include)) and self.may_hold(path)
+
+    def may_hold(self, folder: PurePath) -> bool:
+        """Whether wanted photos may be below a relative path, as far as `exclude` tells."""
+        return not _matches(folder, self.exclude)
 
 
 def _matches(path: PurePath, globs: Sequence[str]) -> bool:

@@ -72,8 +72,8 @@ def fit_mask(
     picture: Picture,
     *,
     resize: bool = False,
-    mask_name: str = "the mask",
-    picture_name: str = "the picture",
+    mask_name: str = "",
+    picture_name: str = "",
 ) -> Mask:
     """The mask in the picture's size, as displayed.
 
@@ -93,8 +93,8 @@ def fit_mask(
         return np.asarray(displayed(mask, orientation), np.bool_)
     if not resize:
         raise MisfitError(
-            f"{mask_name} is {mask.shape[1]}x{mask.shape[0]} "
-            f"but {picture_name} is {picture.width}x{picture.height}.",
+            f"{_called('The mask', mask_name)} is {mask.shape[1]}x{mask.shape[0]} but "
+            f"{_called('the photo', picture_name)} is {picture.width}x{picture.height}.",
             hint="Draw the mask on the photo itself, or pass --resize-mask.",
         )
     return _resized(mask, size)
@@ -134,6 +134,11 @@ def feather_weights(mask: Mask, pixels: int) -> NDArray[np.float32]:
         return mask.astype(np.float32)
     deep = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.asarray(np.minimum(deep / np.float32(pixels + 1), 1), np.float32)
+
+
+def _called(kind: str, name: str) -> str:
+    """Kind and name: photo and mask often share a name."""
+    return f"{kind} {name}".rstrip()
 
 
 def _check_threshold(threshold: int) -> None:

@@ -5,15 +5,17 @@ or `NAME_mask.EXT`, any image suffix; without a mask folder, `NAME.mask.EXT` bes
 mask file serves all photos; `alpha` takes each photo's transparent pixels.
 """
 
+import errno
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TypeVar
 
 from inpaintcli.errors import InpaintError, MisfitError, OutputError, UnreadableError, UsageError
-from inpaintcli.folders import look_into
+from inpaintcli.folders import Chooser, Found, look_into
 from inpaintcli.images import check_suffix, check_writable, taken
 from inpaintcli.places import Place, is_one, is_one_place, names_in, place, relative
 from inpaintcli.stores import Url
@@ -104,8 +106,8 @@ def plan_photo(photo: Place, mask: str | None, output: Place | None, *, overwrit
     if output == STDOUT:
         return errand(photo, chosen, STDOUT)
     target: Place = output or photo.with_name(f"{photo.stem}.filled{photo.suffix}")
-    if target.is_dir():
-        target = target / photo.name
+    with _nameable(target):
+        target = target / photo.name if target.is_dir() else target
     exists = _check_output(photo, chosen, target)
     if isinstance(target, Path):
         source = photo if isinstance(photo, Path) else None
@@ -161,7 +163,7 @@ def plan_folder(
     output: Place,
     *,
     overwrite: bool,
-    wanted: Callable[[PurePath], bool] = lambda _: True,
+    wanted: Chooser | None = None,
 ) -> Plan:
     """The jobs for all photos of a folder and its subfolders; the output mirrors the tree.
 
@@ -170,14 +172,15 @@ def plan_folder(
         mask: a folder, one file for all, `alpha`, or None for masks beside the photos.
         output: a folder, made when needed; inside `folder` it is left out of the search.
         overwrite: whether existing outputs are replaced; they are skipped otherwise.
-        wanted: whether to take the photo at a path relative to `folder`.
+        wanted: by paths relative to `folder`; left out, all are.
 
     Raises:
         UnreadableError: the folder cannot be listed, or the mask does not exist.
         UsageError: the output is a file.
     """
     check_folder(output)
-    found = look_into(folder, leave_out=_apart(folder, mask, output))
+    wanted = wanted or Chooser()
+    found = _asked_for(look_into(folder, leave_out=_apart(folder, mask, output)), folder, wanted)
     matched = _matched(found.pictures, folder, mask, wanted)
     output_of = names_in(output)
     placed = [
@@ -187,6 +190,19 @@ def plan_folder(
     broken = [Skip(path, None, None, error.message, error) for path, error in found.broken]
     skips = (*broken, *matched.skips, *more)
     return Plan(tuple(jobs), skips, matched.orphans, tuple(found.links))
+
+
+def _asked_for(found: Found, folder: Place, wanted: Chooser) -> Found:
+    """What was found, without the troubles of what nobody asked for; all pictures stay."""
+
+    def is_asked_for(path: Path) -> bool:
+        name = relative(path, folder)
+        # A broken link stands for a photo; a folder may hold any.
+        return wanted(name) if path.is_symlink() and not path.is_dir() else wanted.may_hold(name)
+
+    broken = [(path, error) for path, error in found.broken if is_asked_for(path)]
+    links = [path for path in found.links if is_asked_for(path)]
+    return Found(found.pictures, broken, links)
 
 
 def check_folder(output: Place) -> None:
@@ -359,6 +375,21 @@ def _name_key(path: Place) -> str:
     return unicodedata.normalize("NFC", str(path).casefold())
 
 
+@contextmanager
+def _nameable(output: Place) -> Iterator[None]:
+    """Tell of an output that cannot even be looked for, for a name that is too long, say.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    try:
+        yield
+    except OSError as error:
+        hint = "Shorten its name." if error.errno == errno.ENAMETOOLONG else ""
+        told = f"{output} cannot be written: {error.strerror or error}."
+        raise OutputError(told, hint=hint) from error
+
+
 def _check_output(
     photo: Place, mask: Place | None, output: Place, rivals: Sequence[Place] = ()
 ) -> bool:
@@ -367,12 +398,8 @@ def _check_output(
     Raises:
         OutputError: it must not be written, or its name cannot be.
     """
-    try:
+    with _nameable(output):
         exists = output.exists()
-    except OSError as error:
-        raise OutputError(
-            f"{output} cannot be written: {error.strerror or error}.", hint="Shorten its name."
-        ) from error
     for kind, path in (("photo", photo), ("mask", mask)):
         if exists and path is not None and is_one(path, output):
             raise OutputError(

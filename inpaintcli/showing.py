@@ -11,12 +11,14 @@ from inpaintcli.models import DEFAULT, Card, cards, find_card, verify
 
 def list_models(console: Console) -> None:
     """A line for each model; the default one is marked."""
-    for name, card in sorted(cards().items()):
+    known = sorted(cards().items())
+    width = max((len(name) for name, _ in known), default=0)
+    for name, card in known:
         if console.json:
             console.record(_fields(card))
         else:
             mark = "*" if name == DEFAULT else " "
-            console.data(f"{mark} {name:12} {card.task:6} {card.source}")
+            console.data(f"{mark} {name:{width}}  {card.task}  {card.source}")
 
 
 def show_model(console: Console, name: str) -> None:

@@ -1,5 +1,6 @@
 """How outcomes, plans and sums are told: JSON lines for programs, sentences for people."""
 
+import re
 from collections import Counter
 
 from engines.base import EngineInfo
@@ -12,7 +13,8 @@ from inpaintcli.pipeline import Model
 from inpaintcli.places import Place
 
 STATUSES = ("filled", "skipped", "failed")
-SKIPS = {NO_MASK: "without a mask", THERE: "output existed"}
+DRY_RUN = "dry run"
+SKIPS = {NO_MASK: "without a mask", THERE: "output existed", DRY_RUN: "would be filled"}
 FAILURES = {
     ExitCode.UNREADABLE: "unreadable",
     ExitCode.MISFIT: "mask and photo do not fit",
@@ -38,7 +40,7 @@ class Tally:
             reason = FAILURES[ExitCode(code)] if code in FAILURES else f"error {code}"
             self._reasons["failed"][reason] += 1
         elif outcome.status == "skipped":
-            reason = outcome.note.partition(":")[0]
+            reason = re.split("[:;]", outcome.note, maxsplit=1)[0]  # the rest is for its own line
             self._reasons["skipped"][SKIPS.get(reason, reason)] += 1
 
     def exit_code(self) -> ExitCode:
@@ -61,7 +63,8 @@ def tell_outcome(console: Console, outcome: Outcome, *, brief: bool = False) -> 
     """Tell what happened to one photo; `brief` keeps good news for `-v`."""
     console.record(outcome.to_json())
     if outcome.error is not None:
-        console.say(f"{outcome.input}: {outcome.error}")
+        name, told = str(outcome.input), str(outcome.error)
+        console.say(told if told.startswith(f"{name} ") else f"{name}: {told}")
         if outcome.note:
             console.say(f"  {outcome.note}")
     elif outcome.status == "skipped":
@@ -84,21 +87,23 @@ def tell_engine(console: Console, name: str, info: EngineInfo, why: str, fallbac
     """As `tell_model`, for a model of that name that may be open elsewhere."""
     if fallback:
         console.say(fallback)
+    threads = f"{info.threads} thread{'' if info.threads == 1 else 's'}"
     console.detail(
         f"model {name}, {info.name} {info.version} on {info.device}, "
-        f"{info.precision}, {info.threads} threads ({why})"
+        f"{info.precision}, {threads} ({why})"
     )
 
 
-def tell_dry(console: Console, job: Errand) -> None:
-    """Tell what would be done."""
+def tell_dry(console: Console, job: Errand) -> Outcome:
+    """Tell what would be done; returns what was told, for the sums."""
     mask = "its transparent pixels" if job.mask is None else str(job.mask)
-    record = Outcome(
-        status="skipped", input=job.photo, mask=job.mask, output=job.output, note="dry run"
+    outcome = Outcome(
+        status="skipped", input=job.photo, mask=job.mask, output=job.output, note=DRY_RUN
     )
-    console.record(record.to_json())
+    console.record(outcome.to_json())
     if not console.json:
         console.data(f"would fill {job.photo} by {mask} into {job.output}")
+    return outcome
 
 
 def tell_loose_ends(console: Console, plan: Plan) -> None:

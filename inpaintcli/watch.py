@@ -17,7 +17,7 @@ from pathlib import Path
 
 from inpaintcli.arrivals import Arrivals, Clock, Event, Stamp, Timing
 from inpaintcli.batch import Outcome
-from inpaintcli.errors import ExitCode, MisfitError
+from inpaintcli.errors import ExitCode, MisfitError, UnreadableError
 from inpaintcli.keys import content_of
 from inpaintcli.layout import Layout
 from inpaintcli.pairs import Job
@@ -105,6 +105,7 @@ class Watch:
         self._gone: dict[Path, float] = {}
         self._working = 0
         self._reports: list[Outcome] = []
+        self._closed: set[Path] = set()
         self._past, self._keeps_inputs = past, keeps_inputs
         self._at_start: set[Path] = set()
         self._has_begun = False
@@ -118,6 +119,7 @@ class Watch:
     def scan(self, folders: Iterable[Path]) -> int:
         """Look into folders for what no event told; returns how many files were new or changed."""
         found = self._arrivals.scan(folders)
+        self._report_closed()
         if not self._has_begun:
             self._at_start, self._has_begun = self._arrivals.known, True
         return found
@@ -335,6 +337,16 @@ class Watch:
     def report_waiting(self) -> None:
         """Report all that waits, however short: nothing more will come."""
         self._report_overdue(float("inf"))
+
+    def _report_closed(self) -> None:
+        """Report folders that cannot be listed, each once until it can."""
+        closed = self._arrivals.closed
+        for folder in sorted(closed.keys() - self._closed):
+            error = UnreadableError(f"{folder} cannot be listed: {closed[folder]}.")
+            self._report(
+                Outcome(status="failed", input=folder, mask=None, output=None, error=error)
+            )
+        self._closed = set(closed)
 
     def _report_overdue(self, before: float) -> None:
         for path in self._partners.overdue(before):

@@ -29,14 +29,12 @@ from inpaintcli.pipeline import Model
 from inpaintcli.resume import DONE, JournalLedger, Past
 from inpaintcli.telling import Tally, tell_model, tell_outcome, tell_summary
 from inpaintcli.watch import Task, Watch
-from inpaintcli.workers import default_workers, open_models
+from inpaintcli.workers import MOST_WORKERS, default_workers, open_models
 
 TURN_S = 1.0
 """The loop turns at least so often."""
 MESSAGES = 1000
 """Taken in one turn at most, so that a flood of events does not keep the loop from its work."""
-MOST_WORKERS = 4
-"""Photos at a time, when nobody says: one a core, but no more; each holds an engine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,11 +168,12 @@ class _Session:
             if stop.number is None:
                 self._start()
             self._report()
-            self._monitor.show(self._watch.counts(), present=not self._lookout.missing)
+            self._show()
             self._receive()
         if self._options.once:
             self._watch.report_waiting()
             self._report()
+        self._show()
         tell_summary(self._run.console, self._tally, time.perf_counter() - started)
         if stop.number is None:
             return self._tally.exit_code()
@@ -242,7 +241,8 @@ class _Session:
         try:
             self._ledger.settle(outcome)
         except OutputError as error:
-            complain(f"{outcome.input}: not noted. {error}")
+            if outcome.status == "filled":  # a failure is told anyway
+                complain(f"{outcome.input}: not noted. {error}")
 
     def _finish(self, finished: _Finished) -> None:
         """Take the outcome of a task: tell it and put the inputs away, unless it is tried again."""
@@ -290,6 +290,9 @@ class _Session:
             self._tally.add(outcome)
             tell_outcome(self._run.console, outcome, brief=outcome.note == DONE)
             self._monitor.outcome(outcome)
+
+    def _show(self) -> None:
+        self._monitor.show(self._watch.counts(), present=not self._lookout.missing)
 
     def _say(self, text: str) -> None:
         self._run.console.say(text)

@@ -47,6 +47,20 @@ def test_json_is_one_object_with_the_same_findings(capsys):
     assert all(finding["state"] in doctor._MARKS for finding in found["findings"])
 
 
+def test_packages_of_some_uses_are_told_with_the_command_that_installs_them(monkeypatch):
+    def version(name):
+        if name in ("s3fs", "ray"):
+            raise doctor.importlib.metadata.PackageNotFoundError
+        return "1.0"
+
+    monkeypatch.setattr(doctor.importlib.metadata, "version", version)
+    found = findings("packages")
+    assert (found["fsspec"].state, found["fsspec"].hint) == ("ok", "")
+    assert (found["s3fs"].state, found["ray"].state) == ("absent", "absent")
+    assert found["s3fs"].hint.startswith("pip install s3fs")
+    assert found["ray"].hint.startswith("pip install 'inpaintcli[ray]'")
+
+
 def test_every_engine_is_told_with_the_reason():
     told_of = findings("engines")
     for backend in BACKENDS:

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from engines.base import EngineFailedError
+from engines.backends import tensorrt_gpu
+from engines.base import EngineFailedError, EngineUnavailableError
 from engines.cache import PlanCache
 from inpaintcli import engines_command
 from inpaintcli.console import Console
@@ -59,6 +60,13 @@ def test_a_build_that_fails_says_why(small_card, gpu):
     gpu[1].knobs.spoil = 1.0
     with pytest.raises(EngineFailedError, match="disagrees"):
         build(small_card)
+
+
+def test_without_a_gpu_nothing_is_built_and_doctor_is_named(small_card, monkeypatch):
+    monkeypatch.setattr(tensorrt_gpu, "why_not", lambda _device: "no NVIDIA driver is installed")
+    with pytest.raises(EngineUnavailableError, match="cuda: no NVIDIA driver") as caught:
+        build(small_card)
+    assert "doctor" in caught.value.hint
 
 
 def test_list_and_show_tell_what_is_known(small_card, capsys):

@@ -242,6 +242,30 @@ def test_nothing_is_written_outside_the_output_folder(fill, tmp_path):
     }
 
 
+def test_the_sums_are_told_also_where_the_report_cannot_be_written(
+    fill, tmp_path, monkeypatch, capsys
+):
+    def write(*_args, **_options):
+        raise OutputError("No space left.")
+
+    monkeypatch.setattr("inpaintcli.filling_many.Report.write", write)
+    with pytest.raises(OutputError, match="No space left"):
+        fill(report=tmp_path / "report.html")
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["summary"]["filled"] == 6
+
+
+def test_only_outputs_that_could_not_be_noted_are_told(fill, folder, monkeypatch):
+    def settle(*_args):
+        raise OutputError("No space left.")
+
+    (folder / "0.png").write_bytes(b"no picture")
+    monkeypatch.setattr("inpaintcli.resume.JournalLedger.settle", settle)
+    code, statuses, told = fill()
+    assert (code, statuses) == (ExitCode.SOME_FAILED, {**ALL, "0": "failed"})
+    assert told.count("not noted") == 5  # a failure is told anyway
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 256 kB, mounted where the outputs go."""

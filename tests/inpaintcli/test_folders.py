@@ -5,7 +5,7 @@ from pathlib import PurePath
 import pytest
 
 from inpaintcli.errors import UnreadableError
-from inpaintcli.folders import chooser, look_into
+from inpaintcli.folders import Chooser, look_into
 
 
 def touch(folder, *names):
@@ -84,12 +84,12 @@ def test_no_folder_is_an_error(tmp_path):
 )
 def test_globs(glob, hits):
     paths = ["a.JPG", "x/b.jpg", "x/y/c.jpg", "d.png"]
-    assert [path for path in paths if chooser([glob], [])(PurePath(path))] == hits
+    assert [path for path in paths if Chooser((glob,))(PurePath(path))] == hits
     rest = [path for path in paths if path not in hits]
-    assert [path for path in paths if chooser([], [glob])(PurePath(path))] == rest
+    assert [path for path in paths if Chooser((), (glob,))(PurePath(path))] == rest
 
 
 def test_exclude_wins_over_include():
-    wanted = chooser(["*.jpg"], ["raw"])
+    wanted = Chooser(("*.jpg",), ("raw",))
     assert wanted(PurePath("a.jpg"))
     assert not wanted(PurePath("raw/a.jpg"))

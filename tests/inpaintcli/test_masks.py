@@ -111,7 +111,7 @@ def test_a_mask_of_another_size_is_refused_in_words():
     with pytest.raises(MisfitError) as caught:
         fit_mask(mask, photo(shape=(30, 40)), mask_name="mask.png", picture_name="photo.jpg")
     assert str(caught.value) == (
-        "mask.png is 640x480 but photo.jpg is 40x30. "
+        "The mask mask.png is 640x480 but the photo photo.jpg is 40x30. "
         "Draw the mask on the photo itself, or pass --resize-mask."
     )
     assert caught.value.code == ExitCode.MISFIT == 4

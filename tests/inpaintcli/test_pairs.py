@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from inpaintcli.errors import MisfitError, OutputError, UnreadableError, UsageError
+from inpaintcli.folders import Chooser
 from inpaintcli.pairs import Job, plan_folder, plan_photo
 
 
@@ -109,6 +110,22 @@ def test_the_output_folder_and_hidden_files_are_not_input(tmp_path):
     assert [job.photo.name for job in plan.jobs] == ["a.png"]
 
 
+def test_troubles_of_what_is_not_asked_for_are_not_told(tmp_path):
+    photos = touch(tmp_path / "photos", "a.png", "b.jpg")
+    (photos / "gone.png").symlink_to("nowhere")
+    (photos / "loop").symlink_to(photos)
+
+    def troubles(*globs: tuple[str, ...]) -> tuple[list[str], list[str]]:
+        plan = plan_folder(
+            photos, "alpha", tmp_path / "out", overwrite=False, wanted=Chooser(*globs)
+        )
+        return [skip.photo.name for skip in plan.skips], [link.name for link in plan.links]
+
+    assert troubles() == (["gone.png"], ["loop"])
+    assert troubles(("*.jpg",)) == ([], ["loop"])  # what lies behind the link may be a .jpg
+    assert troubles((), ("loop", "gone.*")) == ([], [])
+
+
 def test_inputs_are_never_changed_even_when_asked(tmp_path):
     photos = touch(tmp_path, "a.png", "m.png")
     for target in ("a.png", "m.png"):
@@ -136,6 +153,14 @@ def test_one_photo_whose_output_exists(tmp_path):
     with pytest.raises(OutputError, match="exists"):
         plan_photo(tmp_path / "a.jpg", mask, out, overwrite=False)
     assert plan_photo(tmp_path / "a.jpg", mask, out, overwrite=True).output == out
+
+
+def test_an_output_whose_name_would_be_too_long_is_refused_as_an_output(tmp_path):
+    name = f"{'y' * 248}.png"  # .filled.png no longer fits
+    photo = touch(tmp_path, name) / name
+    with pytest.raises(OutputError, match="cannot be written") as caught:
+        plan_photo(photo, "alpha", None, overwrite=False)
+    assert "Shorten" in caught.value.hint
 
 
 def test_what_is_missing_is_named(tmp_path):

@@ -5,8 +5,15 @@ from pathlib import Path
 from inpaintcli.batch import Outcome
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, MisfitError, UnreadableError
-from inpaintcli.pairs import NO_MASK, Plan
-from inpaintcli.telling import Tally, duration_in_words, tell_loose_ends, tell_space
+from inpaintcli.pairs import NO_MASK, Errand, Plan
+from inpaintcli.telling import (
+    Tally,
+    duration_in_words,
+    tell_dry,
+    tell_loose_ends,
+    tell_outcome,
+    tell_space,
+)
 
 
 def outcome(status="filled", **fields):
@@ -21,13 +28,30 @@ def test_the_table_counts_by_status_and_reason():
     tally.add(outcome("failed", error=UnreadableError("bad")))
     tally.add(outcome("failed", error=UnreadableError("bad")))
     tally.add(outcome("failed", error=MisfitError("bad")))
+    tally.add(outcome("skipped", note="no mask has come; it is filled when one comes"))
     assert tally.exit_code() == ExitCode.SOME_FAILED
     assert tally.table(5.0).splitlines() == [
         "filled  10",
-        "skipped  1  without a mask",
+        "skipped  2  1 without a mask, 1 no mask has come",
         "failed   3  2 unreadable, 1 mask and photo do not fit",
         "in 5.0 s, 2.0 photos a second",
     ]
+
+
+def test_a_dry_run_counts_what_would_be_filled_apart(capsys):
+    tally = Tally()
+    for name in ("a.png", "b.png"):
+        job = Errand(Path(name), None, Path("out") / name)
+        tally.add(tell_dry(Console(), job))
+    tally.add(outcome("skipped", note=NO_MASK))
+    assert tally.table(1.0).splitlines()[1] == "skipped 3  2 would be filled, 1 without a mask"
+    assert "would fill a.png by its transparent pixels into out/a.png" in capsys.readouterr().out
+
+
+def test_an_error_that_names_its_photo_is_not_told_with_the_name_twice(capsys):
+    tell_outcome(Console(), outcome("failed", error=UnreadableError("a is not a picture.")))
+    tell_outcome(Console(), outcome("failed", error=UnreadableError("The mask is gone.")))
+    assert capsys.readouterr().err == "a is not a picture.\na: The mask is gone.\n"
 
 
 def test_durations():

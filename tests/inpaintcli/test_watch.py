@@ -1,6 +1,8 @@
 """Promises of the watch: each pair once, nothing lost, nothing of somebody else's replaced."""
 
+import errno
 import itertools
+import os
 import shutil
 
 import pytest
@@ -58,6 +60,29 @@ def test_a_mask_without_a_photo_is_reported_once_and_used_when_the_photo_comes(f
     assert folder.ready() == ["a.png"]
     folder.wait(TIMING.mask_s)
     assert folder.told() == []
+
+
+def test_a_folder_that_cannot_be_listed_is_reported_once_until_it_can(folder, monkeypatch):
+    closed = folder.photos / "closed"
+    closed.mkdir()
+    scandir = os.scandir
+
+    def refuse(place):
+        if place == str(closed):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(place)
+
+    def looked():
+        folder.watch.scan([folder.photos])
+        return [str(outcome.error) for outcome in folder.watch.reports()]
+
+    told = f"{closed} cannot be listed: Permission denied."
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert (looked(), looked()) == ([told], [])
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert looked() == []
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert looked() == [told]
 
 
 def test_masks_of_a_folder_of_their_own(tmp_path):

@@ -195,6 +195,7 @@ def test_the_log_tells_everything_and_the_status_file_the_end(photos, tmp_path, 
     assert "started" in events[1]
     status = json.loads((tmp_path / "st.json").read_text())
     assert (status["running"], status["counts"]["filled"]) == (False, 1)
+    assert (status["queued"], status["working"]) == (0, 0)
 
 
 def test_a_dry_run_does_nothing(photos, tmp_path, capsys):
