@@ -2,7 +2,6 @@
 
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from engines.base import EngineError
@@ -37,7 +36,8 @@ def harmonize_photo(run: Run, photo: Path, mask: str, output: Path | None) -> Ex
         if run.dry_run:
             _tell_dry(run.console, job)
             return ExitCode.OK
-        run = replace(run, model=run.model or _default())
+        if run.model is None:
+            raise _no_default()
         with run.open_model() as model:
             tell_model(run.console, model)
             _harmonize_file(run, job, model)
@@ -54,16 +54,15 @@ def _planned(photo: Path, mask: str, target: Path, *, overwrite: bool) -> Job:
     return job
 
 
-def _default() -> str:
-    """The first model here that harmonizes.
-
-    Raises:
-        ModelError: there is none.
-    """
-    for name, card in sorted(cards().items()):
-        if card.harmonizes:
-            return name
-    raise ModelError(
+def _no_default() -> InpaintError:
+    """No model harmonizes well enough to be taken unasked; what there is instead."""
+    names = [name for name, card in sorted(cards().items()) if card.harmonizes]
+    if names:
+        return UsageError(
+            "Which model? None harmonizes well enough yet to be the default.",
+            hint=f"--model {' or '.join(names)}: trained briefly, see what it does.",
+        )
+    return ModelError(
         "There is no model here that harmonizes.",
         hint="Train one, `inpaintcli train blockwise-small`, and pass its card as --model "
         "(docs/papers/block-wise.md).",

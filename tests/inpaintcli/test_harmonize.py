@@ -140,13 +140,16 @@ def test_an_empty_mask_copies_the_photo(run, photo, tmp_path):
     assert out.read_bytes() == photo.read_bytes()
 
 
-def test_without_a_model_that_harmonizes_the_way_to_one_is_told(monkeypatch):
+def test_no_model_is_taken_unasked_and_those_there_are_named(monkeypatch, run, photo, tmp_path):
+    mask = str(photo.with_name("object.png"))
     known = {"b": card(name="b", harmonizes=True), "a": card(name="a")}
     monkeypatch.setattr(harmonizing, "cards", lambda: known)
-    assert harmonizing._default() == "b"
+    with pytest.raises(UsageError) as named:
+        harmonizing.harmonize_photo(replace(run, model=None), photo, mask, tmp_path / "out.png")
+    assert named.value.hint.startswith("--model b:")
     del known["b"]
     with pytest.raises(ModelError, match="no model here that harmonizes") as caught:
-        harmonizing._default()
+        harmonizing.harmonize_photo(replace(run, model=None), photo, mask, tmp_path / "out.png")
     assert "blockwise" in caught.value.hint
 
 
