@@ -80,7 +80,7 @@ def test_a_missing_card_is_refused(tmp_path):
 
 def test_the_profile_follows_from_how_holes_are_cut(tmp_path):
     profile = find_card().profile
-    assert profile.side == (16, 192, 512)
+    assert profile.side == (32, 192, 512)
     stated = "[profile]\nbatch = [1, 4, 16]\nside = [32, 256, 1024]\n\n[scores]"
     card = read_card(copied(tmp_path, lambda text: text.replace("[scores]", stated)))
     assert card.profile == Profile(batch=(1, 4, 16), side=(32, 256, 1024))
