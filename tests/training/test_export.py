@@ -1,6 +1,7 @@
 """The exported file does what torch does, is half the size, and is kept only when it is right."""
 
 import hashlib
+import math
 import os
 import tomllib
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from training.specimens import specimens
 # fp32 all along, but runtimes sum in another order, and instance norms over few pixels divide by
 # small deviations: 1e-5 is usual, 1e-3 (an eighth of an 8-bit grey level) is far from any fault.
 TOLERANCE = 1e-3
-SIZES = [(1, 64, 64), (3, 112, 176), (2, 256, 192), (1, 16, 16), (1, 32, 320)]
+# Pictures of a batch, height and width; the sides in the model's own units of at least 16 pixels.
+SIZES = [(1, 4, 4), (3, 7, 11), (2, 16, 12), (1, 1, 1), (1, 2, 20)]
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ def rounded_generator(exported: Exported) -> torch.nn.Module:
     return export.trained_generator(exported.recipe, rounded, images)
 
 
+def unit(exported: Exported) -> int:
+    return math.lcm(16, build_generator(exported.recipe).size_multiple)
+
+
 def inputs(batch: int, height: int, width: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(height)
     mask = np.zeros((batch, 1, height, width), np.float32)
@@ -85,7 +91,8 @@ def inputs(batch: int, height: int, width: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_onnx_runtime_agrees_with_torch_at_any_size_and_batch(exported: Exported, size) -> None:
     ort = pytest.importorskip("onnxruntime")
-    fed = inputs(*size)
+    batch, height, width = size
+    fed = inputs(batch, unit(exported) * height, unit(exported) * width)
     session = ort.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
     expected = parity._torch(rounded_generator(exported))(fed["image"], fed["mask"])
     outputs = session.run(list(expected), fed)
@@ -98,7 +105,8 @@ def test_onnx_runtime_agrees_with_torch_at_any_size_and_batch(exported: Exported
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_openvino_in_fp32_agrees_with_torch_at_any_size_and_batch(exported: Exported, size) -> None:
     openvino = pytest.importorskip("openvino")
-    fed = inputs(*size)
+    batch, height, width = size
+    fed = inputs(batch, unit(exported) * height, unit(exported) * width)
     compiled = openvino.Core().compile_model(
         exported.path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
@@ -158,7 +166,8 @@ def test_the_card_says_what_the_model_is(exported: Exported) -> None:
     recipe = exported.recipe
     compared = card.pop("parity")
     assert 0 <= compared["torch_onnx_max_abs"] <= TOLERANCE
-    assert compared["sizes"] == [[64, 64], [112, 176], [256, 192]]
+    sizes = [(4, 4), (7, 11), (16, 12)]
+    assert compared["sizes"] == [[unit(exported) * h, unit(exported) * w] for h, w in sizes]
     assert compared["pictures"] == "photos of the run"
     assert compared["fp16_psnr_db"] > 40
     objects = build_generator(recipe).objects
