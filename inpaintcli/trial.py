@@ -77,7 +77,8 @@ def hide(target: Mask, known: Mask) -> list[tuple[Box, Mask]]:
         seen = place.grown(CONTEXT, *target.shape)
         hidden = np.zeros((seen.height, seen.width), np.bool_)
         hidden[place.moved(-seen.top, -seen.left).slices] = shape & known[place.slices]
-        pieces.append((seen, hidden))
+        if hidden.any():
+            pieces.append((seen, hidden))
     enough = sum(np.count_nonzero(hidden) for _, hidden in pieces) >= LEAST_HIDDEN
     return pieces if enough else []
 

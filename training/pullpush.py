@@ -33,7 +33,7 @@ def packed_membrane(
     """The membrane and its mask as `pixel_unshuffle(..., 2)` gives them, computed in that form.
 
     An engine pads three channels to sixteen before it pools them, so that at full size the
-    membrane took a third of the default model's time. In squares of 2x2 pixels the 3x3 mean and
+    membrane took a quarter of the default model's time. In squares of 2x2 pixels the 3x3 mean and
     the bilinear scaling are convolutions with constant kernels, and the padding is nearly used up.
 
     Args:
