@@ -58,17 +58,11 @@ def fill_files(
     Raises:
         InpaintError, EngineError: a worker cannot work, or there is no room for one.
 
-    Closing the iteration lets the photos at work finish and begins no other.
+    Closing the iteration ends the workers at once: what was announced, the next run finds.
     """
     course = _Course(iter(jobs), pool, order, console, ledger)
     try:
         yield from course.outcomes(stop)
-    except (InpaintError, EngineError):
-        raise
-    except BaseException:
-        for _ in course.outcomes(lambda: True):
-            pass  # noted by its announcement: the next run finds it and counts it
-        raise
     finally:
         course.dismiss()
 

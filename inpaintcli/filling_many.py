@@ -18,6 +18,7 @@ from inpaintcli.places import Place, free_bytes, reachable
 from inpaintcli.records import Records
 from inpaintcli.report import Report
 from inpaintcli.resume import JournalLedger, bytes_needed, remaining
+from inpaintcli.stopping import Stop, stop_signals
 from inpaintcli.telling import (
     Tally,
     tell_dry,
@@ -93,6 +94,7 @@ class _Course:
         self._tally = Tally()
         self._report: Report | None = None
         self._making = run.making()
+        self._stop = Stop()
 
     def planned(self) -> Plan:
         """All pairs, also those whose output exists."""
@@ -130,7 +132,7 @@ class _Course:
             seconds = time.perf_counter() - self._started
             # Before the report, which may fail.
             tell_summary(self._console, self._tally, seconds, left=left)
-        return self._tally.exit_code()
+        return ExitCode.INTERRUPTED if self._stop else self._tally.exit_code()
 
     def dry(self, jobs: tuple[Errand, ...]) -> None:
         """Tell what would be done."""
@@ -143,8 +145,9 @@ class _Course:
         ledger = JournalLedger(journal, self._making)
         fill_files = self._by_workers if self._many.ray is None else self._by_cluster
         with ExitStack() as stack, self._console.bar(len(jobs)) as bar:
+            self._stop = stack.enter_context(stop_signals())
             outcomes = fill_files(stack, jobs, ledger)
-            # Closed before the models are, also where an interrupt comes between two outcomes.
+            # Closed before the models are, also where a fault comes between two outcomes.
             for outcome in stack.enter_context(closing(outcomes)):
                 self._note(ledger, outcome)
                 self._take(outcome, brief=True)
@@ -189,7 +192,7 @@ class _Course:
         )
 
     def _is_to_stop(self) -> bool:
-        return self._many.fail_fast and self._tally.counts["failed"] > 0
+        return bool(self._stop) or (self._many.fail_fast and self._tally.counts["failed"] > 0)
 
     def _note(self, ledger: JournalLedger, outcome: Outcome) -> None:
         try:

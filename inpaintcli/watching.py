@@ -1,15 +1,12 @@
 """The command `watch`: look, do what is ready, tell, put the inputs away, until stopped."""
 
 import signal
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from types import FrameType
 
 from inpaintcli import batch, lookout
 from inpaintcli.archive import Archive, proven
@@ -27,6 +24,7 @@ from inpaintcli.monitor import Monitor, timestamp
 from inpaintcli.pairs import STDOUT
 from inpaintcli.pipeline import Model
 from inpaintcli.resume import DONE, JournalLedger, Past
+from inpaintcli.stopping import Stop, stop_signals
 from inpaintcli.telling import Tally, tell_model, tell_outcome, tell_summary
 from inpaintcli.watch import Task, Watch
 from inpaintcli.workers import MOST_WORKERS, default_workers, open_models
@@ -90,37 +88,8 @@ def watch_folder(
     if run.dry_run:
         return fill_many(run, Many(source=folder, mask=mask, output=output))
     with ExitStack() as stack:
-        stop = stack.enter_context(_stop_signals())
+        stop = stack.enter_context(stop_signals())
         return _Session(run, options, layout, stack).watch(stop)
-
-
-class _Stop:
-    """Which signal asked to stop, if one did."""
-
-    number: int | None = None
-
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
-        self.number = number
-
-    @property
-    def code(self) -> ExitCode:
-        return ExitCode.INTERRUPTED if self.number == signal.SIGINT else ExitCode.OK
-
-
-@contextmanager
-def _stop_signals() -> Iterator[_Stop]:
-    """Signals that let the photos at work finish, instead of ending the program at once."""
-    stop = _Stop()
-    names = ("SIGINT", "SIGTERM", "SIGBREAK")  # the last: Ctrl-Break, and services, on Windows
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []
-    before = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Session:
@@ -154,7 +123,7 @@ class _Session:
         self._lookout = Lookout(layout.roots, self._messages.put, poll_s=poll_s)
         stack.enter_context(self._lookout)
 
-    def watch(self, stop: _Stop) -> ExitCode:
+    def watch(self, stop: Stop) -> ExitCode:
         """The loop."""
         started = time.perf_counter()
         if self._options.once:
@@ -165,7 +134,7 @@ class _Session:
             if not self._options.once:
                 self._look()
             self._watch.tick()
-            if stop.number is None:
+            if not stop:
                 self._start()
             self._report()
             self._show()
@@ -175,12 +144,12 @@ class _Session:
             self._report()
         self._show()
         tell_summary(self._run.console, self._tally, time.perf_counter() - started)
-        if stop.number is None:
+        if not stop:
             return self._tally.exit_code()
-        return stop.code
+        return ExitCode.INTERRUPTED if stop.number == signal.SIGINT else ExitCode.OK
 
-    def _is_over(self, stop: _Stop) -> bool:
-        if stop.number is not None:
+    def _is_over(self, stop: Stop) -> bool:
+        if stop:
             return not self._watch.counts().working
         self._watch.tick()
         return self._options.once and self._watch.is_idle

@@ -262,14 +262,19 @@ def test_an_interrupt_ends_with_130_and_whole_files(tmp_path):
         Image.fromarray(photo_pixels(700, 700)).save(photos / f"{number}.png")
     out = tmp_path / "out"
     arguments = ["fill", photos, "--mask", tmp_path / "mask.png", "-o", out, "--workers", "1"]
-    process = subprocess.Popen([*PROGRAM, *map(str, arguments)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*PROGRAM, *map(str, arguments), "--json"], stdout=subprocess.PIPE, text=True
+    )
     deadline = time.monotonic() + 60
     while not (out.exists() and list(out.glob("*.png"))) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
     written = [path for path in out.iterdir() if path.name != NAME]
     assert 1 <= len(written) < 12
+    sums = json.loads(told.splitlines()[-1])["summary"]
+    assert (sums["filled"], sums["left"]) == (len(written), 12 - len(written))
     for path in written:
         assert path.suffix == ".png"
         assert pixels(path).shape == (700, 700, 3)
