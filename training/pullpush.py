@@ -27,42 +27,30 @@ def membrane(image: Tensor, mask: Tensor, *, levels: int = 6, sweeps: int = 3) -
     return _push(image * known, known, levels, sweeps)
 
 
-def packed_membrane(
-    image: Tensor, mask: Tensor, *, levels: int = 6, sweeps: int = 3
-) -> tuple[Tensor, Tensor]:
-    """The membrane and its mask as `pixel_unshuffle(..., 2)` gives them, computed in that form.
+def packed_membranes(
+    image: Tensor, mask: Tensor, sizes: int = 1, *, levels: int = 6, sweeps: int = 3
+) -> list[tuple[Tensor, Tensor]]:
+    """The membrane at one or more sizes, each half of the one before, and their masks, packed.
 
-    An engine pads three channels to sixteen before it pools them, so that at full size the
-    membrane took a quarter of the default model's time. In squares of 2x2 pixels the 3x3 mean and
-    the bilinear scaling are convolutions with constant kernels, and the padding is nearly used up.
+    Packed is what `pixel_unshuffle(..., 2)` gives, and computed in that form: an engine pads three
+    channels to sixteen before it pools them, so that at full size the membrane took a quarter of
+    the default model's time. In squares of 2x2 pixels the 3x3 mean and the bilinear scaling are
+    convolutions with constant kernels, and the padding is nearly used up. Half of a size are the
+    means of what is known of 2x2 pixels, a hole where nothing is: the pyramid's own next level.
 
     Args:
-        image: (n, c, h, w), h and w even; what it holds in the hole does not matter.
-        mask: (n, 1, h, w), 1 in the hole, 0 on known pixels.
-        levels: as for `membrane`, at least 1.
+        image: (n, c, h, w), h and w multiples of 2 ** sizes; what it holds in the hole does not
+            matter.
+        mask: (n, 1, h, w), 1 in the hole.
+        sizes: how many.
+        levels: as for `membrane`, for the largest size; at least `sizes`.
         sweeps: as for `membrane`.
 
     Returns:
-        (n, 4c, h / 2, w / 2) and (n, 4, h / 2, w / 2).
+        For each size, the largest first: (n, 4c, h / 2, w / 2) and (n, 4, h / 2, w / 2).
     """
     with torch.autocast(image.device.type, enabled=False):
-        colour, weight = _packed(image, mask)
-        return _push_packed(colour, weight, levels, sweeps), 1 - weight
-
-
-def halved(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Half the size: means of what is known of 2x2 pixels, and a mask of where nothing is.
-
-    Args:
-        image: (n, c, h, w), h and w even.
-        mask: (n, 1, h, w), 1 in the hole.
-
-    Returns:
-        (n, c, h / 2, w / 2) and (n, 1, h / 2, w / 2).
-    """
-    with torch.autocast(image.device.type, enabled=False):
-        small, present = _halved(*_packed(image, mask))
-        return small, 1 - present
+        return _pushed_packed(image * (1 - mask), 1 - mask, sizes, levels, sweeps)
 
 
 def doubled(image: Tensor) -> Tensor:
@@ -73,10 +61,26 @@ def doubled(image: Tensor) -> Tensor:
         return F.conv2d(F.pad(picture, (1, 1, 1, 1), mode="replicate"), kernel)
 
 
-def _packed(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Known colours, 0 in the hole, and where they are known."""
-    known = 1 - mask
-    return F.pixel_unshuffle(image * known, 2), F.pixel_unshuffle(known, 2)
+def _pushed_packed(
+    colour: Tensor, weight: Tensor, sizes: int, levels: int, sweeps: int
+) -> list[tuple[Tensor, Tensor]]:
+    """As `_push`, at several sizes; only what is below the smallest is not packed."""
+    channels = colour.shape[1]
+    colour, weight = F.pixel_unshuffle(colour, 2), F.pixel_unshuffle(weight, 2)
+    below = _halved(colour, weight)
+    if sizes > 1:
+        smaller = _pushed_packed(*below, sizes - 1, levels - 1, sweeps)
+        coarse = F.pixel_shuffle(smaller[0][0], 2)
+    else:
+        smaller, coarse = [], _push(*below, levels - 1, sweeps)
+    nine = _NINE.to(colour)
+    count = F.conv2d(torch.ones_like(weight), nine, padding=1)  # fewer than 9 at the border
+    hole = 1 - weight
+    filled = colour + _for_each(hole, channels) * doubled(coarse)
+    part, nine = _for_each(hole / count, channels), _each(nine, channels)
+    for _ in range(sweeps):
+        filled = colour + part * F.conv2d(filled, nine, padding=1)
+    return [(filled, hole), *smaller]
 
 
 def _halved(colour: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,20 +88,6 @@ def _halved(colour: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     sums = torch.eye(channels).repeat_interleave(4, 1)[:, :, None, None].to(colour)
     share = weight.mean(1, keepdim=True)
     return F.conv2d(colour, sums) / 4 / share.clamp(min=0.2), (share > 0).to(colour.dtype)
-
-
-def _push_packed(colour: Tensor, weight: Tensor, levels: int, sweeps: int) -> Tensor:
-    """As `_push`, of (n, 4c, h, w) and (n, 4, h, w): one level, the others as pictures."""
-    channels = colour.shape[1] // 4
-    finer = doubled(_push(*_halved(colour, weight), levels - 1, sweeps))
-    nine = _NINE.to(colour)
-    count = F.conv2d(torch.ones_like(weight), nine, padding=1)  # fewer than 9 at the border
-    hole = 1 - weight
-    filled = colour + _for_each(hole, channels) * finer
-    part, nine = _for_each(hole / count, channels), _each(nine, channels)
-    for _ in range(sweeps):
-        filled = colour + part * F.conv2d(filled, nine, padding=1)
-    return filled
 
 
 def _for_each(mask: Tensor, channels: int) -> Tensor:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.pullpush import membrane, packed_membrane
+from training.pullpush import membrane, packed_membranes
 
 
 def hole(height: int, width: int) -> torch.Tensor:
@@ -56,13 +56,29 @@ def test_the_packed_form_is_the_membrane(seed: int, size: tuple[int, int]) -> No
     image = torch.rand(2, 3, *size, generator=draw) * 2 - 1
     coarse = torch.rand(2, 1, size[0] // 2, size[1] // 2, generator=draw)
     mask = (F.interpolate(coarse, size=size) + torch.rand(2, 1, *size, generator=draw) > 1).float()
-    smooth, hole = packed_membrane(image, mask)
+    [(smooth, hole)] = packed_membranes(image, mask)
     torch.testing.assert_close(F.pixel_shuffle(smooth, 2), membrane(image, mask))
     assert torch.equal(F.pixel_shuffle(hole, 2), mask)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(16, 16), (24, 40), (64, 48)]))
+def test_a_smaller_size_is_the_membrane_of_the_halved_picture(
+    seed: int, size: tuple[int, int]
+) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    image = torch.rand(1, 3, *size, generator=draw)
+    mask = (torch.rand(1, 1, *size, generator=draw) > 0.3).float()
+    known = F.avg_pool2d(1 - mask, 2)
+    half = F.avg_pool2d(image * (1 - mask), 2) / known.clamp(min=0.2)
+    (large, _), (small, hole) = packed_membranes(image, mask, 2, levels=7)
+    torch.testing.assert_close(F.pixel_shuffle(large, 2), membrane(image, mask, levels=7))
+    half_mask = (known == 0).float()
+    torch.testing.assert_close(F.pixel_shuffle(small, 2), membrane(half, half_mask, levels=6))
+    assert torch.equal(F.pixel_shuffle(hole, 2), half_mask)
 
 
 def test_the_packed_form_keeps_full_precision_under_autocast() -> None:
     image, mask = torch.rand(1, 3, 32, 32), hole(32, 32)
     with torch.autocast("cpu", torch.bfloat16):
-        smooth, _ = packed_membrane(image, mask)
-    torch.testing.assert_close(smooth, packed_membrane(image, mask)[0])
+        [(smooth, _)] = packed_membranes(image, mask)
+    torch.testing.assert_close(smooth, packed_membranes(image, mask)[0][0])

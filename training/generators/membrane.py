@@ -22,7 +22,7 @@ from training.family import BaseObjective, Filler, Stages
 from training.layers import ResidualBlock, composite, zero_start
 from training.losses import FeatureDistance, hole_l1
 from training.networks import squeezenet11, vgg19
-from training.pullpush import doubled, halved, packed_membrane
+from training.pullpush import doubled, packed_membranes
 from training.recipe import HoleMix, Recipe
 
 
@@ -68,13 +68,16 @@ class Generator(Filler):
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Fill the hole, see the class."""
-        return self._filled(image, mask, self.sizes)
+        *larger, (smooth, hole) = packed_membranes(image, mask, self.sizes, levels=5 + self.sizes)
+        filled = self._corrected(smooth, hole, smooth)
+        for smooth, hole in reversed(larger):
+            begun = smooth + torch.cat([hole] * 3, 1) * (doubled(filled) - smooth)
+            filled = self._corrected(smooth, hole, begun)
+        return filled
 
-    def _filled(self, image: Tensor, mask: Tensor, sizes: int) -> Tensor:
-        smooth, hole = packed_membrane(image, mask)
-        seen = [smooth, hole]
-        if self.sizes > 1:
-            seen.append(self._begun(image, mask, sizes - 1, smooth, hole))
+    def _corrected(self, smooth: Tensor, hole: Tensor, begun: Tensor) -> Tensor:
+        """The fill of one size; `begun`: that of half the size, or again the membrane."""
+        seen = [smooth, hole] if self.sizes == 1 else [smooth, hole, begun]
         x2 = F.silu(self.stem(torch.cat(seen, 1)))
         x4 = self.encode4(F.silu(self.down4(x2)))
         x8 = self.encode8(F.silu(self.down8(x4)))
@@ -84,15 +87,6 @@ class Generator(Filler):
         x = self.decode2(x2 + F.pixel_shuffle(self.up2(x), 2))
         correction = torch.cat([hole] * 3, 1) * self.head(x)
         return F.pixel_shuffle(smooth + correction, 2).clamp(-1, 1)
-
-    def _begun(
-        self, image: Tensor, mask: Tensor, sizes: int, smooth: Tensor, hole: Tensor
-    ) -> Tensor:
-        """The fill of half the size, scaled up; at the smallest size the membrane stands in."""
-        if sizes == 0:
-            return smooth
-        small = doubled(self._filled(*halved(image, mask), sizes))
-        return smooth + torch.cat([hole] * 3, 1) * (small - smooth)
 
 
 def _blocks(channels: int, count: int) -> nn.Sequential:
