@@ -31,9 +31,10 @@ import cv2
 import numpy as np
 
 from inpaintcli import pipeline
+from inpaintcli.blending import blend
 from inpaintcli.picture import Picture
 from inpaintcli.pipeline import open_model
-from inpaintcli.texture import Settings, TooFewPatchesError, blend, context_for, prepare, synthesize
+from inpaintcli.texture import Settings, TooFewPatchesError, context_for, prepare, synthesize
 
 
 def made_up(side: int, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaintcli import trial
+from inpaintcli.blending import blend
 from inpaintcli.holes import Box, Tile, regions
 from inpaintcli.picture import Mask
 from inpaintcli.texture import (
     TooFewPatchesError,
-    blend,
     context_for,
     is_compiled,
     prepare,
@@ -104,7 +104,7 @@ def textured(
         hole: (h, w) bool, True where the network filled.
         known: (h, w) bool, True where texture may be taken from.
         detail: `patches`, `auto` (the network's colours, the patches' detail: see
-            `texture.blend`), or `network`, which does nothing.
+            `blending.blend`), or `network`, which does nothing.
         network: fills what is hidden for a trial.
         threads: to work with.
         notes: takes what is worth saying.

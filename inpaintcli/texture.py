@@ -41,17 +41,6 @@ LEAST_SOURCES = 2000
 STRIPS = 8
 """Parts that a level's work is cut into; fixed, so that the result is the same on any machine."""
 
-BLEND_SIGMAS = (4.0, 12.0)
-"""Above which a blend has the network's colours: where texture is faint, and where it is strong."""
-STRENGTH_SIGMA = 6.0
-STRONG = 6.0
-"""Mean |dx| + |dy|, of 255, at which texture counts as half faint and half strong."""
-DETAIL = 0.85
-"""Share of the patches in a blend's detail."""
-RIM = 2.0
-"""Pixels from the rim over which a blend begins as the network's fill: across the rim colours then
-differ by 6.6 of 255 (mean of 16 photos) as in the truth (6.7); by 8.1 without."""
-
 
 class TooFewPatchesError(ValueError):
     """The known part of the picture has too few whole patches to take texture from."""
@@ -182,45 +171,6 @@ def synthesize(
         np.copyto(picture, answer, where=hole[..., None])
         misfit[hole] = canvas.misfit()
     return Texture(picture, misfit, sources)
-
-
-def blend(
-    texture: Texture,
-    start: NDArray[Any],
-    hole: Bools,
-    *,
-    detail: float = DETAIL,
-    top: float = 255,
-) -> Floats:
-    """Patches and the network's fill in one: colours of the network, detail of the patches.
-
-    Added to the patches is what the start differs from them by, low-passed. Where the texture is
-    faint that is all but the detail, so that a sky joins without a step; where it is strong, only
-    the colour in the large: more of a blurred fill over a sharp one shows as haze. The outermost
-    pixels are half the start's, which goes on from the known ones without a step.
-
-    Args:
-        texture: from `synthesize`.
-        start: as it was given there.
-        hole: as it was given there.
-        detail: share of the patches in what is finer than the colours, 0 to 1.
-        top: value of white.
-
-    Returns:
-        (h, w, channels) float32, known pixels as they were. Not clipped: a colour may be a little
-        beyond 0 or `top`.
-    """
-    change = np.where(hole[..., None], start - texture.pixels, 0).astype(np.float32)
-    fine, coarse = (cv2.GaussianBlur(change, (0, 0), s).reshape(change.shape) for s in BLEND_SIGMAS)
-    slopes = _slopes(texture.pixels, np.zeros_like(hole))[0].sum(axis=2)
-    strength = cv2.GaussianBlur(slopes, (0, 0), STRENGTH_SIGMA) * (255 / top)
-    faint = (1 / (1 + (strength / STRONG) ** 2))[..., None]
-    low = coarse + faint * (fine - coarse)
-    mixed = texture.pixels + low + (1 - detail) * (change - low)
-    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    away = np.maximum(0, 1 - depth / RIM)[..., None]  # 1 outside, 0 where the blend is whole
-    mixed += away * np.where(hole[..., None], start - mixed, 0)
-    return np.where(hole[..., None], mixed, texture.pixels).astype(np.float32)
 
 
 def _check(pixels: NDArray[Any], start: NDArray[Any], hole: Bools, source: Bools | None) -> None:

@@ -16,7 +16,6 @@ from inpaintcli.texture import (
     PATCH,
     Settings,
     TooFewPatchesError,
-    blend,
     context_for,
     is_compiled,
     prepare,
@@ -257,24 +256,6 @@ def test_misfit_is_larger_where_nothing_similar_is_known():
     odd = np.full(pixels.shape, (255, 0, 255), np.uint8)
     bad = synthesize(pixels, odd, hole).misfit[hole].mean()
     assert bad > 2 * good
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_blend_has_the_colours_of_the_start_and_the_detail_of_the_patches(channels):
-    pixels, hole = photo_pixels(140, 140, channels), square_hole(140, 140, 80)
-    start = smooth_start(pixels, hole).astype(np.float32) + 20 * hole[..., None]
-    texture = synthesize(pixels, start, hole)
-    mixed = blend(texture, start, hole)
-    assert mixed.dtype == np.float32
-    np.testing.assert_array_equal(mixed[~hole], pixels[~hole])
-
-    def off(picture):
-        """How far coarse colours are from the start's, deep in the hole."""
-        change = cv2.GaussianBlur((picture - start).mean(axis=2), (0, 0), 16)
-        return np.abs(change[square_hole(140, 140, 40)]).mean()
-
-    assert off(mixed) < 0.5 * off(texture.pixels)
-    assert contrast(mixed, hole) > 0.7 * contrast(texture.pixels, hole)
 
 
 def test_the_context_grows_with_the_hole_and_stays_bounded():

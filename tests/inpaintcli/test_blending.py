@@ -1,0 +1,86 @@
+"""A blend: the start's colours near the rim, the patches' own deep in the hole, no border."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inpaintcli.blending import blend
+from inpaintcli.texture import Texture
+
+SIDE, HOLE = 160, slice(30, 130)
+RED = 20.0  # by which the start is off the patches
+
+
+def scene(channels=3, strength=20.0):
+    """Patches of noise, and a start of another mean in a square hole."""
+    noise = np.random.default_rng(0).normal(0, 1, (SIDE, SIDE, channels))
+    patches = (128 + strength * cv2.GaussianBlur(noise, (0, 0), 1.0).reshape(noise.shape)).astype(
+        np.float32
+    )
+    hole = np.zeros((SIDE, SIDE), bool)
+    hole[HOLE, HOLE] = True
+    start = np.where(hole[..., None], 128 + RED, patches).astype(np.float32)
+    return Texture(patches, np.zeros((SIDE, SIDE), np.float32), 9999), start, hole
+
+
+def depths(hole):
+    return cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+
+
+def shift(mixed, texture, where):
+    """By how much colours differ from the patches', over many pixels."""
+    return float((mixed - texture.pixels)[where].mean())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_colours_are_the_networks_near_the_rim_and_the_patches_own_deep_in_the_hole(channels):
+    texture, start, hole = scene(channels)
+    mixed, depth = blend(texture, start, hole, detail=0.95), depths(hole)
+    assert mixed.dtype == np.float32
+    np.testing.assert_array_equal(mixed[~hole], texture.pixels[~hole])
+    assert shift(mixed, texture, (depth > 1) & (depth < 5)) > 0.4 * RED
+    assert abs(shift(mixed, texture, depth > 26)) < 0.01 * RED
+
+
+def test_the_less_patches_are_trusted_the_more_colours_are_the_networks():
+    texture, start, hole = scene()
+    deep = depths(hole) > 30
+    shifts = [shift(blend(texture, start, hole, detail=d), texture, deep) for d in (0.5, 0.75, 0.9)]
+    assert shifts[0] > shifts[1] > shifts[2]
+    assert shifts[0] > 0.3 * RED
+
+
+def test_the_detail_is_that_of_the_patches():
+    texture, start, hole = scene()
+    mixed = blend(texture, start, hole, detail=0.9)
+    inside = depths(hole) > 4
+
+    def contrast(picture):
+        return np.abs(cv2.Laplacian(picture, cv2.CV_32F))[inside].mean()
+
+    assert contrast(mixed) > 0.85 * contrast(texture.pixels)
+
+
+def test_a_faint_texture_takes_finer_colours_from_the_network():
+    shifts = []
+    for strength in (0.5, 40.0):
+        texture, start, hole = scene(strength=strength)
+        band = (depths(hole) > 2) & (depths(hole) < 6)
+        shifts.append(shift(blend(texture, start, hole), texture, band))
+    assert shifts[0] > shifts[1]
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.sampled_from([1.0, 255.0, 65535.0]))
+def test_any_hole_is_blended_in_any_units(seed, detail, top):
+    rng = np.random.default_rng(seed)
+    pixels, start = rng.uniform(0, top, (2, 24, 31, 3)).astype(np.float32)
+    hole = rng.random((24, 31)) < rng.random()
+    texture = Texture(pixels, np.zeros(hole.shape, np.float32), 9999)
+    mixed = blend(texture, start, hole, detail=detail, top=top)
+    assert np.isfinite(mixed).all()
+    np.testing.assert_array_equal(mixed[~hole], pixels[~hole])
+    unit = Texture(pixels / top, texture.misfit, 9999)
+    again = blend(unit, start / top, hole, detail=detail, top=1.0)
+    np.testing.assert_allclose(again * top, mixed, rtol=1e-3, atol=1e-3 * top)
