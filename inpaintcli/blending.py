@@ -3,7 +3,8 @@
 The network sees the whole hole and is nearly right beside its rim; deep inside it can only guess,
 and its guess is a blur of what might be there. Over sharp patches that shows as haze. So colours
 are the network's near the rim, and the patches' own deep in the hole; the detail is theirs
-everywhere. docs/log.md has what was compared, `benchmarks/texture.py` measures the time.
+everywhere. Where the photo around is as calm as a sky, they are the network's throughout.
+docs/log.md has what was compared, `benchmarks/texture.py` measures the time.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli.texture import Bools, Floats, Texture
+from inpaintcli.texture import Bools, Floats, Texture, extended
 
 SIGMAS = (4.0, 12.0)
 """Above which colours near the rim are the network's: in faint texture, and in strong."""
@@ -24,6 +25,11 @@ RIM = 2.0
 differ by 6.6 of 255 (mean of 16 photos) as in the truth (6.7); by 8.1 without."""
 DEEP = (4.0, 24.0)
 """Pixels from the rim between which the colours become the patches' own."""
+CALM = 0.7
+"""Slope of the low-passed photo around, of 255 a pixel, below which colours stay the network's: a
+sky's are right, and patches make clouds with edges of it. Skies have 0.2 to 0.8, a cardboard box
+1.1, a water's surface 2.5."""
+CALM_SIGMA = 3.0
 TRUSTED = (0.65, 0.85)
 """Shares of detail at which patches have so much of the colours deep in the hole:"""
 TRUST = (0.55, 1.0)
@@ -58,19 +64,25 @@ def blend(
         beyond 0 or `top`.
     """
     change = np.where(hole[..., None], start - texture.pixels, 0).astype(np.float32)
-    depth = _depth(hole)
-    low = _colours(change, texture.pixels * (255 / top))
-    mixed = (low + (1 - detail) * (change - low)) * (1 - _own(depth, detail))
+    depth, unit = _depth(hole), np.float32(255 / top)
+    low = _colours(change, texture.pixels * unit)
+    own = _own(depth, detail) * _unrest(start * unit, hole)
+    mixed = (low + (1 - detail) * (change - low)) * (1 - own)
     mixed += np.maximum(0, 1 - depth / RIM)[..., None] * (change - mixed)
     return np.where(hole[..., None], texture.pixels + mixed, texture.pixels).astype(np.float32)
 
 
 def _colours(change: Floats, patches: Floats) -> Floats:
     """(h, w, c): the part of a change of colour that is coarser than the texture (0 to 255)."""
-    fine, coarse = (cv2.GaussianBlur(change, (0, 0), s).reshape(change.shape) for s in SIGMAS)
+    fine, coarse = (_low_pass(change, sigma) for sigma in SIGMAS)
     strength = cv2.GaussianBlur(_slopes(patches), (0, 0), STRENGTH_SIGMA)
     faint = (1 / (1 + (strength / STRONG) ** 2))[..., None]
     return np.asarray(coarse + faint * (fine - coarse), np.float32)
+
+
+def _low_pass(pixels: Floats, sigma: float) -> Floats:
+    """(h, w, c) blurred; OpenCV drops a single channel."""
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma), np.float32).reshape(pixels.shape)
 
 
 def _slopes(pixels: Floats) -> Floats:
@@ -93,3 +105,15 @@ def _own(depth: Floats, detail: float) -> Floats:
     ramp = np.clip((depth - DEEP[0]) / (DEEP[1] - DEEP[0]), 0, 1)
     own = ramp * ramp * (3 - 2 * ramp) * np.interp(detail, TRUSTED, TRUST)
     return np.asarray(own[..., None], np.float32)
+
+
+def _unrest(start: NDArray[Any], hole: Bools) -> Floats:
+    """(h, w, 1): 0 where the photo around (0 to 255) is calm, 1 where it is full of things."""
+    smooth = _low_pass(start.astype(np.float32), CALM_SIGMA)
+    known: Floats = (~hole).astype(np.float32)
+    total = cv2.GaussianBlur(_slopes(smooth) * known, (0, 0), STRENGTH_SIGMA)
+    share = cv2.GaussianBlur(known, (0, 0), STRENGTH_SIGMA)
+    near = ((share > 0.3) & ~hole).astype(np.float32)
+    around = np.asarray(near * total / np.maximum(share, 1e-3), np.float32)
+    slopes = extended(around[..., None], near)
+    return np.asarray(slopes**4 / (slopes**4 + CALM**4), np.float32)

@@ -257,7 +257,7 @@ def _features(level: _Level, settings: Settings) -> Floats:
     blurred, share = (cv2.GaussianBlur(a, (0, 0), sigma) for a in (level.slopes, level.seen))
     slopes = np.asarray(blurred / np.maximum(share, 1e-4), np.float32)
     known = (share.min(axis=2) > 0.2) & ~level.hole
-    texture = _extended(slopes, known.astype(np.float32))
+    texture = extended(slopes, known.astype(np.float32))
     guide = cv2.GaussianBlur(level.rgb, (0, 0), settings.guide_sigma)
     weights = (settings.texture, settings.guide)
     parts = [
@@ -266,17 +266,20 @@ def _features(level: _Level, settings: Settings) -> Floats:
     return np.concatenate(parts, axis=2, dtype=np.float32)
 
 
-def _extended(values: Floats, known: Floats) -> Floats:
-    """Values where known; elsewhere a smooth continuation, by pulling down and pushing up."""
+def extended(values: Floats, known: Floats) -> Floats:
+    """Values (h, w, c) where `known` (h, w) is above 0; elsewhere they go on smoothly.
+
+    By pulling down and pushing up (Gortler et al. 1996, "The Lumigraph", section 3.4).
+    """
     if known.all() or min(known.shape) < 2:
         return values
     share = _halved(known)
     total = _halved(values * known[..., None])
     small = np.divide(total, np.maximum(share, 1e-6)[..., None], dtype=np.float32)
-    small = _extended(small, (share > 0).astype(np.float32))
+    small = extended(small, (share > 0).astype(np.float32))
     size = (2 * share.shape[1], 2 * share.shape[0])
     pushed = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
-    pushed = pushed[: known.shape[0], : known.shape[1]]
+    pushed = pushed[: known.shape[0], : known.shape[1]].reshape(values.shape)
     return np.where(known[..., None] > 0, values, pushed)
 
 
