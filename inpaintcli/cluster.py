@@ -1,11 +1,8 @@
 """Joining a Ray cluster, or beginning one on this machine, and how it is shared out."""
 
-import contextlib
 import logging
 import os
-import signal
 import socket
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +10,7 @@ from typing import Any
 
 from engines.base import EngineUnavailableError, cores
 from inpaintcli.errors import UsageError
+from inpaintcli.stopping import Interrupted, kept_signals
 from inpaintcli.workers import MOST_WORKERS
 
 LOCAL = "local"
@@ -57,8 +55,10 @@ def connected(address: str, workers: int | None, jobs: int) -> Iterator[Pool]:
         options |= {"include_dashboard": False}
     try:
         _knock(address)
-        with _own_signals():
+        with kept_signals():
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
+    except SystemExit as error:  # of the handler of SIGTERM that Ray sets while it begins
+        raise Interrupted from error
     except Exception as error:
         raise EngineUnavailableError(
             f"The Ray cluster {address} cannot be reached: {first_line(error)}",
@@ -116,7 +116,7 @@ def _imported() -> Any:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     try:
-        with _own_signals():
+        with kept_signals():
             import ray
             import ray.exceptions
     except ImportError as error:
@@ -124,21 +124,6 @@ def _imported() -> Any:
             f"Ray is not installed: {error}.", hint="pip install 'inpaintcli[ray]'"
         ) from error
     return ray
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Keep the program's handlers of signals: Ray sets one of its own."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            with contextlib.suppress(TypeError):  # one that Python did not set
-                signal.signal(number, handler)
 
 
 def first_line(error: Exception) -> str:

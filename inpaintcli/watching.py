@@ -88,7 +88,7 @@ def watch_folder(
     if run.dry_run:
         return fill_many(run, Many(source=folder, mask=mask, output=output))
     with ExitStack() as stack:
-        stop = stack.enter_context(stop_signals())
+        stop = stack.enter_context(stop_signals(run.console.say))
         return _Session(run, options, layout, stack).watch(stop)
 
 
