@@ -8,12 +8,13 @@ from pathlib import Path
 
 from inpaintcli import batch, workers
 from inpaintcli.batch import Outcome
+from inpaintcli.errands import STDOUT, Errand, Plan
 from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.filling import Run
 from inpaintcli.folders import Chooser
 from inpaintcli.journal import Journal, journal_of
 from inpaintcli.lists import is_list, plan_list
-from inpaintcli.pairs import STDOUT, Errand, Plan, plan_folder
+from inpaintcli.pairs import plan_folder
 from inpaintcli.places import Place, free_bytes, reachable
 from inpaintcli.records import Records
 from inpaintcli.report import Report

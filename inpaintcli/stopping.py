@@ -23,8 +23,8 @@ _SHOW_CURSOR = b"\x1b[?25h\n"
 class Interrupted(SystemExit):
     """A signal came while nothing has to be finished.
 
-    Where nobody catches it, Python ends with its code and without a traceback. No KeyboardInterrupt:
-    typer has ideas of its own about those.
+    Where nobody catches it, Python ends with its code and without a traceback. It is no
+    KeyboardInterrupt: typer has ideas of its own about those.
     """
 
     def __init__(self) -> None:

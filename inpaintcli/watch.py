@@ -17,10 +17,10 @@ from pathlib import Path
 
 from inpaintcli.arrivals import Arrivals, Clock, Event, Stamp, Timing
 from inpaintcli.batch import Outcome
+from inpaintcli.errands import Job
 from inpaintcli.errors import ExitCode, MisfitError, UnreadableError
 from inpaintcli.keys import content_of
 from inpaintcli.layout import Layout
-from inpaintcli.pairs import Job
 from inpaintcli.partners import Partners
 from inpaintcli.resume import DONE, History, Past
 

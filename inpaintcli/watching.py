@@ -13,6 +13,7 @@ from inpaintcli.archive import Archive, proven
 from inpaintcli.arrivals import Arrivals, Event, Stamp, Timing
 from inpaintcli.batch import Outcome, Ran
 from inpaintcli.console import complain
+from inpaintcli.errands import STDOUT
 from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.filler import Filler
 from inpaintcli.filling import Run
@@ -21,7 +22,6 @@ from inpaintcli.journal import Journal
 from inpaintcli.layout import Layout, lay_out
 from inpaintcli.lookout import Lookout
 from inpaintcli.monitor import Monitor, timestamp
-from inpaintcli.pairs import STDOUT
 from inpaintcli.pipeline import Model
 from inpaintcli.resume import DONE, JournalLedger, Past
 from inpaintcli.stopping import Stop, stop_signals

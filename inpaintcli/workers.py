@@ -8,8 +8,8 @@ from queue import SimpleQueue
 
 from engines.base import cores
 from inpaintcli.batch import Ledger, Notes, Outcome, Ran, Settings
+from inpaintcli.errands import Errand
 from inpaintcli.filler import Filler
-from inpaintcli.pairs import Errand
 from inpaintcli.pipeline import Model
 
 SPARE_THREADS = 1
