@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,10 @@ SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # workers see GPUs as this machine's do
     "RAY_worker_niceness": "0",  # 15 by default: nothing is left for them where others work
 }
+AWAY = "Run this on a machine of the cluster (`ray start --address=...`), or pass --ray local."
+AUTHENTICATE = (
+    "Set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to what `ray get-auth-token` says at its head."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +52,8 @@ def connected(address: str, workers: int | None, jobs: int) -> Iterator[Pool]:
         EngineUnavailableError: Ray is not installed, or the cluster cannot be reached.
         UsageError: the cluster has fewer cores than workers.
     """
+    if address == LOCAL:
+        _choose_token()
     ray = _imported()
     number, threads = divided([cores()], jobs, workers)
     options: dict[str, Any] = {"address": address}
@@ -62,8 +69,7 @@ def connected(address: str, workers: int | None, jobs: int) -> Iterator[Pool]:
     except Exception as error:
         raise EngineUnavailableError(
             f"The Ray cluster {address} cannot be reached: {first_line(error)}",
-            hint="Run this on a machine of the cluster (`ray start --address=...`), "
-            "or pass --ray local.",
+            hint=AUTHENTICATE if "Auth" in type(error).__name__ else AWAY,
         ) from error
     try:
         if address != LOCAL:
@@ -71,6 +77,13 @@ def connected(address: str, workers: int | None, jobs: int) -> Iterator[Pool]:
         yield Pool(ray=ray, workers=number, threads=threads)
     finally:
         ray.shutdown()
+
+
+def _choose_token() -> None:
+    """Let nobody else into a local cluster, and let Ray write no token into the user's home."""
+    if "RAY_AUTH_MODE" not in os.environ:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 def divided(cores_of: Sequence[int], jobs: int, workers: int | None) -> tuple[int, int]:

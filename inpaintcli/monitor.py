@@ -17,7 +17,7 @@ from inpaintcli.batch import SCHEMA, Outcome
 from inpaintcli.console import complain
 from inpaintcli.errors import UsageError
 from inpaintcli.images import TEMPORARY_SUFFIX
-from inpaintcli.watch import Counts
+from inpaintcli.tasks import Counts
 
 HEARTBEAT_S = 10.0
 """The status file is written at least so often; older, and the program hangs or is gone."""

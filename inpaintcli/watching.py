@@ -25,8 +25,9 @@ from inpaintcli.monitor import Monitor, timestamp
 from inpaintcli.pipeline import Model
 from inpaintcli.resume import DONE, JournalLedger, Past
 from inpaintcli.stopping import Stop, stop_signals
+from inpaintcli.tasks import Task
 from inpaintcli.telling import Tally, tell_model, tell_outcome, tell_summary
-from inpaintcli.watch import Task, Watch
+from inpaintcli.watch import Watch
 from inpaintcli.workers import MOST_WORKERS, default_workers, open_models
 
 TURN_S = 1.0

@@ -72,3 +72,10 @@ def until(process: subprocess.Popen[str], words: str, stream: str = "stdout") ->
         assert line, (said, process.communicate())
         said += line
     return said
+
+
+def finished(command: list[object], limit_s: float, **options) -> subprocess.CompletedProcess[str]:
+    """A program that has ended; as `running` where it does not."""
+    with running(command, limit_s, **options) as process:
+        said, told = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, said, told)

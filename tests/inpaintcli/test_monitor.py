@@ -12,7 +12,7 @@ import pytest
 from inpaintcli.batch import Outcome
 from inpaintcli.errors import UsageError
 from inpaintcli.monitor import HEARTBEAT_S, STATUS_S, Log, Metrics, Monitor, Status
-from inpaintcli.watch import Counts
+from inpaintcli.tasks import Counts
 from tests.inpaintcli.watched import Clock
 
 DONE = Outcome(status="filled", input=Path("a.png"), mask=None, output=Path("b.png"), seconds=0.5)
