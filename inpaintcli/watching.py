@@ -120,6 +120,8 @@ class _Session:
         self._tally = Tally()
         self._pool = stack.enter_context(ThreadPoolExecutor(len(models)))
         self._monitor = stack.enter_context(_new_monitor(options, layout))
+        if self._monitor.metrics_url is not None:
+            self._say(f"Metrics are on {self._monitor.metrics_url}.")
         poll_s = TURN_S if options.once else options.poll_s
         self._lookout = Lookout(layout.roots, self._messages.put, poll_s=poll_s)
         stack.enter_context(self._lookout)

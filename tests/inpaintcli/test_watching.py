@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -196,6 +197,17 @@ def test_the_log_tells_everything_and_the_status_file_the_end(photos, tmp_path, 
     status = json.loads((tmp_path / "st.json").read_text())
     assert (status["running"], status["counts"]["filled"]) == (False, 1)
     assert (status["queued"], status["working"]) == (0, 0)
+
+
+def test_the_port_that_was_free_is_told(photos, tmp_path, run, capsys):
+    pytest.importorskip("prometheus_client", reason="the extra `metrics` is not installed")
+    once(run, photos, metrics_port=0, log=tmp_path / "log", status=tmp_path / "st.json")
+    told = re.search(
+        r"Metrics are on (http://127\.0\.0\.1:[1-9]\d*/metrics)\.", capsys.readouterr().err
+    )
+    assert told
+    assert json.loads((tmp_path / "st.json").read_text())["metrics"] == told[1]
+    assert records((tmp_path / "log").read_text())[0]["metrics"] == told[1]
 
 
 def test_a_dry_run_does_nothing(photos, tmp_path, capsys):
