@@ -69,7 +69,7 @@ def connected(address: str, workers: int | None, jobs: int) -> Iterator[Pool]:
     except Exception as error:
         raise EngineUnavailableError(
             f"The Ray cluster {address} cannot be reached: {first_line(error)}",
-            hint=AUTHENTICATE if "Auth" in type(error).__name__ else AWAY,
+            hint=AUTHENTICATE if _is_refusal(error) else AWAY,
         ) from error
     try:
         if address != LOCAL:
@@ -77,6 +77,11 @@ def connected(address: str, workers: int | None, jobs: int) -> Iterator[Pool]:
         yield Pool(ray=ray, workers=number, threads=threads)
     finally:
         ray.shutdown()
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the cluster wants a token: some versions of Ray say so in a cause's text alone."""
+    return "AuthenticationError" in f"{error!r} {error.__cause__!r}"
 
 
 def _choose_token() -> None:

@@ -80,11 +80,9 @@ def test_a_local_cluster_has_a_secret_of_its_own_and_an_older_choice_stays(monke
 
 
 def test_the_way_into_a_cluster_that_wants_a_token_is_told(ray):
-    class AuthenticationError(Exception):
-        pass
-
     def refuse(**_):
-        raise AuthenticationError("InvalidAuthToken")
+        said = RuntimeError("Failed to connect. Last: ray.exceptions.AuthenticationError: no")
+        raise ConnectionError("Failed to connect to Ray cluster") from said
 
     ray.init = refuse
     with (
