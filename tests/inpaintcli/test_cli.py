@@ -280,6 +280,32 @@ def test_an_interrupt_ends_with_130_and_whole_files(tmp_path):
         assert pixels(path).shape == (700, 700, 3)
 
 
+def test_nothing_is_sent_and_nothing_is_written_but_the_output(pair, tmp_path):
+    """Libraries included: their telemetry, their notes in the home folder."""
+    photo, mask, _ = pair
+    home, spool, here = (tmp_path / name for name in ("home", "spool", "here"))
+    for folder in (home, spool, here):
+        folder.mkdir()
+    code = (
+        "import sys, socket\n"
+        "def refuse(event, arguments):\n"
+        "    if event in ('socket.connect', 'socket.getaddrinfo', 'socket.sendto'):\n"
+        "        sys.stderr.write(f'{event} {arguments}\\n')\n"
+        "sys.addaudithook(refuse)\n"
+        "from inpaintcli.cli import main\nmain()"
+    )
+    away = ("CI", "TF_BUILD", "JENKINS_URL")  # where libraries send nothing anyway
+    environment = {name: value for name, value in os.environ.items() if name not in away}
+    environment |= {"HOME": str(home), "TMPDIR": str(spool)}
+    command = [*PROGRAM[:2], "-c", code, "fill", photo, "--mask", mask, "-q"]
+    done = subprocess.run(
+        [*map(str, command), "-o", str(tmp_path / "out.png")],
+        cwd=here, env=environment, capture_output=True, text=True, timeout=110, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [list(folder.iterdir()) for folder in (home, spool, here)] == [[], [], []]
+
+
 def test_version_and_help():
     assert run("--version", check=0).stdout.decode().strip() == f"inpaintcli {__version__}"
     for arguments in ([], ["fill"], ["models"], ["evaluate"], ["train"], ["export"]):
