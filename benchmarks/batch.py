@@ -34,10 +34,11 @@ from PIL import Image
 from engines.select import open_engine
 from inpaintcli.batch import Outcome, Settings, read_pair
 from inpaintcli.detail import Detail
+from inpaintcli.errands import Job
 from inpaintcli.journal import NAME, Journal
 from inpaintcli.keys import Making
 from inpaintcli.models import find_card
-from inpaintcli.pairs import Job, plan_folder
+from inpaintcli.pairs import plan_folder
 from inpaintcli.pipeline import Model, fill, open_model
 from inpaintcli.records import Records
 from inpaintcli.resume import JournalLedger, remaining

@@ -13,12 +13,12 @@ from pathlib import Path
 from engines.base import EngineError, EngineInfo, EngineUnavailableError
 from inpaintcli import __version__
 from inpaintcli.batch import Outcome, Ran, Settings, failed
+from inpaintcli.errands import Errand
 from inpaintcli.errors import InpaintError
 from inpaintcli.filler import Draft, Filler
 from inpaintcli.images import ignore
 from inpaintcli.keys import Making
 from inpaintcli.models import find_card
-from inpaintcli.pairs import Errand
 from inpaintcli.pipeline import Model, open_model
 from inpaintcli.workers import lender
 

@@ -14,7 +14,8 @@ from inpaintcli.detail import Detail
 from inpaintcli.filler import fill_file
 from inpaintcli.images import ignore
 from inpaintcli.masks import THRESHOLD, fit_mask, mask_from_alpha, mask_of
-from inpaintcli.pairs import ALPHA, plan_photo
+from inpaintcli.matching import ALPHA
+from inpaintcli.pairs import plan_photo
 from inpaintcli.picture import Mask, Picture, Samples
 from inpaintcli.pipeline import Model, open_model
 from inpaintcli.pipeline import fill as fill_picture

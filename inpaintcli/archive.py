@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from inpaintcli.batch import Outcome, Settings, make_folder, read_pair
+from inpaintcli.errands import Job
 from inpaintcli.errors import InpaintError, OutputError
 from inpaintcli.images import read_picture, write_bytes
 from inpaintcli.masks import grow
-from inpaintcli.pairs import Job
 from inpaintcli.picture import Mask, Picture
 from inpaintcli.places import file_of
 

@@ -8,11 +8,11 @@ from typing import Any, Literal, Protocol, Self
 from engines.base import EngineError
 from inpaintcli.attention import AttentionMap
 from inpaintcli.detail import Decision, Detail
+from inpaintcli.errands import Errand, Job, Skip
 from inpaintcli.errors import ExitCode, InpaintError, OutputError
 from inpaintcli.images import read_picture
 from inpaintcli.keys import Key, Making
 from inpaintcli.masks import fit_mask, mask_from_alpha, read_mask
-from inpaintcli.pairs import Errand, Job, Skip
 from inpaintcli.picture import Mask, Picture
 from inpaintcli.pipeline import Filled, Model, fill
 from inpaintcli.places import Place

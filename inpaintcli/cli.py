@@ -5,9 +5,7 @@ needs is imported when it runs, so that `--help` answers at once.
 """
 
 import os
-import signal
 import sys
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -16,6 +14,7 @@ from inpaintcli import __version__
 from inpaintcli.commands import doctor, engine, evaluate, fill, harmonize, models, training, watch
 from inpaintcli.console import complain
 from inpaintcli.errors import ExitCode, InpaintError
+from inpaintcli.stopping import Interrupted, Interrupts, take_signals
 
 app = typer.Typer(
     name="inpaintcli",
@@ -52,15 +51,14 @@ def _root(
     """Fill holes in photographs; everything outside the hole comes back untouched."""
 
 
-class _Interrupted(BaseException):
-    """SIGINT or SIGTERM came. Not a KeyboardInterrupt: typer has ideas of its own about those."""
-
-
 def main() -> None:
     """Run the program: the one place where errors become messages and exit codes."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-    sys.exit(_run())
+    take_signals(Interrupts(_interrupt))
+    try:
+        code = _run()
+    finally:
+        take_signals(Interrupts(lambda _number: None))  # nothing is left to be stopped
+    sys.exit(code)
 
 
 def _run() -> int:
@@ -68,7 +66,7 @@ def _run() -> int:
         app()
     except InpaintError as error:
         return _failed(error.message, error.hint, error.code)
-    except _Interrupted:
+    except Interrupted:
         complain("Interrupted; what is written is whole.")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
@@ -99,5 +97,5 @@ def _failed(message: str, hint: str, code: int) -> int:
     return int(code)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise _Interrupted
+def _interrupt(_number: int) -> None:
+    raise Interrupted

@@ -1,11 +1,9 @@
 """Joining a Ray cluster, or beginning one on this machine, and how it is shared out."""
 
-import contextlib
 import logging
 import os
-import signal
+import secrets
 import socket
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import Any
 
 from engines.base import EngineUnavailableError, cores
 from inpaintcli.errors import UsageError
+from inpaintcli.stopping import Interrupted, kept_signals
 from inpaintcli.workers import MOST_WORKERS
 
 LOCAL = "local"
@@ -25,6 +24,10 @@ SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # workers see GPUs as this machine's do
     "RAY_worker_niceness": "0",  # 15 by default: nothing is left for them where others work
 }
+AWAY = "Run this on a machine of the cluster (`ray start --address=...`), or pass --ray local."
+AUTHENTICATE = (
+    "Set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to what `ray get-auth-token` says at its head."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,8 @@ def connected(address: str, workers: int | None, jobs: int) -> Iterator[Pool]:
         EngineUnavailableError: Ray is not installed, or the cluster cannot be reached.
         UsageError: the cluster has fewer cores than workers.
     """
+    if address == LOCAL:
+        _choose_token()
     ray = _imported()
     number, threads = divided([cores()], jobs, workers)
     options: dict[str, Any] = {"address": address}
@@ -57,13 +62,14 @@ def connected(address: str, workers: int | None, jobs: int) -> Iterator[Pool]:
         options |= {"include_dashboard": False}
     try:
         _knock(address)
-        with _own_signals():
+        with kept_signals():
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
+    except SystemExit as error:  # of the handler of SIGTERM that Ray sets while it begins
+        raise Interrupted from error
     except Exception as error:
         raise EngineUnavailableError(
             f"The Ray cluster {address} cannot be reached: {first_line(error)}",
-            hint="Run this on a machine of the cluster (`ray start --address=...`), "
-            "or pass --ray local.",
+            hint=AUTHENTICATE if _is_refusal(error) else AWAY,
         ) from error
     try:
         if address != LOCAL:
@@ -71,6 +77,18 @@ def connected(address: str, workers: int | None, jobs: int) -> Iterator[Pool]:
         yield Pool(ray=ray, workers=number, threads=threads)
     finally:
         ray.shutdown()
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the cluster wants a token: some versions of Ray say so in a cause's text alone."""
+    return "AuthenticationError" in f"{error!r} {error.__cause__!r}"
+
+
+def _choose_token() -> None:
+    """Let nobody else into a local cluster, and let Ray write no token into the user's home."""
+    if "RAY_AUTH_MODE" not in os.environ:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 def divided(cores_of: Sequence[int], jobs: int, workers: int | None) -> tuple[int, int]:
@@ -116,7 +134,7 @@ def _imported() -> Any:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     try:
-        with _own_signals():
+        with kept_signals():
             import ray
             import ray.exceptions
     except ImportError as error:
@@ -124,21 +142,6 @@ def _imported() -> Any:
             f"Ray is not installed: {error}.", hint="pip install 'inpaintcli[ray]'"
         ) from error
     return ray
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Keep the program's handlers of signals: Ray sets one of its own."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            with contextlib.suppress(TypeError):  # one that Python did not set
-                signal.signal(number, handler)
 
 
 def first_line(error: Exception) -> str:

@@ -20,8 +20,8 @@ from inpaintcli.actor import Drafted, Hello, Order, Worker
 from inpaintcli.batch import Outcome, failed
 from inpaintcli.cluster import Pool, first_line
 from inpaintcli.console import Console
+from inpaintcli.errands import Errand, errand
 from inpaintcli.errors import InpaintError
-from inpaintcli.pairs import Errand, errand
 from inpaintcli.places import Place
 from inpaintcli.resume import JournalLedger
 from inpaintcli.telling import tell_engine

@@ -10,6 +10,7 @@ from typing import Any
 from inpaintcli import batch
 from inpaintcli.console import Console
 from inpaintcli.detail import Detail
+from inpaintcli.errands import Job, Skip
 from inpaintcli.errors import ExitCode, InpaintError, MisfitError, OutputError, UsageError
 from inpaintcli.evaluation import page
 from inpaintcli.evaluation.masks import KINDS
@@ -17,7 +18,8 @@ from inpaintcli.evaluation.methods import Method, by_model, classical
 from inpaintcli.evaluation.run import Case, Failed, Judge, Reading, Scored, evaluate, read_kinds
 from inpaintcli.evaluation.tally import Tally, table, worth_telling
 from inpaintcli.images import write_bytes, write_picture
-from inpaintcli.pairs import ALPHA, Job, Skip, match_folder, photos_in
+from inpaintcli.matching import ALPHA
+from inpaintcli.pairs import match_folder, photos_in
 from inpaintcli.picture import Picture
 from inpaintcli.pipeline import open_model
 

@@ -25,10 +25,10 @@ from inpaintcli.batch import (
     make_folder,
     read_pair,
 )
+from inpaintcli.errands import Errand, Job
 from inpaintcli.errors import FaultError, InpaintError
 from inpaintcli.images import check_writable, picture_bytes, temporary_name
 from inpaintcli.keys import Key, Making, digest_of, digest_of_bytes
-from inpaintcli.pairs import Errand, Job
 from inpaintcli.picture import Picture
 from inpaintcli.pipeline import Filled, Model
 from inpaintcli.places import SPOOL, fetched, publish

@@ -9,11 +9,13 @@ from inpaintcli import batch, filler
 from inpaintcli.attention import AttentionMap, check_outputs
 from inpaintcli.batch import Settings
 from inpaintcli.console import Console, ConsoleReport
+from inpaintcli.errands import STDOUT, Errand, Job, errand
 from inpaintcli.errors import ExitCode, InpaintError, UsageError
 from inpaintcli.images import check_writable, picture_bytes, write_picture
 from inpaintcli.keys import Making
+from inpaintcli.matching import ALPHA
 from inpaintcli.models import find_card
-from inpaintcli.pairs import ALPHA, STDOUT, Errand, Job, errand, plan_photo
+from inpaintcli.pairs import plan_photo
 from inpaintcli.pipeline import Model, open_model
 from inpaintcli.places import Place, is_one_place, place, reachable
 from inpaintcli.telling import tell_dry, tell_model, tell_outcome

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from inpaintcli import batch, workers
 from inpaintcli.batch import Outcome
+from inpaintcli.errands import STDOUT, Errand, Plan
 from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.filling import Run
 from inpaintcli.folders import Chooser
 from inpaintcli.journal import Journal, journal_of
 from inpaintcli.lists import is_list, plan_list
-from inpaintcli.pairs import STDOUT, Errand, Plan, plan_folder
+from inpaintcli.pairs import plan_folder
 from inpaintcli.places import Place, free_bytes, reachable
 from inpaintcli.records import Records
 from inpaintcli.report import Report
@@ -145,7 +146,6 @@ class _Course:
         ledger = JournalLedger(journal, self._making)
         fill_files = self._by_workers if self._many.ray is None else self._by_cluster
         with ExitStack() as stack, self._console.bar(len(jobs)) as bar:
-            self._stop = stack.enter_context(stop_signals())
             outcomes = fill_files(stack, jobs, ledger)
             # Closed before the models are, also where a fault comes between two outcomes.
             for outcome in stack.enter_context(closing(outcomes)):
@@ -157,8 +157,10 @@ class _Course:
         self, stack: ExitStack, jobs: Sequence[Errand], ledger: JournalLedger
     ) -> Outcomes:
         number = self._many.workers or workers.default_workers(len(jobs))
+        # Until they are open, which may take minutes on a GPU, a signal ends the run at once.
         models = workers.open_models(stack, self._run.open_model, number)
         tell_model(self._console, models[0])
+        self._stop = stack.enter_context(stop_signals(self._console.say))
         return workers.fill_files(
             jobs,
             models,
@@ -186,6 +188,8 @@ class _Course:
             making=ledger.making,
             witness=journal_of(self._output) if isinstance(self._output, Path) else None,
         )
+        # Before Ray is asked anything: a handler that raises is a fault of Ray's.
+        self._stop = stack.enter_context(stop_signals(self._console.say))
         pool = stack.enter_context(cluster.connected(str(many.ray), many.workers, len(jobs)))
         return crew.fill_files(
             jobs, pool, order, console=self._console, ledger=ledger, stop=self._is_to_stop

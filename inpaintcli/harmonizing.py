@@ -7,12 +7,14 @@ from pathlib import Path
 from engines.base import EngineError
 from inpaintcli import batch
 from inpaintcli.console import Console
+from inpaintcli.errands import STDOUT, Job
 from inpaintcli.errors import ExitCode, InpaintError, ModelError, UsageError
 from inpaintcli.filling import Run
 from inpaintcli.harmonize import harmonize
 from inpaintcli.images import picture_bytes, write_bytes
+from inpaintcli.matching import ALPHA
 from inpaintcli.models import cards
-from inpaintcli.pairs import ALPHA, STDOUT, Job, plan_photo
+from inpaintcli.pairs import plan_photo
 from inpaintcli.pipeline import Model
 from inpaintcli.telling import tell_model
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from inpaintcli.errors import UnreadableError, UsageError
 from inpaintcli.images import SUFFIXES
-from inpaintcli.pairs import ALPHA, photos_of_mask
+from inpaintcli.matching import ALPHA, photos_of_mask
 
 UNFINISHED_STARTS = (".", "~", "#")
 UNFINISHED_ENDS = ("~", ".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload")

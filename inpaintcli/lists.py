@@ -11,19 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
+from inpaintcli.errands import NO_MASK, Errand, Plan, Skip, errand
 from inpaintcli.errors import InpaintError, OutputError, UnreadableError, UsageError
-from inpaintcli.pairs import (
-    ALPHA,
-    NO_MASK,
-    Errand,
-    MaskIndex,
-    Plan,
-    Skip,
-    check_folder,
-    checked,
-    errand,
-    mask_for,
-)
+from inpaintcli.matching import ALPHA, MaskIndex, mask_for
+from inpaintcli.outputs import check_folder, checked
 from inpaintcli.places import Place, held, joined, looked_up, names_in, place
 from inpaintcli.stores import Url
 

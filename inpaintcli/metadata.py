@@ -8,6 +8,7 @@ import atexit
 import contextlib
 import os
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -149,6 +150,10 @@ class _Session:
     def _serve(self) -> None:
         import exiftool
 
+        if hasattr(signal, "pthread_sigmask"):
+            # Ctrl-C reaches every program of the terminal, and the photo at work is to be finished
+            # with its metadata: exiftool inherits what this thread does not hear.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         while (job := self._jobs.get()) is not None:
             arguments, answer = job
             answer.set_running_or_notify_cancel()

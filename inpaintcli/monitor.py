@@ -17,7 +17,7 @@ from inpaintcli.batch import SCHEMA, Outcome
 from inpaintcli.console import complain
 from inpaintcli.errors import UsageError
 from inpaintcli.images import TEMPORARY_SUFFIX
-from inpaintcli.watch import Counts
+from inpaintcli.tasks import Counts
 
 HEARTBEAT_S = 10.0
 """The status file is written at least so often; older, and the program hangs or is gone."""
@@ -130,9 +130,9 @@ class Metrics:
             ) from error
 
     @property
-    def port(self) -> int:
-        """Where it listens: the port asked for, or with 0 the one that was free."""
-        return int(self._server.server_port)
+    def url(self) -> str:
+        """Where they are: at the port asked for, or with 0 at one that was free."""
+        return f"http://127.0.0.1:{self._server.server_port}/metrics"
 
     def count(self, outcome: Outcome) -> None:
         """One more outcome."""
@@ -165,10 +165,11 @@ class Monitor:
             UsageError: the metrics cannot be had.
         """
         self.counts: Counter[str] = Counter()
-        about = {"pid": os.getpid(), "started": timestamp(), **fixed}
+        self._metrics = Metrics(metrics_port) if metrics_port is not None else None
+        self.metrics_url = self._metrics.url if self._metrics else None
+        about = {"pid": os.getpid(), "started": timestamp(), **fixed, "metrics": self.metrics_url}
         self._log = Log(log) if log else None
         self._status = Status(status, about) if status else None
-        self._metrics = Metrics(metrics_port) if metrics_port is not None else None
         self._last: dict[str, Any] | None = None
         self._shown: tuple[Counts, bool] = (Counts(0, 0, 0, 0), True)
         self.event("started", about)

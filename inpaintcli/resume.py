@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from inpaintcli.batch import Outcome, error_json
+from inpaintcli.errands import THERE, Errand, Plan, Skip
 from inpaintcli.errors import InpaintError, MisfitError, UnreadableError
 from inpaintcli.images import temporary_name
 from inpaintcli.journal import Journal
 from inpaintcli.keys import Making
-from inpaintcli.pairs import THERE, Errand, Plan, Skip
 from inpaintcli.places import Place, relative
 from inpaintcli.records import Entry, Records
 from inpaintcli.stores import Url

@@ -175,13 +175,14 @@ class Url:
                 store.pipe_file(path, data)
                 return
             begun = posixpath.join(posixpath.dirname(path), temporary)
-            store.makedirs(posixpath.dirname(path), exist_ok=True)
+            _make_folder(store, posixpath.dirname(path))
             try:
                 store.pipe_file(begun, data)
                 _rename(store, begun, path)
-            finally:
-                with suppress(FileNotFoundError):
+            except BaseException:
+                with suppress(Exception):  # whatever a client calls a file that is not there
                     store.rm_file(begun)
+                raise
 
     def unlink(self) -> None:
         """As Path's."""
@@ -204,9 +205,19 @@ class Url:
 
 def _rename(store: Any, begun: str, path: str) -> None:
     """Give a whole file its name; not every server renames onto what is there."""
-    with suppress(FileNotFoundError):
+    if store.exists(path):
         store.rm_file(path)
     store.mv(begun, path)
+
+
+def _make_folder(store: Any, path: str) -> None:
+    """Make a folder and those above it; others may be making them at the same time."""
+    for _ in PurePosixPath(path).parts:  # each try comes one folder further at least
+        with suppress(Exception):
+            store.makedirs(path, exist_ok=True)
+            return
+        store.invalidate_cache()
+    store.makedirs(path, exist_ok=True)
 
 
 def _facts(info: dict[str, Any]) -> Facts:

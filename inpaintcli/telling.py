@@ -7,8 +7,8 @@ from engines.base import EngineInfo
 from inpaintcli import batch
 from inpaintcli.batch import Outcome
 from inpaintcli.console import Console, rate_in_words
+from inpaintcli.errands import NO_MASK, THERE, Errand, Plan
 from inpaintcli.errors import ExitCode
-from inpaintcli.pairs import NO_MASK, THERE, Errand, Plan
 from inpaintcli.pipeline import Model
 from inpaintcli.places import Place
 

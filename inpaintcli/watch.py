@@ -12,64 +12,18 @@ the start, what earlier runs noted counts as if this watch had done it.
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from inpaintcli.arrivals import Arrivals, Clock, Event, Stamp, Timing
 from inpaintcli.batch import Outcome
-from inpaintcli.errors import ExitCode, MisfitError, UnreadableError
+from inpaintcli.errands import Job
+from inpaintcli.errors import ExitCode, MisfitError
 from inpaintcli.keys import content_of
 from inpaintcli.layout import Layout
-from inpaintcli.pairs import Job
+from inpaintcli.notices import Notices
 from inpaintcli.partners import Partners
-from inpaintcli.resume import DONE, History, Past
-
-Stamps = tuple[Stamp, Stamp | None]
-
-
-@dataclass(frozen=True)
-class Task:
-    """A pair that is ready. `replaces`: its output is there and may be replaced.
-
-    `ready_at` is when it was queued, by the watch's clock.
-    """
-
-    job: Job
-    stamps: Stamps
-    digest: str
-    replaces: bool
-    ready_at: float
-
-
-@dataclass
-class _Progress:
-    """What is known of one photo besides its file."""
-
-    queued: bool = False
-    working: bool = False
-    ready_at: float = 0.0
-    tried: Stamps | None = None
-    """The files as they were when they were last filled, failed or skipped."""
-    digest: str = ""
-    """The content of photo and mask of our output; empty where there is none."""
-    output: Stamp | None = None
-    """Our output as we left it."""
-    told: str = ""
-    """What was last reported of it."""
-    tries: int = 0
-    held: Stamps | None = None
-    """The files as they were when they were held back, to be tried again as they are."""
-    held_until: float = float("-inf")
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What a watch has before it."""
-
-    queued: int
-    working: int
-    waiting: int
-    arriving: int
+from inpaintcli.resume import History, Past
+from inpaintcli.tasks import Counts, Progress, Stamps, Task
 
 
 class Watch:
@@ -99,13 +53,12 @@ class Watch:
         self._layout, self._arrivals, self._timing = layout, arrivals, timing
         self._overwrite, self._clock = overwrite, clock
         self._partners = Partners(layout, clock)
-        self._progress: defaultdict[Path, _Progress] = defaultdict(_Progress)
+        self._progress: defaultdict[Path, Progress] = defaultdict(Progress)
         self._queue: deque[Path] = deque()
         self._held: set[Path] = set()
         self._gone: dict[Path, float] = {}
         self._working = 0
-        self._reports: list[Outcome] = []
-        self._closed: set[Path] = set()
+        self._notices = Notices()
         self._past, self._keeps_inputs = past, keeps_inputs
         self._at_start: set[Path] = set()
         self._has_begun = False
@@ -119,7 +72,7 @@ class Watch:
     def scan(self, folders: Iterable[Path]) -> int:
         """Look into folders for what no event told; returns how many files were new or changed."""
         found = self._arrivals.scan(folders)
-        self._report_closed()
+        self._notices.closed(self._arrivals.closed)
         if not self._has_begun:
             self._at_start, self._has_begun = self._arrivals.known, True
         return found
@@ -218,7 +171,8 @@ class Watch:
         there = Stamp.of(job.output)
         history = self._history(job) if there is not None else None
         if history is not None and history.is_done and self._keeps_inputs:
-            self._tell_done(job, progress)
+            if progress.tried is None:
+                self._notices.done(job)
             progress.tried = stamps
             return None
         self._at_start.discard(photo)
@@ -229,7 +183,8 @@ class Watch:
         ours = there is not None and (there == progress.output or self._was_ours(history))
         if there is not None and not (ours or self._overwrite):
             progress.tried = stamps
-            self._skip(job, changed=bool(progress.digest or (history and self._keeps_inputs)))
+            was_ours = bool(progress.digest or (history and self._keeps_inputs))
+            self._notices.not_ours(job, was_ours=was_ours)
             return None
         digest = digest or _content(photo, mask)
         return Task(job, stamps, digest, ours or self._overwrite, progress.ready_at)
@@ -331,54 +286,21 @@ class Watch:
 
     def reports(self) -> list[Outcome]:
         """What is to be told besides the outcomes of tasks, once."""
-        reports, self._reports = self._reports, []
-        return reports
+        return self._notices.take()
 
     def report_waiting(self) -> None:
         """Report all that waits, however short: nothing more will come."""
         self._report_overdue(float("inf"))
 
-    def _report_closed(self) -> None:
-        """Report folders that cannot be listed, each once until it can."""
-        closed = self._arrivals.closed
-        for folder in sorted(closed.keys() - self._closed):
-            error = UnreadableError(f"{folder} cannot be listed: {closed[folder]}.")
-            self._report(
-                Outcome(status="failed", input=folder, mask=None, output=None, error=error)
-            )
-        self._closed = set(closed)
-
     def _report_overdue(self, before: float) -> None:
         for path in self._partners.overdue(before):
-            if self._layout.is_mask(path):
-                note = "a mask without a photo; it is used when one comes"
-            else:
-                note = "no mask has come; it is filled when one comes"
-            self._report(Outcome(status="skipped", input=path, mask=None, output=None, note=note))
+            self._notices.alone(path, is_mask=self._layout.is_mask(path))
 
     def _ambiguous(self, photo: Path, error: MisfitError) -> None:
         progress = self._progress[photo]
         if progress.told != error.message:
             progress.told = error.message
-            self._report(Outcome(status="failed", input=photo, mask=None, output=None, error=error))
-
-    def _tell_done(self, job: Job, progress: _Progress) -> None:
-        if progress.tried is None:
-            done = Outcome(
-                status="skipped", input=job.photo, mask=job.mask, output=job.output, note=DONE
-            )
-            self._report(done)
-
-    def _skip(self, job: Job, *, changed: bool) -> None:
-        note = "its output exists already"
-        if changed:
-            note = "it has changed, and so has its output since it was written"
-        self._report(
-            Outcome(status="skipped", input=job.photo, mask=job.mask, output=job.output, note=note)
-        )
-
-    def _report(self, outcome: Outcome) -> None:
-        self._reports.append(outcome)
+            self._notices.ambiguous(photo, error)
 
     def counts(self) -> Counts:
         """How much is queued, at work, waiting for a partner and not yet whole."""

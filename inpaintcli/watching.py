@@ -13,6 +13,7 @@ from inpaintcli.archive import Archive, proven
 from inpaintcli.arrivals import Arrivals, Event, Stamp, Timing
 from inpaintcli.batch import Outcome, Ran
 from inpaintcli.console import complain
+from inpaintcli.errands import STDOUT
 from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.filler import Filler
 from inpaintcli.filling import Run
@@ -21,12 +22,12 @@ from inpaintcli.journal import Journal
 from inpaintcli.layout import Layout, lay_out
 from inpaintcli.lookout import Lookout
 from inpaintcli.monitor import Monitor, timestamp
-from inpaintcli.pairs import STDOUT
 from inpaintcli.pipeline import Model
 from inpaintcli.resume import DONE, JournalLedger, Past
 from inpaintcli.stopping import Stop, stop_signals
+from inpaintcli.tasks import Task
 from inpaintcli.telling import Tally, tell_model, tell_outcome, tell_summary
-from inpaintcli.watch import Task, Watch
+from inpaintcli.watch import Watch
 from inpaintcli.workers import MOST_WORKERS, default_workers, open_models
 
 TURN_S = 1.0
@@ -88,7 +89,7 @@ def watch_folder(
     if run.dry_run:
         return fill_many(run, Many(source=folder, mask=mask, output=output))
     with ExitStack() as stack:
-        stop = stack.enter_context(stop_signals())
+        stop = stack.enter_context(stop_signals(run.console.say))
         return _Session(run, options, layout, stack).watch(stop)
 
 
@@ -119,6 +120,8 @@ class _Session:
         self._tally = Tally()
         self._pool = stack.enter_context(ThreadPoolExecutor(len(models)))
         self._monitor = stack.enter_context(_new_monitor(options, layout))
+        if self._monitor.metrics_url is not None:
+            self._say(f"Metrics are on {self._monitor.metrics_url}.")
         poll_s = TURN_S if options.once else options.poll_s
         self._lookout = Lookout(layout.roots, self._messages.put, poll_s=poll_s)
         stack.enter_context(self._lookout)

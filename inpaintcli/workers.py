@@ -8,11 +8,13 @@ from queue import SimpleQueue
 
 from engines.base import cores
 from inpaintcli.batch import Ledger, Notes, Outcome, Ran, Settings
+from inpaintcli.errands import Errand
 from inpaintcli.filler import Filler
-from inpaintcli.pairs import Errand
 from inpaintcli.pipeline import Model
 
 SPARE_THREADS = 1
+TURN_S = 1.0
+"""Windows lets a signal be seen only between two waits."""
 MOST_WORKERS = 4
 """On one machine, when nobody says."""
 
@@ -64,7 +66,7 @@ def fill_files(
                 at_work |= {pool.submit(filler.settle, job) for job in islice(waiting, room)}
                 if not at_work:
                     return
-                done, at_work = wait(at_work, return_when=FIRST_COMPLETED)
+                done, at_work = wait(at_work, TURN_S, FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
         finally:

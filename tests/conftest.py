@@ -77,3 +77,12 @@ def photo_pixels(height: int, width: int, channels: int = 3, depth: int = 8) -> 
     noise = np.random.default_rng(height * width).normal(0, 0.02, (height, width, channels))
     pixels = np.clip(np.stack(planes, axis=2) + noise, 0, 1) * top
     return pixels.astype(np.uint8 if depth == 8 else np.uint16)
+
+
+def touch(folder: Path, *names: str) -> Path:
+    """Empty files in a folder, with the folders that lead to them."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return folder

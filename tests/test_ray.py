@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections import Counter
 
 import numpy as np
@@ -13,10 +11,14 @@ import pytest
 from PIL import Image
 
 from inpaintcli.journal import NAME
+from tests.programs import PROGRAM, finished, running, until
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PHOTOS = 16
+LIMIT_S = 400.0
+"""Of one program, beside whatever else this machine does."""
+LOCAL = ("--ray", "local", "--workers", "2")
 
 
 @pytest.fixture(scope="module")
@@ -35,25 +37,28 @@ def photos(tmp_path_factory):
 
 def program(photos, out, *options):
     """The command; the network alone, in fp32: the same bytes come out of any order of work."""
-    command = [sys.executable, "-P", "-m", "inpaintcli", "fill", str(photos), "-o", str(out)]
-    return [*command, "--detail", "network", "--precision", "fp32", *options]
+    fixed = ["--detail", "network", "--precision", "fp32", "--json"]
+    return [*PROGRAM, "fill", photos, "-o", out, *fixed, *options]
 
 
-ON_RAY = ("--ray", "local", "--workers", "2", "--json")
+def on_ray(photos, out, *options):
+    """The command on two local workers, running."""
+    return running(program(photos, out, *LOCAL, *options), LIMIT_S, start_new_session=True)
 
 
-def started(photos, out, *options):
-    return subprocess.Popen(
-        program(photos, out, *ON_RAY, *options),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+def completed(photos, out, *options):
+    """The summary of an undisturbed run."""
+    done = finished(program(photos, out, "-q", *options), LIMIT_S)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return summary(done.stdout)
 
 
 @pytest.fixture(scope="module")
 def wanted(photos):
     """What an undisturbed run without Ray makes."""
     out = photos.parent / "calm"
-    subprocess.run(program(photos, out, "-q"), check=True)
+    completed(photos, out)
     return contents(out)
 
 
@@ -78,17 +83,18 @@ def summary(text):
     return last["summary"]
 
 
+def worker_in(told):
+    """The process of the last worker that was told of."""
+    return int(re.findall(r"worker on .*process (\d+)", told)[-1])
+
+
 def test_photos_of_a_killed_worker_are_done_by_another(photos, wanted, tmp_path):
-    run = started(photos, tmp_path / "out", "-v")
-    first = run.stdout.readline()
-    told = ""
-    while "worker on" not in told:
-        told += run.stderr.readline()
-    os.kill(int(re.search(r"worker on .*process (\d+)", told)[1]), signal.SIGKILL)
-    rest, told = run.communicate()
+    with on_ray(photos, tmp_path / "out", "-v") as run:
+        os.kill(worker_in(until(run, "worker on", "stderr")), signal.SIGKILL)
+        said, told = run.communicate()
     assert run.returncode == 0, told
-    assert summary(rest)["filled"] == PHOTOS
-    assert len((first + rest).splitlines()) == PHOTOS + 1
+    assert summary(said)["filled"] == PHOTOS
+    assert len(said.splitlines()) == PHOTOS + 1
     assert "was lost; another does its photos" in told
     check(tmp_path / "out", wanted)
 
@@ -96,38 +102,62 @@ def test_photos_of_a_killed_worker_are_done_by_another(photos, wanted, tmp_path)
 @pytest.mark.parametrize("lines", [1, 9])
 def test_a_killed_run_is_resumed_by_the_next(photos, wanted, tmp_path, lines):
     out = tmp_path / "out"
-    run = started(photos, out)
-    for _ in range(lines):
-        run.stdout.readline()
-    run.kill()
-    run.communicate()
+    with on_ray(photos, out) as run:
+        for _ in range(lines):
+            until(run, "filled")
+        run.kill()
+        run.communicate()
     assert contents(out).items() <= wanted.items()
     before = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
-    done = subprocess.run(
-        program(photos, out, *ON_RAY, "-q"), capture_output=True, text=True, check=True
-    )
-    assert done.stderr == ""
-    assert summary(done.stdout)["filled"] <= PHOTOS - lines
+    assert completed(photos, out, *LOCAL)["filled"] <= PHOTOS - lines
     assert all(path.stat().st_mtime_ns == at for path, at in before.items())
     check(out, wanted)
 
 
-def test_an_interrupt_lets_the_photos_at_work_finish(photos, wanted, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_the_photos_at_work_finish(photos, wanted, tmp_path, number):
     out = tmp_path / "out"
-    run = started(photos, out)
-    run.stdout.readline()
-    run.send_signal(signal.SIGINT)
-    _, told = run.communicate()
+    with on_ray(photos, out) as run:
+        until(run, "filled")
+        if number == signal.SIGINT:
+            os.killpg(run.pid, number)  # as a terminal does: Ray's processes get it, too
+        else:
+            run.send_signal(number)
+        said, told = run.communicate()
     assert run.returncode == 130, told
+    assert "Traceback" not in told
+    sums = summary(said)
+    assert sums["filled"] + sums["left"] == PHOTOS
+    assert sums["filled"] == len(contents(out))
     assert contents(out).items() <= wanted.items()
     assert not list(out.glob(".*part"))
-    subprocess.run(program(photos, out, "-q"), check=True)
+    completed(photos, out)
     check(out, wanted)
 
 
+def test_a_signal_before_a_worker_is_ready_begins_nothing(photos, tmp_path):
+    out = tmp_path / "out"
+    with on_ray(photos, out, "-v") as run:
+        until(run, "journal", "stderr")  # Ray is being begun
+        run.send_signal(signal.SIGTERM)
+        said, told = run.communicate()
+    assert run.returncode == 130, told
+    assert "Traceback" not in told
+    assert contents(out) == {}
+    # None where Ray itself was interrupted while it began.
+    assert not said or summary(said)["left"] == PHOTOS
+
+
+def test_nothing_is_left_in_the_home_of_the_user(photos, tmp_path):
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    command = program(photos, tmp_path / "out", "--include", "00.png", *LOCAL)
+    done = finished(command, LIMIT_S, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / ".ray").exists()  # its token is one of this run alone
+
+
 def test_a_cluster_that_is_not_there_is_told(photos, tmp_path):
-    command = program(photos, tmp_path / "out", "--ray", "127.0.0.1:1")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = finished(program(photos, tmp_path / "out", "--ray", "127.0.0.1:1"), LIMIT_S)
     assert done.returncode == 7, done.stderr
     assert "The Ray cluster 127.0.0.1:1 cannot be reached" in done.stderr
     assert done.stdout == ""

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from engines.backends import openvino_cpu
 from inpaintcli.errors import ExitCode, InpaintError
 from training.family import Filler
 from training.masks import KINDS
@@ -160,6 +161,7 @@ def _torch(generator: Any) -> Run:
 def _onnxruntime(model: bytes) -> Run:
     import onnxruntime  # heavy, and only the comparison needs it
 
+    onnxruntime.disable_telemetry_events()
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 
     names = [output.name for output in session.get_outputs()]
@@ -172,7 +174,7 @@ def _onnxruntime(model: bytes) -> Run:
 
 def _openvino(model: bytes) -> Run | None:
     try:
-        import openvino  # need not be installed
+        openvino = openvino_cpu.imported()
     except ImportError:
         return None
     # CPUs with bf16 would use it unasked, which alone is 1e-3 away from torch.

@@ -9,26 +9,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
-import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from inpaintcli.errors import MisfitError, UnreadableError
-from inpaintcli.holes import bounding_box
-from inpaintcli.metrics import Metric, Moments, frechet
+from inpaintcli.errors import UnreadableError
+from inpaintcli.metrics import Metric
 from inpaintcli.picture import Mask
+from training.distances import PATCHES, POOLED, Around, Rgb8, Whole, shorter_side
 from training.fid import FID, Fid
-from training.lpips import Net, distance, lpips
+from training.lpips import Net, lpips
 from training.networks import FeatureNetwork, inception, squeezenet11, vgg19
 
-Rgb8 = NDArray[np.uint8]
-_LONGEST = 512
-_POOLED = ("relu2_2", "relu3_4")
-_PATCHES = ("relu1_2", "relu2_2", "relu3_4")
-_SHORTEST_WHOLE, _SHORTEST_AROUND = 64, 16  # px that AlexNet, and VGG-19 up to relu3_4, need
-_MOST_VECTORS = 400  # of one picture, so that big holes do not outweigh small ones
+_SHORTEST = 64  # px that AlexNet needs
 
 P = Metric(
     key="p", label="P", digits=1,
@@ -39,7 +30,7 @@ P = Metric(
 
 def _fd(layer: str) -> Metric:
     return Metric(
-        key=f"fd_{layer}", label=f"FD {layer}", digits=1, brief=layer == _POOLED[-1],
+        key=f"fd_{layer}", label=f"FD {layer}", digits=1, brief=layer == POOLED[-1],
         meaning=f"Frechet distance of the {layer} vectors of all fills and of all photos in the "
         "holes, times 1000: does it look like a photo?",
     )  # fmt: skip
@@ -57,8 +48,8 @@ class FeatureScores:
         self.metrics: tuple[Metric, ...] = ()
         self.networks: tuple[str, ...] = ()
         self.left_out: tuple[str, ...] = ()
-        self._around: _Around | None = None
-        self._whole: dict[str, _Whole] = {}
+        self._around: Around | None = None
+        self._whole: dict[str, Whole] = {}
         self._fid: Fid | None = None
         self._take_vgg(folder)
         self._take_lpips(folder)
@@ -70,17 +61,17 @@ class FeatureScores:
 
     def _take_vgg(self, folder: Path) -> None:
         try:
-            network = vgg19(folder, _PATCHES)
+            network = vgg19(folder, PATCHES)
         except UnreadableError as error:
             self.left_out += (f"P and FD: {error.message}",)
             return
-        missing = [name for name in _PATCHES if name not in network.taps.values()]
+        missing = [name for name in PATCHES if name not in network.taps.values()]
         if missing:
             self.left_out += (f"P and FD: {network.file} ends before {', '.join(missing)}.",)
             return
-        self._around = _Around(network)
+        self._around = Around(network)
         self._used(network)
-        self.metrics += (P, *(_fd(layer) for layer in _POOLED))
+        self.metrics += (P, *(_fd(layer) for layer in POOLED))
 
     def _take_lpips(self, folder: Path) -> None:
         """LPIPS by each backbone that lies there with its heads; one will do."""
@@ -92,7 +83,7 @@ class FeatureScores:
                 missing.append(f"{net}: {error.message}")
                 continue
             self._take(
-                f"lpips_{net}", f"LPIPS {net}", _Whole(learned.network, list(learned.heads)),
+                f"lpips_{net}", f"LPIPS {net}", Whole(learned.network, list(learned.heads)),
                 "learned perceptual distance to the photo (Zhang et al. 2018, version 0.1)",
             )  # fmt: skip
         if not self._whole:
@@ -108,7 +99,7 @@ class FeatureScores:
         except UnreadableError:
             return  # it is no score that anybody misses
         self._take(
-            "squeezenet", "SqueezeNet", _Whole(network),
+            "squeezenet", "SqueezeNet", Whole(network),
             "squared distance of unit-normalised SqueezeNet 1.1 features, seven layers summed, to "
             "the photo's; not LPIPS",
         )  # fmt: skip
@@ -123,7 +114,7 @@ class FeatureScores:
         self.networks += (f"{network.file} (tensorflow layout)",)
         self.metrics += (FID,)
 
-    def _take(self, key: str, label: str, measure: "_Whole", meaning: str) -> None:
+    def _take(self, key: str, label: str, measure: Whole, meaning: str) -> None:
         self._used(measure.network)
         self._whole[key] = measure
         self.metrics += (Metric(key=key, label=label, digits=4, meaning=meaning),)
@@ -140,7 +131,7 @@ class FeatureScores:
             if self._around is not None:
                 for method, p in self._around.score(group, photo, hole, fills).items():
                     found[method]["p"] = p
-            if self._whole and _shorter_side(photo) >= _SHORTEST_WHOLE:
+            if self._whole and shorter_side(photo) >= _SHORTEST:
                 for key, measure in self._whole.items():
                     for method, value in measure.score(photo, fills).items():
                         found[method][key] = value
@@ -158,114 +149,3 @@ class FeatureScores:
     def remarks(self) -> tuple[str, ...]:
         """What must be known to read FID."""
         return () if self._fid is None else self._fid.remarks()
-
-
-class _Whole:
-    """A distance of whole pictures: LPIPS with its heads, a plain one without."""
-
-    def __init__(self, network: FeatureNetwork, heads: list[Tensor] | None = None) -> None:
-        self.network = network
-        self._heads = heads
-
-    def score(self, photo: Rgb8, fills: Mapping[str, Rgb8]) -> dict[str, float]:
-        truth = self.network(_tensor(photo))
-        return {
-            method: float(distance(self.network(_tensor(filled)), truth, self._heads))
-            for method, filled in fills.items()
-        }
-
-
-class _Around:
-    """P of each fill, and the moments of feature vectors in the holes, by group and method."""
-
-    def __init__(self, network: FeatureNetwork) -> None:
-        self._network = network
-        self._moments: dict[tuple[str, str, str], Moments] = {}
-
-    def score(
-        self, group: str, photo: Rgb8, hole: Mask, fills: Mapping[str, Rgb8]
-    ) -> dict[str, float]:
-        inside = square_around(hole)
-        if _shorter_side(photo[inside]) < _SHORTEST_AROUND:
-            return {}
-        truth = self._units(photo[inside])
-        self._keep(group, "", truth, hole[inside])
-        found = {}
-        for method, filled in fills.items():
-            ours = self._units(filled[inside])
-            self._keep(group, method, ours, hole[inside])
-            layers = [float(((ours[n] - truth[n]) ** 2).sum(axis=2).mean()) for n in _PATCHES]
-            found[method] = float(np.mean(layers)) * 1000
-        return found
-
-    def pooled(self, method: str, groups: Sequence[str]) -> dict[str, float]:
-        found = {}
-        for layer in _POOLED:
-            ours, photos = (self._all(groups, of, layer) for of in (method, ""))
-            found[f"fd_{layer}"] = frechet(ours, photos) * 1000
-        return found
-
-    def _all(self, groups: Sequence[str], method: str, layer: str) -> Moments:
-        parts = [self._moments.get((group, method, layer)) for group in groups]
-        known = [part for part in parts if part is not None]
-        whole = Moments(len(known[0].mean) if known else 1)
-        for part in known:
-            whole.merge(part)
-        return whole
-
-    def _keep(
-        self, group: str, method: str, units: dict[str, NDArray[np.float32]], hole: Mask
-    ) -> None:
-        for layer in _POOLED:
-            vectors = _in_hole(units[layer], hole.astype(np.float32))
-            key = (group, method, layer)
-            self._moments.setdefault(key, Moments(vectors.shape[1])).add(vectors)
-
-    def _units(self, rgb: Rgb8) -> dict[str, NDArray[np.float32]]:
-        """Unit vectors (h, w, channels) of each layer."""
-        found = self._network(_tensor(rgb))
-        maps = {name: x[0].permute(1, 2, 0).numpy() for name, x in found.items()}
-        return {n: x / (np.linalg.norm(x, axis=2, keepdims=True) + 1e-6) for n, x in maps.items()}
-
-
-def square_around(hole: Mask) -> tuple[slice, slice]:
-    """A square around a hole, half as large again and 16 px more, moved inside the picture.
-
-    Raises:
-        MisfitError: the hole is empty.
-    """
-    box = bounding_box(hole)
-    if box is None:
-        raise MisfitError("The hole is empty.")
-    side = min(max(box.height, box.width) * 3 // 2 + 16, max(hole.shape))
-    starts = ((box.top + box.bottom) // 2 - side // 2, (box.left + box.right) // 2 - side // 2)
-    tops = [max(0, min(a, n - side)) for a, n in zip(starts, hole.shape, strict=True)]
-    return slice(tops[0], tops[0] + side), slice(tops[1], tops[1] + side)
-
-
-def _in_hole(features: NDArray[np.float32], hole: NDArray[np.float32]) -> NDArray[np.float32]:
-    """At most 400 vectors (n, channels) at positions that lie mostly in the hole."""
-    height, width = features.shape[:2]
-    share = cv2.resize(hole, (width, height), interpolation=cv2.INTER_AREA)
-    vectors = features[share > 0.6]
-    return vectors[np.random.default_rng(0).permutation(len(vectors))[:_MOST_VECTORS]]
-
-
-def _scale(rgb: Rgb8) -> float:
-    return float(min(1.0, _LONGEST / max(rgb.shape[:2])))
-
-
-def _shorter_side(rgb: Rgb8) -> float:
-    """In px, as the networks get to see it."""
-    return float(min(rgb.shape[:2]) * _scale(rgb))
-
-
-def _tensor(rgb: Rgb8) -> Tensor:
-    """RGB (1, 3, h, w) in [-1, 1], at most 512 px long."""
-    scale = _scale(rgb)
-    rgb = np.ascontiguousarray(rgb)
-    if scale < 1:
-        rgb = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(
-            np.uint8, copy=False
-        )
-    return torch.from_numpy(rgb.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1)

@@ -1,5 +1,6 @@
 """OpenVINO on the CPU: the default where its wheel exists."""
 
+import sys
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,6 +39,21 @@ def why_not(device: str) -> str | None:
     return None
 
 
+def imported() -> Any:
+    """The package openvino, without its telemetry.
+
+    Its import sends an event to Google and leaves a number for this user in the home folder
+    (openvino/tools/ovc/__init__.py) unless it finds no package openvino_telemetry.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # not to be found
+    import openvino
+
+    return openvino
+
+
 def load(
     path: Path,
     *,
@@ -62,7 +78,7 @@ def load(
         EngineUnavailableError: the processor lacks the precision.
         EngineFailedError: the model cannot be compiled.
     """
-    import openvino as ov
+    ov = imported()
 
     core = ov.Core()
     found = _precisions(core)
@@ -91,7 +107,7 @@ def load(
 
 def precisions() -> list[Precision]:
     """What OpenVINO computes in on this processor, the one that it takes first."""
-    import openvino as ov
+    ov = imported()
 
     return _precisions(ov.Core())
 

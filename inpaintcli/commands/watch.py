@@ -81,7 +81,9 @@ def watch(
     ] = None,
     metrics_port: Annotated[
         int | None,
-        typer.Option(metavar="N", min=0, max=65535, help="For Prometheus, on 127.0.0.1."),
+        typer.Option(
+            metavar="N", min=0, max=65535, help="For Prometheus, on 127.0.0.1; 0 is a free one."
+        ),
     ] = None,
     model: ModelOption = None,
     engine: EngineOption = EngineName.auto,

@@ -10,9 +10,9 @@ from PIL import Image
 from inpaintcli import archive
 from inpaintcli.archive import Archive, proven
 from inpaintcli.batch import Outcome, Settings
+from inpaintcli.errands import Job
 from inpaintcli.errors import OutputError, UnreadableError
 from inpaintcli.filler import fill_file
-from inpaintcli.pairs import Job
 from tests.conftest import photo_pixels
 
 

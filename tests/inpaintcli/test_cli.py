@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,7 @@ from PIL import Image
 from inpaintcli import __version__
 from inpaintcli.journal import NAME
 from tests.conftest import photo_pixels
-
-PROGRAM = [sys.executable, "-P", "-m", "inpaintcli"]
+from tests.programs import PROGRAM, PYTHON, running, until
 
 
 def run(*arguments, cwd=None, env=None, check=None):
@@ -262,15 +260,11 @@ def test_an_interrupt_ends_with_130_and_whole_files(tmp_path):
         Image.fromarray(photo_pixels(700, 700)).save(photos / f"{number}.png")
     out = tmp_path / "out"
     arguments = ["fill", photos, "--mask", tmp_path / "mask.png", "-o", out, "--workers", "1"]
-    process = subprocess.Popen(
-        [*PROGRAM, *map(str, arguments), "--json"], stdout=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 60
-    while not (out.exists() and list(out.glob("*.png"))) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    told, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
+    with running([*PROGRAM, *arguments, "--json"], 110.0) as process:
+        until(process, '"filled"')
+        process.send_signal(signal.SIGINT)
+        told, complaints = process.communicate()
+    assert process.returncode == 130, complaints
     written = [path for path in out.iterdir() if path.name != NAME]
     assert 1 <= len(written) < 12
     sums = json.loads(told.splitlines()[-1])["summary"]
@@ -278,6 +272,32 @@ def test_an_interrupt_ends_with_130_and_whole_files(tmp_path):
     for path in written:
         assert path.suffix == ".png"
         assert pixels(path).shape == (700, 700, 3)
+
+
+def test_nothing_is_sent_and_nothing_is_written_but_the_output(pair, tmp_path):
+    """Libraries included: their telemetry, their notes in the home folder."""
+    photo, mask, _ = pair
+    home, spool, here = (tmp_path / name for name in ("home", "spool", "here"))
+    for folder in (home, spool, here):
+        folder.mkdir()
+    code = (
+        "import sys, socket\n"
+        "def refuse(event, arguments):\n"
+        "    if event in ('socket.connect', 'socket.getaddrinfo', 'socket.sendto'):\n"
+        "        sys.stderr.write(f'{event} {arguments}\\n')\n"
+        "sys.addaudithook(refuse)\n"
+        "from inpaintcli.cli import main\nmain()"
+    )
+    away = ("CI", "TF_BUILD", "JENKINS_URL")  # where libraries send nothing anyway
+    environment = {name: value for name, value in os.environ.items() if name not in away}
+    environment |= {"HOME": str(home), "TMPDIR": str(spool)}
+    command = [*PYTHON, "-c", code, "fill", photo, "--mask", mask, "-q"]
+    done = subprocess.run(
+        [*map(str, command), "-o", str(tmp_path / "out.png")],
+        cwd=here, env=environment, capture_output=True, text=True, timeout=110, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [list(folder.iterdir()) for folder in (home, spool, here)] == [[], [], []]
 
 
 def test_version_and_help():

@@ -1,5 +1,6 @@
 """Joining a cluster: what is missing is named, and the program's own signals stay."""
 
+import os
 import signal
 import socket
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 from engines.base import EngineUnavailableError
 from inpaintcli import cluster
+from inpaintcli.stopping import Interrupted
 
 
 def test_a_missing_package_is_named(monkeypatch):
@@ -42,6 +44,9 @@ def ray(monkeypatch):
         monkeypatch.setitem(sys.modules, name, module)
     for name in cluster.SETTINGS:
         monkeypatch.setenv(name, "1")
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+        monkeypatch.setenv(name, "ours to restore")
+        monkeypatch.delenv(name)
     return fake
 
 
@@ -60,6 +65,43 @@ def test_a_local_cluster_has_room_for_all_workers(ray):
         assert (pool.workers, pool.threads) == (64, 1)
     assert ray.calls[0]["num_cpus"] >= 64
     assert ray.calls[0]["include_dashboard"] is False
+
+
+@pytest.mark.usefixtures("ray")
+def test_a_local_cluster_has_a_secret_of_its_own_and_an_older_choice_stays(monkeypatch):
+    with cluster.connected("local", 1, 1):
+        assert os.environ["RAY_AUTH_MODE"] == "token"
+        assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    with cluster.connected("local", 1, 1):
+        assert os.environ["RAY_AUTH_MODE"] == "disabled"
+        assert "RAY_AUTH_TOKEN" not in os.environ
+
+
+def test_the_way_into_a_cluster_that_wants_a_token_is_told(ray):
+    def refuse(**_):
+        said = RuntimeError("Failed to connect. Last: ray.exceptions.AuthenticationError: no")
+        raise ConnectionError("Failed to connect to Ray cluster") from said
+
+    ray.init = refuse
+    with (
+        pytest.raises(EngineUnavailableError, match="RAY_AUTH_MODE=token"),
+        cluster.connected("barn", None, 1),
+    ):
+        pass
+
+
+def test_a_signal_while_ray_begins_is_an_interruption_and_no_exit_code_of_rays(ray):
+    def init(**_):
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))
+        signal.raise_signal(signal.SIGTERM)
+
+    ray.init, before = init, signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Interrupted) as caught, cluster.connected("barn", None, 1):
+        pass
+    assert caught.value.code == 130
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_cluster_that_cannot_be_reached_is_told_in_one_line(ray):

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from inpaintcli.batch import EMPTY, Ran, Settings, exit_code
+from inpaintcli.errands import Job
 from inpaintcli.errors import ExitCode
 from inpaintcli.filler import Filler
-from inpaintcli.pairs import Job
 
 
 def settled(folder, out, model, name="1", **settings):

@@ -6,14 +6,7 @@ import pytest
 
 from inpaintcli.errors import UnreadableError
 from inpaintcli.folders import Chooser, look_into
-
-
-def touch(folder, *names):
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return folder
+from tests.conftest import touch
 
 
 def test_pictures_at_any_depth_in_order_without_hidden_ones(tmp_path):

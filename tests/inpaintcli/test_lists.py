@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from inpaintcli.errands import Job
 from inpaintcli.errors import OutputError, UnreadableError, UsageError
 from inpaintcli.lists import is_list, plan_list
-from inpaintcli.pairs import Job
 
 
 @pytest.fixture

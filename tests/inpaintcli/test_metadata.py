@@ -200,6 +200,17 @@ def test_a_dead_or_stuck_exiftool_costs_a_note_and_is_replaced(sources, monkeypa
 
 
 @needs_exiftool
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
+def test_ctrl_c_which_reaches_all_programs_of_a_terminal_leaves_exiftool_at_work(sources):
+    path, session = sources / "photo.jpg", metadata._session()
+    session.run(b"-ver")
+    before = session._process().pid
+    os.kill(before, signal.SIGINT)
+    assert b"iptc" in picture_bytes(read_picture(path), ".png", source=path)
+    assert session._process().pid == before
+
+
+@needs_exiftool
 def test_exiftool_dying_at_work_is_noticed(sources):
     path, heard = sources / "photo.jpg", []
     session = metadata._session()

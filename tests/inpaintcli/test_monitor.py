@@ -12,7 +12,7 @@ import pytest
 from inpaintcli.batch import Outcome
 from inpaintcli.errors import UsageError
 from inpaintcli.monitor import HEARTBEAT_S, STATUS_S, Log, Metrics, Monitor, Status
-from inpaintcli.watch import Counts
+from inpaintcli.tasks import Counts
 from tests.inpaintcli.watched import Clock
 
 DONE = Outcome(status="filled", input=Path("a.png"), mask=None, output=Path("b.png"), seconds=0.5)
@@ -106,7 +106,7 @@ def test_metrics_are_served_on_the_loopback_address_only():
         monitor.outcome(DONE)
         monitor.show(Counts(3, 1, 2, 0), present=True)
         assert metrics._server.server_address[0] == "127.0.0.1"
-        with urllib.request.urlopen(f"http://127.0.0.1:{metrics.port}/metrics") as answer:
+        with urllib.request.urlopen(metrics.url) as answer:  # noqa: S310 - http, above
             text = answer.read().decode()
     assert 'inpaintcli_photos_total{status="filled"} 1.0' in text
     assert 'inpaintcli_photos_total{status="failed"} 0.0' in text

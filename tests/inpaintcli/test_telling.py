@@ -4,8 +4,8 @@ from pathlib import Path
 
 from inpaintcli.batch import Outcome
 from inpaintcli.console import Console
+from inpaintcli.errands import NO_MASK, Errand, Plan
 from inpaintcli.errors import ExitCode, MisfitError, UnreadableError
-from inpaintcli.pairs import NO_MASK, Errand, Plan
 from inpaintcli.telling import (
     Tally,
     duration_in_words,

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +23,7 @@ from inpaintcli.journal import NAME, Journal
 from inpaintcli.pipeline import Model
 from inpaintcli.watching import Options, watch_folder
 from tests.conftest import GreyEngine, card, photo_pixels
-
-PROGRAM = [sys.executable, "-P", "-m", "inpaintcli"]
+from tests.programs import PROGRAM, running
 
 
 @pytest.fixture
@@ -198,6 +199,17 @@ def test_the_log_tells_everything_and_the_status_file_the_end(photos, tmp_path, 
     assert (status["queued"], status["working"]) == (0, 0)
 
 
+def test_the_port_that_was_free_is_told(photos, tmp_path, run, capsys):
+    pytest.importorskip("prometheus_client", reason="the extra `metrics` is not installed")
+    once(run, photos, metrics_port=0, log=tmp_path / "log", status=tmp_path / "st.json")
+    told = re.search(
+        r"Metrics are on (http://127\.0\.0\.1:[1-9]\d*/metrics)\.", capsys.readouterr().err
+    )
+    assert told
+    assert json.loads((tmp_path / "st.json").read_text())["metrics"] == told[1]
+    assert records((tmp_path / "log").read_text())[0]["metrics"] == told[1]
+
+
 def test_a_dry_run_does_nothing(photos, tmp_path, capsys):
     put_pair(photos, "a")
     watch_folder(run_with(dry_run=True), Options(), photos, None, tmp_path / "out")
@@ -220,21 +232,19 @@ def test_options_that_contradict_each_other_are_refused(photos, run, options, ou
 class Program:
     """The real program, watching."""
 
-    def __init__(self, folder, *options):
+    def __init__(self, folder, stack, *options):
         self.status, self.log = folder / "st.json", folder / "log"
         (folder / "in").mkdir(exist_ok=True)
         arguments = ["watch", "in", "-o", "in/out", "--detail", "network", "--workers", "1"]
-        files = ["--status", str(self.status), "--log", str(self.log)]
-        self.process = subprocess.Popen(
-            [*PROGRAM, *arguments, *files, *options], cwd=folder, stderr=subprocess.PIPE
-        )
+        command = [*PROGRAM, *arguments, "--status", self.status, "--log", self.log, *options]
+        self.process = stack.enter_context(running(command, 110.0, cwd=folder))
 
     def until(self, condition, seconds=60.0):
         """Wait for something to become true."""
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end
-            assert self.process.poll() is None
+            assert self.process.poll() is None, self.process.communicate()
             time.sleep(0.05)
 
     def outcomes(self):
@@ -244,25 +254,22 @@ class Program:
 
     def stop(self, number):
         self.process.send_signal(number)
-        _, told = self.process.communicate(timeout=60)
-        assert b"Traceback" not in told
+        _, told = self.process.communicate()
+        assert "Traceback" not in told, told
         return self.process.returncode
 
 
 @pytest.fixture
 def start(tmp_path):
     """Starts the real program; it ends with the test."""
-    programs = []
+    with ExitStack() as stack:
 
-    def started(*options):
-        programs.append(Program(tmp_path, *options))
-        programs[-1].until(programs[-1].status.exists)
-        return programs[-1]
+        def started(*options):
+            program = Program(tmp_path, stack, *options)
+            program.until(program.status.exists)
+            return program
 
-    yield started
-    for program in programs:
-        with program.process as process:
-            process.kill()
+        yield started
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
@@ -305,7 +312,7 @@ def test_a_small_soak_loses_nothing_and_does_nothing_twice():
     script = Path(__file__).parents[2] / "benchmarks/soak_watch.py"
     options = ["--pairs", "40", "--rate", "8", "--idle", "1"]
     done = subprocess.run(
-        [sys.executable, script, *options], capture_output=True, text=True, check=False
+        [sys.executable, script, *options], capture_output=True, text=True, check=False, timeout=280
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["faults"] == []

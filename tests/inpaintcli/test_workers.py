@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from inpaintcli.batch import Settings, read_pair
-from inpaintcli.pairs import Job, plan_folder
+from inpaintcli.errands import Job
+from inpaintcli.pairs import plan_folder
 from inpaintcli.pipeline import Model
 from inpaintcli.workers import SPARE_THREADS, default_workers, fill_files
 from tests.conftest import GreyEngine, card

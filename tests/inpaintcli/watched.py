@@ -13,7 +13,8 @@ from inpaintcli.keys import Making, digest_of_bytes
 from inpaintcli.layout import lay_out
 from inpaintcli.records import Records
 from inpaintcli.resume import JournalLedger, Past
-from inpaintcli.watch import Task, Watch
+from inpaintcli.tasks import Task
+from inpaintcli.watch import Watch
 
 MAKING = Making(model="m", options={})
 

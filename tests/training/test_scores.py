@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from inpaintcli.errors import UnreadableError
-from training import scores as deep
-from training.scores import FeatureScores, square_around
+from training.distances import square_around
+from training.scores import FeatureScores
 
 LAYERS = {"relu1_2": (0, 2), "relu2_2": (5, 7), "relu3_4": (10, 12, 14, 16)}
 
@@ -129,18 +129,3 @@ def test_pictures_too_small_for_a_network_have_no_score_of_it(features, size) ->
     scores = FeatureScores(features)
     assert scores.score("any", photo, hole, {"m": photo}) == {"m": {}}
     assert np.isnan(scores.pooled("m", ["any"])["fd_relu3_4"])
-
-
-def test_big_pictures_are_scaled_down(features, monkeypatch) -> None:
-    """A picture twice as large as is looked at scores nearly the same."""
-    monkeypatch.setattr(deep, "_LONGEST", 128)
-    rng = np.random.default_rng(0)
-    photo = cv2.resize(rng.integers(0, 256, (8, 8, 3)).astype(np.uint8), (128, 128))
-    hole = np.zeros((128, 128), np.bool_)
-    hole[15:113, 15:113] = True
-    fill = np.where(hole[..., None], np.uint8(90), photo)
-    large, twice = (cv2.resize(x, None, fx=2, fy=2) for x in (photo, fill))
-    scores = FeatureScores(features)
-    one = scores.score("a", photo, hole, {"m": fill})["m"]
-    two = scores.score("b", large, hole.repeat(2, 0).repeat(2, 1), {"m": twice})["m"]
-    assert two == pytest.approx(one, rel=0.1)

@@ -1,0 +1,70 @@
+"""What a run is to do with each photo, and what it leaves alone: plain values."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from inpaintcli.errors import InpaintError
+from inpaintcli.places import Place
+from inpaintcli.stores import Url
+
+STDOUT = Path("-")
+"""An output that is no file."""
+THERE = "its output exists already"
+NO_MASK = "it has no mask"
+
+
+@dataclass(frozen=True)
+class Errand:
+    """One photo to fill. `mask` is None where the photo's transparent pixels are the hole.
+
+    `replaces`: what lies under the output's name is known to be ours, and may be replaced.
+    """
+
+    photo: Place
+    mask: Place | None
+    output: Place
+    replaces: bool = False
+
+
+@dataclass(frozen=True)
+class Job(Errand):
+    """An errand among files of this machine."""
+
+    photo: Path
+    mask: Path | None
+    output: Path
+
+
+def errand(photo: Place, mask: Place | None, output: Place) -> Errand:
+    """The errand, a Job where all are files."""
+    if isinstance(photo, Path) and isinstance(output, Path) and not isinstance(mask, Url):
+        return Job(photo, mask, output)
+    return Errand(photo, mask, output)
+
+
+@dataclass(frozen=True)
+class Skip:
+    """One photo that is left alone, and why: an error where that is a failure.
+
+    `done`: there is nothing to do, and nothing to say unless asked.
+    """
+
+    photo: Place
+    mask: Place | None
+    output: Place | None
+    reason: str
+    error: InpaintError | None = None
+    done: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do. Plain values: a plan may travel to another machine.
+
+    `orphans` are masks without a photo, `links` folders that were not entered for being links.
+    """
+
+    jobs: tuple[Errand, ...]
+    skips: tuple[Skip, ...] = ()
+    orphans: tuple[Place, ...] = ()
+    links: tuple[Path, ...] = ()
