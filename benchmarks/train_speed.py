@@ -1,12 +1,13 @@
 """How many images a second does training take? Each recipe against its plain form; prints JSON.
 
-python benchmarks/train_speed.py --features DIR [--recipe all] [--steps 5] [--set batch=8]
-python benchmarks/train_speed.py --crops --data FOLDER [--recipe membrane] [--workers 0 1 2]
+python -m benchmarks.train_speed --features DIR [--recipe all] [--steps 5] [--set batch=2]
+python -m benchmarks.train_speed --crops --data FOLDER [--recipe membrane] [--workers 0 1 2]
 
 The plain form is fp32 (no TF32), not in channels_last, not compiled; the two take their steps in
-turn, in one run. With --crops it is the data that is measured: crops a second for each number of
-processes, and what share of one crop's time goes into its hole. The features' weights do not
-matter for the time. A GPU where there is one; needs the extra `train`.
+turn, in one run. A batch of 2 keeps all recipes to minutes on a CPU. With --crops it is the data
+that is measured: crops a second for each number of processes, and what share of one crop's time
+goes into its hole. The features' weights do not matter for the time. A GPU where there is one;
+needs the extra `train`.
 """
 
 import argparse
@@ -54,11 +55,11 @@ def steps(recipe: Recipe, photos: Photos, features: Path | None, count: int, dev
     forms = {"recipe": recipe, "plain": plain(recipe)}
     trainers = {name: Trainer(form, features, device=device) for name, form in forms.items()}
     times: dict[str, list[float]] = {name: [] for name in forms}
-    for _ in range(count + 2):
+    idle = 2 if device == "cuda" else 1  # the first steps also allocate, compile, look for kernels
+    for _ in range(count + idle):
         for name, trainer in trainers.items():
             times[name].append(seconds(trainer, Crops(photos, trainer.recipe)))
-    # The first two steps also allocate, compile, and look for kernels.
-    rate = {name: recipe.batch / statistics.median(t[2:]) for name, t in times.items()}
+    rate = {name: recipe.batch / statistics.median(t[idle:]) for name, t in times.items()}
     return {
         "recipe": recipe.name,
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",

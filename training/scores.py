@@ -19,11 +19,12 @@ from inpaintcli.errors import MisfitError, UnreadableError
 from inpaintcli.holes import bounding_box
 from inpaintcli.metrics import Metric, Moments, frechet
 from inpaintcli.picture import Mask
+from training.features import FeatureNetwork
 from training.fid import FID, Fid
 from training.lpips import Net, distance, lpips
-from training.networks import FeatureNetwork, inception, squeezenet11, vgg19
+from training.networks import inception, squeezenet11, vgg19
+from training.photos import Rgb
 
-Rgb8 = NDArray[np.uint8]
 _LONGEST = 512
 _POOLED = ("relu2_2", "relu3_4")
 _PATCHES = ("relu1_2", "relu2_2", "relu3_4")
@@ -132,7 +133,7 @@ class FeatureScores:
         self.networks += (f"{network.file} ({network.layout} layout)",)
 
     def score(
-        self, group: str, photo: Rgb8, hole: Mask, fills: Mapping[str, Rgb8]
+        self, group: str, photo: Rgb, hole: Mask, fills: Mapping[str, Rgb]
     ) -> dict[str, dict[str, float]]:
         """The scores of each method's fill by key; the vectors that FD and FID compare are kept."""
         found: dict[str, dict[str, float]] = {method: {} for method in fills}
@@ -167,7 +168,7 @@ class _Whole:
         self.network = network
         self._heads = heads
 
-    def score(self, photo: Rgb8, fills: Mapping[str, Rgb8]) -> dict[str, float]:
+    def score(self, photo: Rgb, fills: Mapping[str, Rgb]) -> dict[str, float]:
         truth = self.network(_tensor(photo))
         return {
             method: float(distance(self.network(_tensor(filled)), truth, self._heads))
@@ -183,7 +184,7 @@ class _Around:
         self._moments: dict[tuple[str, str, str], Moments] = {}
 
     def score(
-        self, group: str, photo: Rgb8, hole: Mask, fills: Mapping[str, Rgb8]
+        self, group: str, photo: Rgb, hole: Mask, fills: Mapping[str, Rgb]
     ) -> dict[str, float]:
         inside = square_around(hole)
         if _shorter_side(photo[inside]) < _SHORTEST_AROUND:
@@ -221,7 +222,7 @@ class _Around:
             key = (group, method, layer)
             self._moments.setdefault(key, Moments(vectors.shape[1])).add(vectors)
 
-    def _units(self, rgb: Rgb8) -> dict[str, NDArray[np.float32]]:
+    def _units(self, rgb: Rgb) -> dict[str, NDArray[np.float32]]:
         """Unit vectors (h, w, channels) of each layer."""
         found = self._network(_tensor(rgb))
         maps = {name: x[0].permute(1, 2, 0).numpy() for name, x in found.items()}
@@ -251,16 +252,16 @@ def _in_hole(features: NDArray[np.float32], hole: NDArray[np.float32]) -> NDArra
     return vectors[np.random.default_rng(0).permutation(len(vectors))[:_MOST_VECTORS]]
 
 
-def _scale(rgb: Rgb8) -> float:
+def _scale(rgb: Rgb) -> float:
     return float(min(1.0, _LONGEST / max(rgb.shape[:2])))
 
 
-def _shorter_side(rgb: Rgb8) -> float:
+def _shorter_side(rgb: Rgb) -> float:
     """In px, as the networks get to see it."""
     return float(min(rgb.shape[:2]) * _scale(rgb))
 
 
-def _tensor(rgb: Rgb8) -> Tensor:
+def _tensor(rgb: Rgb) -> Tensor:
     """RGB (1, 3, h, w) in [-1, 1], at most 512 px long."""
     scale = _scale(rgb)
     rgb = np.ascontiguousarray(rgb)
