@@ -2,12 +2,13 @@
 
 The photos are cut from four that are in scikit-image itself. `PHOTOS=FOLDER pytest
 tests/training/test_learning.py` takes the first 32 of a folder or a tar instead. The networks are
-narrow, the rates are for 200 steps, and of each loss only the reconstruction is left.
+narrow, the rates are for 200 steps, and of each loss only the reconstruction is left;
+`--log-cli-level=INFO` tells it.
 """
 
 import itertools
+import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -80,13 +81,11 @@ def _bundled() -> list[np.ndarray]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # a minute or two of processor time each, but machines may be busy
 @pytest.mark.parametrize("name", sorted(RECIPES))
-def test_200_steps_halve_the_reconstruction_loss(
-    name: str, photos: Photos, record_property: Callable[[str, object], None]
-) -> None:
+def test_200_steps_halve_the_reconstruction_loss(name: str, photos: Photos) -> None:
     assert len(photos) == 32
     recipe = with_settings(find_recipe(name), _OF_ALL | RECIPES[name])
     trainer, crops = Trainer(recipe, None), Crops(photos, recipe)
     losses = [sum(trainer.step(crops.batch(trainer.images)).values()) for _ in range(STEPS)]
     first, last = losses[0], sum(losses[-20:]) / 20
-    record_property("loss", f"{first:.4f} -> {last:.4f}")
+    logging.getLogger(__name__).info("%s: %.4f -> %.4f", name, first, last)
     assert last < first / 2
