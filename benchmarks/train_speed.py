@@ -1,12 +1,14 @@
 """How many images a second does training take? Each recipe against its plain form; prints JSON.
 
-python benchmarks/train_speed.py --features DIR [--recipe all] [--steps 5] [--set batch=8]
-python benchmarks/train_speed.py --crops --data FOLDER [--recipe membrane] [--workers 0 1 2]
+python -m benchmarks.train_speed --features DIR [--recipe all] [--steps 5] [--set batch=2]
+python -m benchmarks.train_speed --crops --data FOLDER [--recipe membrane] [--workers 0 1 2]
 
 The plain form is fp32 (no TF32), not in channels_last, not compiled; the two take their steps in
-turn, in one run. With --crops it is the data that is measured: crops a second for each number of
-processes, and what share of one crop's time goes into its hole. The features' weights do not
-matter for the time. A GPU where there is one; needs the extra `train`.
+turn, in one run. On a CPU that others use too, the seconds of the processor count, with one thread:
+waiting for others is not among them. A batch of 2 keeps all recipes to minutes on a CPU. With
+--crops it is the data that is measured: crops a second for each number of processes, and what share
+of one crop's time goes into its hole. The features' weights do not matter for the time. A GPU where
+there is one; needs the extra `train`.
 """
 
 import argparse
@@ -35,30 +37,36 @@ def plain(recipe: Recipe) -> Recipe:
     return replace(recipe, precision="fp32", tf32=False, channels_last=False, compile=False)
 
 
-def seconds(trainer: Trainer, crops: Crops) -> float:
-    """Of one step, its crops not counted."""
+def seconds(trainer: Trainer, crops: Crops) -> tuple[float, float]:
+    """Of one step by the clock, and of the processor; its crops not counted."""
     recipe = trainer.recipe
     count = recipe.critic_steps * recipe.accumulate
     with closing(crops.batches(0, device=trainer.device)) as batches:
         parts = list(islice(batches, count))
     set_arithmetic(recipe)
-    begun = time.perf_counter()
+    begun, worked = time.perf_counter(), time.process_time()
     trainer.step(*parts)
     if trainer.device.type == "cuda":
         torch.cuda.synchronize(trainer.device)
-    return time.perf_counter() - begun
+    return time.perf_counter() - begun, time.process_time() - worked
 
 
 def steps(recipe: Recipe, photos: Photos, features: Path | None, count: int, device: str) -> dict:
     """Median images a second of the recipe and of its plain form."""
     forms = {"recipe": recipe, "plain": plain(recipe)}
     trainers = {name: Trainer(form, features, device=device) for name, form in forms.items()}
-    times: dict[str, list[float]] = {name: [] for name in forms}
-    for _ in range(count + 2):
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in forms}
+    idle = 2 if device == "cuda" else 1  # the first steps also allocate, compile, look for kernels
+    for _ in range(count + idle):
         for name, trainer in trainers.items():
             times[name].append(seconds(trainer, Crops(photos, trainer.recipe)))
-    # The first two steps also allocate, compile, and look for kernels.
-    rate = {name: recipe.batch / statistics.median(t[2:]) for name, t in times.items()}
+    rate, work = (
+        {
+            name: recipe.batch / statistics.median(t[which] for t in times[name][idle:])
+            for name in forms
+        }
+        for which in (0, 1)
+    )
     return {
         "recipe": recipe.name,
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
@@ -69,6 +77,8 @@ def steps(recipe: Recipe, photos: Photos, features: Path | None, count: int, dev
         "images_per_second": round(rate["recipe"], 2),
         "plain_images_per_second": round(rate["plain"], 2),
         "ratio": round(rate["recipe"] / rate["plain"], 2),
+        "images_per_processor_second": round(work["recipe"], 2),
+        "processor_ratio": round(work["recipe"] / work["plain"], 2),
     }
 
 

@@ -83,6 +83,14 @@ def test_every_file_that_the_docs_name_exists():
             assert (ROOT / name).exists(), (page.name, name)
 
 
+def test_every_test_that_the_docs_name_exists():
+    """The papers' pages name those that show which faults of published code we do not share."""
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    for page in PAGES:
+        for name in re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8")):
+            assert f"def {name}(" in tests, (page.name, name)
+
+
 def test_no_page_is_left_half_written():
     for page in PAGES:
         assert "@@" not in page.read_text(encoding="utf-8"), page

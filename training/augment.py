@@ -4,11 +4,10 @@ import math
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from training.photos import Rgb
 from training.recipe import Augmentation
 
-Rgb = NDArray[np.uint8]
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601
 
 

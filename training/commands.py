@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from inpaintcli.errors import OutputError, UnreadableError, UsageError
+from inpaintcli.telling import duration_in_words
 from training import distributed
 from training.catalog import find_recipe, recipes
 from training.data import Crops, Photos
@@ -118,7 +119,8 @@ def _silent(_line: str) -> None:
 def _progress(recipe: Recipe, report: Report) -> Callable[[int, dict[str, float], float], None]:
     def progress(images: int, losses: dict[str, float], speed: float) -> None:
         shown = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
-        report(f"{images}/{recipe.images} images, {speed:.1f}/s: {shown}")
+        left = duration_in_words(max(0, recipe.images - images) / speed)
+        report(f"{images}/{recipe.images} images, {speed:.1f}/s, {left} left: {shown}")
 
     return progress
 

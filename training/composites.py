@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from inpaintcli.errors import UnreadableError
 from training.masks import BoolArray, Rng, blob
+from training.photos import Rgb
 from training.recipe import Pasted
 
-Rgb = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 # RGB to LMS cone responses, and log LMS to the axes l, alpha, beta (Reinhard et al. 2001, equations

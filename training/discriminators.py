@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.losses import Features
+from training.features import Features
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from inpaintcli.errors import MisfitError
 from inpaintcli.holes import bounding_box
 from inpaintcli.metrics import Moments, frechet
 from inpaintcli.picture import Mask
+from training.features import FeatureNetwork
 from training.lpips import distance
-from training.networks import FeatureNetwork
+from training.photos import Rgb
 
-Rgb8 = NDArray[np.uint8]
 POOLED = ("relu2_2", "relu3_4")
 """Layers whose vectors FD compares."""
 PATCHES = ("relu1_2", "relu2_2", "relu3_4")
@@ -32,7 +32,7 @@ class Whole:
         self.network = network
         self._heads = heads
 
-    def score(self, photo: Rgb8, fills: Mapping[str, Rgb8]) -> dict[str, float]:
+    def score(self, photo: Rgb, fills: Mapping[str, Rgb]) -> dict[str, float]:
         """Each method's distance to the photo; all are (h, w, 3)."""
         truth = self.network(_tensor(photo))
         return {
@@ -49,7 +49,7 @@ class Around:
         self._moments: dict[tuple[str, str, str], Moments] = {}
 
     def score(
-        self, group: str, photo: Rgb8, hole: Mask, fills: Mapping[str, Rgb8]
+        self, group: str, photo: Rgb, hole: Mask, fills: Mapping[str, Rgb]
     ) -> dict[str, float]:
         """P of each method's fill, all (h, w, 3); the vectors in the hole are kept for `pooled`.
 
@@ -92,7 +92,7 @@ class Around:
             key = (group, method, layer)
             self._moments.setdefault(key, Moments(vectors.shape[1])).add(vectors)
 
-    def _units(self, rgb: Rgb8) -> dict[str, NDArray[np.float32]]:
+    def _units(self, rgb: Rgb) -> dict[str, NDArray[np.float32]]:
         """Unit vectors (h, w, channels) of each layer."""
         found = self._network(_tensor(rgb))
         maps = {name: x[0].permute(1, 2, 0).numpy() for name, x in found.items()}
@@ -122,16 +122,16 @@ def _in_hole(features: NDArray[np.float32], hole: NDArray[np.float32]) -> NDArra
     return vectors[np.random.default_rng(0).permutation(len(vectors))[:_MOST_VECTORS]]
 
 
-def _scale(rgb: Rgb8) -> float:
+def _scale(rgb: Rgb) -> float:
     return float(min(1.0, _LONGEST / max(rgb.shape[:2])))
 
 
-def shorter_side(rgb: Rgb8) -> float:
+def shorter_side(rgb: Rgb) -> float:
     """In px, as the networks get to see it."""
     return float(min(rgb.shape[:2]) * _scale(rgb))
 
 
-def _tensor(rgb: Rgb8) -> Tensor:
+def _tensor(rgb: Rgb) -> Tensor:
     """RGB (1, 3, h, w) in [-1, 1], at most 512 px long."""
     scale = _scale(rgb)
     rgb = np.ascontiguousarray(rgb)

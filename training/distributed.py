@@ -130,9 +130,9 @@ def means(values: list[float], device: torch.device) -> list[float]:
     return averaged
 
 
-def agreed(question: bool, device: torch.device) -> bool:
-    """Whether any process says yes; all get the same answer at the same step."""
-    return any(means([float(question)], device))
+def agreed(questions: list[bool], device: torch.device) -> list[bool]:
+    """Whether any process says yes to each; all get the same answers at the same step."""
+    return [share > 0 for share in means([float(asked) for asked in questions], device)]
 
 
 def gathered(local: Any) -> list[Any]:
@@ -143,58 +143,3 @@ def gathered(local: Any) -> list[Any]:
     found: list[Any] = [None] * size
     dist.all_gather_object(found, local)
     return found
-
-
-class SharedBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation with the statistics of all processes' pictures.
-
-    As `torch.nn.SyncBatchNorm`, which runs on GPUs only. The same parameters by the same names.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise (n, c, h, w) over all pictures of all processes; as stored when evaluating."""
-        if not self.training:
-            return super().forward(x)
-        precise = x.float()
-        average = mean(precise.mean((0, 2, 3)))
-        centred = precise - average.view(1, -1, 1, 1)
-        variance = mean(centred.square().mean((0, 2, 3)))
-        self._remember(average.detach(), variance.detach(), x.numel() // x.shape[1])
-        scale = (variance + self.eps).rsqrt()
-        if self.affine:
-            scale = scale * self.weight
-        y = centred * scale.view(1, -1, 1, 1)
-        return (y + self.bias.view(1, -1, 1, 1) if self.affine else y).to(x.dtype)
-
-    @torch.no_grad()
-    def _remember(self, average: Tensor, variance: Tensor, pixels: int) -> None:
-        """The running statistics, with torch's unbiased variance."""
-        if self.running_mean is None or self.running_var is None:
-            return
-        assert self.num_batches_tracked is not None  # noqa: S101 - it comes with the other two
-        self.num_batches_tracked += 1
-        share = self.momentum
-        if share is None:
-            share = 1 / float(self.num_batches_tracked)
-        everywhere = pixels * group().size
-        self.running_mean.lerp_(average, share)
-        self.running_var.lerp_(variance * everywhere / max(1, everywhere - 1), share)
-
-
-def share_batch_norms(module: nn.Module) -> None:
-    """Let the module's batch normalisations count the pictures of all processes, if several."""
-    if group().size == 1:
-        return
-    for name, child in module.named_children():
-        if type(child) is nn.BatchNorm2d:
-            setattr(module, name, _shared(child))
-        else:
-            share_batch_norms(child)
-
-
-def _shared(norm: nn.BatchNorm2d) -> SharedBatchNorm2d:
-    shared = SharedBatchNorm2d(
-        norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats
-    )
-    shared.load_state_dict(norm.state_dict())
-    return shared.train(norm.training)

@@ -5,6 +5,9 @@ from enum import StrEnum
 import torch
 from torch import Tensor, nn
 
+Features = dict[str, Tensor]
+"""Layers by name, (n, c, h, w) each, shallow first."""
+
 
 class Layout(StrEnum):
     """What a network's weights take as their input.
@@ -56,7 +59,7 @@ class FeatureNetwork(nn.Module):
         self.register_buffer("mean", mean.view(1, 3, 1, 1), persistent=False)
         self.register_buffer("scale", scale.view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, rgb: Tensor) -> dict[str, Tensor]:
+    def forward(self, rgb: Tensor) -> Features:
         """The tapped layers' outputs, computed no deeper than the last of them."""
         x = ((rgb + 1) * 127.5 - self.mean) / self.scale
         if self.layout is Layout.caffe:

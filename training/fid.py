@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from inpaintcli.metrics import Metric, frechet_of
 from training.backbones.inception import DIMENSION, Inception
+from training.photos import Rgb
 
 FEW = 100
 """A kind of hole with fewer fills than this has no FID of its own: it would tell of the choice of
@@ -20,7 +21,6 @@ FID = Metric(
     "pictures: does a set of fills look like a set of photos?",
 )  # fmt: skip
 
-Rgb8 = NDArray[np.uint8]
 _PHOTO = ""  # stands for a method's name where the photos' vectors are kept
 
 
@@ -32,7 +32,7 @@ class Fid:
         self._vectors: dict[tuple[str, str], list[NDArray[np.float32]]] = defaultdict(list)
         self._known: dict[tuple[str, tuple[str, ...], int], float] = {}
 
-    def add(self, group: str, photo: Rgb8, fills: Mapping[str, Rgb8]) -> None:
+    def add(self, group: str, photo: Rgb, fills: Mapping[str, Rgb]) -> None:
         """Take in the fills of one hole, by method, and once more the photo that it is in."""
         pictures = np.stack([photo, *fills.values()]).transpose(0, 3, 1, 2)
         rgb = torch.from_numpy(pictures.astype(np.float32) / 127.5 - 1)

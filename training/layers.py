@@ -25,9 +25,9 @@ class ResidualBlock(nn.Module):
 class BatchNorm(nn.Module):
     """Batch normalisation (Ioffe and Szegedy 2015): (n, c, h, w) -> same.
 
-    In training the statistics run over the pictures of all processes, on any device, so that a
-    run in several is a run in one. Unlike `nn.BatchNorm2d` it does not count batches: all of its
-    state is floating point and can be averaged.
+    In training the statistics run over the pictures of all processes, so that a run in several is a
+    run in one; `nn.SyncBatchNorm` does that on GPUs only. Unlike torch's it does not count batches:
+    all of its state is floating point and can be averaged.
     """
 
     running_mean: Tensor

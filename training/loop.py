@@ -2,6 +2,7 @@
 
 import itertools
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -24,11 +25,12 @@ _SHOWN = 8  # crops in TensorBoard's sample pictures
 
 @dataclass(frozen=True, kw_only=True)
 class Every:
-    """Steps between two of each."""
+    """Steps between two of each, and the minutes after which a run is saved and told of anyway."""
 
     log: int = 50
     samples: int = 1000
     save: int = 500
+    minutes: float = 10.0  # a step of a large network may take one on a CPU
 
 
 def train(
@@ -72,12 +74,16 @@ def train(
     ):
         run = _Run(trainer, folder, journal, report, every, validation, crops.batch(0, _SHOWN))
         while trainer.images < recipe.images:
-            if distributed.agreed(stopped(), trainer.device):
+            stop, overdue = distributed.agreed([stopped(), run.overdue], trainer.device)
+            if stop:
                 break
+            if overdue:
+                run.tell()
+                run.save()
             run.step(batches)
         run.tell()
         # Inside, so that a second signal cannot cut the last checkpoint short.
-        save(trainer, folder)
+        run.save()
         record = _record(trainer, crops)
         if group.first:
             write_plan(folder, recipe, record)
@@ -105,6 +111,12 @@ class _Run:
     validation: Validation | None
     shown: Batch
     meter: Meter = field(default_factory=Meter)
+    saved: float = field(default_factory=time.monotonic)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the last checkpoint is too long ago, whatever the number of steps."""
+        return time.monotonic() - self.saved >= 60 * self.every.minutes
 
     def step(self, batches: Iterator[Batch]) -> None:
         trainer, recipe = self.trainer, self.trainer.recipe
@@ -119,7 +131,12 @@ class _Run:
         if self.validation and trainer.images // recipe.validate_every > before:
             self._validate(self.validation)
         if step % self.every.save == 0:
-            save(trainer, self.folder)
+            self.save()
+
+    def save(self) -> None:
+        """Write a checkpoint; all processes take part."""
+        save(self.trainer, self.folder)
+        self.saved = time.monotonic()
 
     def tell(self) -> None:
         """Report the steps since the last time, if any."""

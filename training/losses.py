@@ -9,9 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.distributed import mean
-from training.networks import FeatureNetwork
-
-Features = dict[str, Tensor]  # layers by name, (n, c, h, w) each, shallow first
+from training.features import FeatureNetwork, Features
 
 
 def hole_l1(predicted: Tensor, photo: Tensor, mask: Tensor) -> Tensor:
@@ -46,7 +44,10 @@ class FeatureDistance(nn.Module):
 
 
 def _unit(features: Tensor) -> Tensor:
-    """Each channel vector of (n, c, h, w) divided by its length; smooth at zero."""
+    """Each channel vector of (n, c, h, w) divided by its length, but for an epsilon in the root.
+
+    Not `features.unit`, which is LPIPS's: its slope at zero is 1e10, here it is 1e5.
+    """
     return features * (features.square().sum(1, keepdim=True) + 1e-10).rsqrt()
 
 

@@ -16,10 +16,9 @@ from inpaintcli.errors import UnreadableError
 from training.backbones.alexnet import alexnet
 from training.backbones.squeezenet import squeezenet11
 from training.backbones.vgg import vgg16
-from training.features import FeatureNetwork, Layout, unit
+from training.features import FeatureNetwork, Features, Layout, unit
 from training.weights import SUFFIXES, read_tensors
 
-Features = dict[str, Tensor]  # layers by name, (n, c, h, w) each, shallow first
 Net = Literal["alex", "vgg", "squeeze"]
 BACKBONES: dict[Net, Callable[..., FeatureNetwork]] = {
     "alex": alexnet,

@@ -5,17 +5,12 @@ All networks take RGB in [-1, 1] and prepare it as their weights want it.
 """
 
 from training.backbones.alexnet import alexnet
-from training.backbones.inception import Inception, inception
+from training.backbones.inception import inception
 from training.backbones.squeezenet import squeezenet11
 from training.backbones.vgg import vgg16, vgg19
-from training.features import FeatureNetwork, Layout
-from training.lpips import Lpips, lpips
+from training.lpips import lpips
 
 __all__ = [
-    "FeatureNetwork",
-    "Inception",
-    "Layout",
-    "Lpips",
     "alexnet",
     "inception",
     "lpips",

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from inpaintcli.errors import UnreadableError, UsageError
 from training.discriminators import hole_windows
+from training.features import FeatureNetwork
 from training.losses import FeatureDistance
-from training.networks import FeatureNetwork, lpips, squeezenet11, vgg19
+from training.networks import lpips, squeezenet11, vgg19
 
 
 def patch_boxes(where: Tensor, least: int, zoom: float) -> list[tuple[int, int, int]]:

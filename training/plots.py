@@ -8,10 +8,11 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from xml.sax.saxutils import escape
 
 from inpaintcli.errors import OutputError, UnreadableError
+from inpaintcli.evaluation.plots import ticks
 from training.runs import LOSSES, PLOT
 
 Points = list[tuple[float, float]]
@@ -81,50 +82,83 @@ def _curves(lines: list[dict[str, Any]]) -> list[Curve]:
 
 
 def svg(title: str, curves: list[Curve]) -> str:
-    """The curves under each other, each with its own scale, over one axis of images."""
+    """The curves under each other, each with its own scale, over the images seen."""
     last = max((x for curve in curves for x, _ in curve.points), default=0) or 1
     size = f"0 0 {_WIDTH + _LEFT + 20} {_TOP + len(curves) * (_HEIGHT + _GAP) + 12}"
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}" font-family="sans-serif"'
     parts = [
         f'{head} font-size="11">',
         '<rect width="100%" height="100%" fill="white"/>',
-        _text(_LEFT, 16, title),
+        _text(_LEFT, 16, f"{title}, {last:,.0f} images"),
     ]
     for number, curve in enumerate(curves):
         parts += _panel(curve, _TOP + 14 + number * (_HEIGHT + _GAP), last)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
+@dataclass(frozen=True)
+class _Axis:
+    """The range of a panel's values, of their logarithms where it is logarithmic."""
+
+    low: float
+    high: float
+    logarithmic: bool
+
+    @classmethod
+    def of(cls, values: list[float], *, logarithmic: bool) -> Self:
+        """With a tenth of the range to spare on both sides."""
+        logarithmic = logarithmic and min(values) > 0
+        low, high = (math.log10(v) if logarithmic else v for v in (min(values), max(values)))
+        spare = (high - low) / 10 or abs(high) / 10 or 0.1
+        return cls(low - spare, high + spare, logarithmic)
+
+    def place(self, value: float) -> float:
+        """From 0 at the top to 1 at the bottom."""
+        at = math.log10(value) if self.logarithmic else value
+        return (self.high - at) / (self.high - self.low)
+
+    def marks(self) -> list[float]:
+        """Some round values: powers of ten, or 1, 2 and 5 times them, or even steps."""
+        if not self.logarithmic:
+            return ticks(self.low, self.high)
+        low, high = 10**self.low, 10**self.high
+        tens = [10.0**power for power in range(math.floor(self.low), math.ceil(self.high))]
+        for digits in ((1,), (1, 2, 5)):
+            found = [ten * digit for ten in tens for digit in digits if low < ten * digit < high]
+            if len(found) > 2:
+                return found
+        return ticks(low, high)
+
+
 def _panel(curve: Curve, top: float, last: float) -> list[str]:
-    """One curve in its frame, with its name, its last value, and the ends of both axes."""
-    logarithmic = curve.logarithmic and all(y > 0 for _, y in curve.points)
-    points = [(x, math.log10(y) if logarithmic else y) for x, y in _thinned(curve.points)]
-    low, high = min(y for _, y in points), max(y for _, y in points)
-    place = [
-        (_LEFT + _WIDTH * x / last, top + _HEIGHT * _share(high - y, high - low)) for x, y in points
+    """One curve in its frame, with its name, its last value, and round numbers on both axes."""
+    axis = _Axis.of([y for _, y in curve.points], logarithmic=curve.logarithmic)
+    points = [
+        (_LEFT + _WIDTH * x / last, top + _HEIGHT * axis.place(y))
+        for x, y in _thinned(curve.points)
     ]
-    how = ", logarithmic" if logarithmic else ""
-    bottom = top + _HEIGHT
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in place)
-    frame = f'<rect x="{_LEFT}" y="{top}" width="{_WIDTH}" height="{_HEIGHT}"'
-    return [
-        f'{frame} fill="none" stroke="#ccc"/>',
-        f'<polyline points="{line}" fill="none" stroke="#1f6feb" stroke-width="1.3"/>',
-        f'<circle cx="{place[-1][0]:.1f}" cy="{place[-1][1]:.1f}" r="2.5" fill="#1f6feb"/>',
-        _text(_LEFT, top - 5, f"{curve.name}: {curve.points[-1][1]:.4g} at the end{how}"),
-        _text(_LEFT - 6, top + 8, f"{10**high if logarithmic else high:.4g}", at="end"),
-        _text(_LEFT - 6, bottom, f"{10**low if logarithmic else low:.4g}", at="end"),
-        _text(_LEFT, bottom + 13, "0"),
-        _text(_LEFT + _WIDTH, bottom + 13, f"{last:,.0f} images", at="end"),
-    ]
+    how = ", logarithmic" if axis.logarithmic else ""
+    parts = [_text(_LEFT, top - 5, f"{curve.name}: {curve.points[-1][1]:.4g} at the end{how}")]
+    for value in axis.marks():
+        y = top + _HEIGHT * axis.place(value)
+        parts += [_line(_LEFT, y, _LEFT + _WIDTH, y), _text(_LEFT - 6, y + 4, f"{value:g}", "end")]
+    for images in ticks(0, last):
+        x = _LEFT + _WIDTH * images / last
+        parts.append(_line(x, top, x, top + _HEIGHT))
+        parts.append(_text(x, top + _HEIGHT + 13, f"{images:,.10g}", "middle"))
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    x, y = points[-1]
+    parts.append(f'<polyline points="{line}" fill="none" stroke="#1f6feb" stroke-width="1.3"/>')
+    parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="#1f6feb"/>')
+    return parts
 
 
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole > 0 else 0.5
+def _line(x1: float, y1: float, x2: float, y2: float) -> str:
+    return f'<path d="M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}" stroke="#e3e5e8"/>'
 
 
-def _text(x: float, y: float, text: str, *, at: str = "start") -> str:
-    return f'<text x="{x:g}" y="{y:g}" text-anchor="{at}">{escape(text)}</text>'
+def _text(x: float, y: float, text: str, at: str = "start") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{at}">{escape(text)}</text>'
 
 
 def _thinned(points: Points) -> Points:

@@ -84,6 +84,10 @@ def _pushed_packed(
 
 
 def _halved(colour: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """The means of what is known of 2x2 pixels, and where anything is: packed -> not packed.
+
+    (n, 4c, h, w) and (n, 4, h, w) -> (n, c, h, w) and (n, 1, h, w).
+    """
     channels = colour.shape[1] // 4
     sums = torch.eye(channels).repeat_interleave(4, 1)[:, :, None, None].to(colour)
     share = weight.mean(1, keepdim=True)
@@ -91,6 +95,7 @@ def _halved(colour: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _for_each(mask: Tensor, channels: int) -> Tensor:
+    """A packed mask for every channel of a packed picture."""
     return torch.cat([mask] * channels, 1)
 
 

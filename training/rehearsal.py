@@ -8,6 +8,7 @@ from contextlib import closing
 
 import torch
 
+from inpaintcli.telling import duration_in_words
 from training import distributed
 from training.data import Crops
 from training.layers import count_parameters
@@ -32,7 +33,7 @@ def rehearse(trainer: Trainer, crops: Crops, report: Report) -> None:
     losses, seconds = _one_step(trainer, crops)
     shown = " ".join(f"{key} {value:.4f}" for key, value in losses.items())
     report(f"One step: {seconds:.2f} s, {recipe.batch / seconds:.1f} images/s: {shown}")
-    report(f"The whole run: {left / recipe.batch * seconds / 3600:.1f} hours.")
+    report(f"The whole run: {duration_in_words(left / recipe.batch * seconds)}.")
     memory = _memory(trainer.device)
     if memory is not None:
         report(f"Memory: {memory / 2**30:.1f} GiB at the most.")

@@ -14,10 +14,12 @@ import torch
 from inpaintcli.errors import UnreadableError
 from inpaintcli.metrics import Metric
 from inpaintcli.picture import Mask
-from training.distances import PATCHES, POOLED, Around, Rgb8, Whole, shorter_side
+from training.distances import PATCHES, POOLED, Around, Whole, shorter_side
+from training.features import FeatureNetwork
 from training.fid import FID, Fid
 from training.lpips import Net, lpips
-from training.networks import FeatureNetwork, inception, squeezenet11, vgg19
+from training.networks import inception, squeezenet11, vgg19
+from training.photos import Rgb
 
 _SHORTEST = 64  # px that AlexNet needs
 
@@ -123,7 +125,7 @@ class FeatureScores:
         self.networks += (f"{network.file} ({network.layout} layout)",)
 
     def score(
-        self, group: str, photo: Rgb8, hole: Mask, fills: Mapping[str, Rgb8]
+        self, group: str, photo: Rgb, hole: Mask, fills: Mapping[str, Rgb]
     ) -> dict[str, dict[str, float]]:
         """The scores of each method's fill by key; the vectors that FD and FID compare are kept."""
         found: dict[str, dict[str, float]] = {method: {} for method in fills}

@@ -14,8 +14,8 @@ from training.catalog import build_generator, build_objective
 from training.data import Batch
 from training.descent import Descent
 from training.family import BaseObjective, Filler, Stages, first_output, given, result
+from training.features import FeatureNetwork
 from training.layers import composite
-from training.networks import FeatureNetwork
 from training.recipe import Recipe
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -129,7 +129,6 @@ class Trainer:
         return {name: stage.float() for name, stage in stages.items()}
 
     def _placed(self, module: nn.Module) -> nn.Module:
-        distributed.share_batch_norms(module)
         module.to(self.device)
         return module.to(memory_format=self._layout)  # type: ignore[call-overload, no-any-return]
 

@@ -37,7 +37,10 @@ def evaluate(
     ] = None,
     holes: Annotated[
         str | None,
-        typer.Option(metavar="KIND,...", help="Kinds to draw: 00-10 ... 50-60 (%), centre.  [all]"),
+        typer.Option(
+            metavar="KIND,...",
+            help="Kinds to draw: 00-10 ... 50-60 (%), centre, box.  [all but box]",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the drawn holes.")] = 1,
     groups: Annotated[

@@ -1,4 +1,4 @@
-"""Frozen test masks: a centred square, and brush strokes by the share of the picture they hide.
+"""Frozen test masks: brush strokes by the share of the picture they hide, squares, rectangles.
 
 A mask is a function of the seed, the photo's name and size, and the kind, and of nothing else: the
 same set comes again on any machine, and a photo added to a folder changes no other's mask. Their
@@ -19,31 +19,36 @@ CENTRE = "centre"
 BINS = tuple(f"{low:02}-{low + 10:02}" for low in range(0, 60, 10))
 """Kinds by hole ratio in percent of the picture, the bins of Liu et al. (2018)."""
 KINDS = (*BINS, CENTRE)
+"""What is drawn unless told otherwise."""
+BOX = "box"
+ALL_KINDS = (*KINDS, BOX)
 _LARGER = "60-99"
 _SMALLEST_SIDE = 32
 _TRIES = 2000
 
 
 def parse_kinds(text: str) -> tuple[str, ...]:
-    """Kinds from a text such as `centre,20-30`, in the order of KINDS.
+    """Kinds from a text such as `centre,20-30`, in the order of ALL_KINDS.
 
     Raises:
         UsageError: one of them is not known.
     """
     named = {word.strip() for word in text.split(",") if word.strip()}
-    unknown = sorted(named - set(KINDS))
+    unknown = sorted(named - set(ALL_KINDS))
     if unknown or not named:
         raise UsageError(
-            f"There is no kind of hole '{', '.join(unknown)}'.", hint=f"Known: {', '.join(KINDS)}."
+            f"There is no kind of hole '{', '.join(unknown)}'.",
+            hint=f"Known: {', '.join(ALL_KINDS)}.",
         )
-    return tuple(kind for kind in KINDS if kind in named)
+    return tuple(kind for kind in ALL_KINDS if kind in named)
 
 
 def draw(kind: str, height: int, width: int, *, seed: int, name: str) -> Mask:
     """The mask (height, width) of a kind, True in the hole.
 
     Args:
-        kind: one of KINDS. The centred square has half the shorter side, as 128 in 256 px.
+        kind: one of ALL_KINDS. The centred square has half the shorter side, as 128 in 256 px; the
+            box is a rectangle at a random place, each side 1/4 to 1/2 of the picture's.
         height: of the photo.
         width: of the photo.
         seed: of the whole set.
@@ -59,9 +64,12 @@ def draw(kind: str, height: int, width: int, *, seed: int, name: str) -> Mask:
         )
     if kind == CENTRE:
         return _centre(height, width)
-    low, high = (int(part) / 100 for part in kind.split("-"))
     words = np.frombuffer(hashlib.sha256(f"{kind}/{name}".encode()).digest(), np.uint32)
-    return _brush(height, width, low, high, np.random.default_rng([seed, *words.tolist()]))
+    rng = np.random.default_rng([seed, *words.tolist()])
+    if kind == BOX:
+        return _box(height, width, rng)
+    low, high = (int(part) / 100 for part in kind.split("-"))
+    return _brush(height, width, low, high, rng)
 
 
 def ratio_bin(mask: Mask) -> str:
@@ -81,6 +89,17 @@ def _centre(height: int, width: int) -> Mask:
     side = min(height, width) // 2
     top, left = (height - side) // 2, (width - side) // 2
     mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def _box(height: int, width: int, rng: np.random.Generator) -> Mask:
+    mask = np.zeros((height, width), np.bool_)
+    sides = [round(length * float(rng.uniform(1 / 4, 1 / 2))) for length in mask.shape]
+    top, left = (
+        int(rng.integers(0, length - side + 1))
+        for length, side in zip(mask.shape, sides, strict=True)
+    )
+    mask[top : top + sides[0], left : left + sides[1]] = True
     return mask
 
 

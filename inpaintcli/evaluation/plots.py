@@ -33,10 +33,10 @@ class _Axis:
 
 def by_group(title: str, labels: Sequence[str], series: Sequence[Sequence[float]]) -> str:
     """Lines with a point for each group; a series for each method, NaN leaves a gap."""
-    y, ticks = _vertical([value for values in series for value in values])
+    y, marks = _vertical([value for values in series for value in values])
     step = (_WIDTH - _LEFT - _RIGHT) / len(labels)
     places = [_LEFT + step * (number + 0.5) for number in range(len(labels))]
-    parts = [_frame(title, y, ticks)]
+    parts = [_frame(title, y, marks)]
     slanted = max(map(len, labels)) * 7 > step  # 7 px a letter
     for place, label in zip(places, labels, strict=True):
         parts.append(_label(place, label, slanted=slanted))
@@ -55,12 +55,12 @@ def by_group(title: str, labels: Sequence[str], series: Sequence[Sequence[float]
 def by_ratio(title: str, series: Sequence[Sequence[tuple[float, float]]]) -> str:
     """A point a fill: the share of the picture that was hidden (0 to 1) against a value."""
     shares = [share for points in series for share, _ in points]
-    y, ticks = _vertical([value for points in series for _, value in points])
+    y, marks = _vertical([value for points in series for _, value in points])
     x = _Axis(0, max([*shares, 0.1]), _LEFT, _WIDTH - _RIGHT)
-    parts = [_frame(title, y, ticks)]
+    parts = [_frame(title, y, marks)]
     parts += [
         _text(x.at(share / 100), _HEIGHT - 40, f"{share:g} %", "middle")
-        for share in _ticks(0, x.high * 100)
+        for share in ticks(0, x.high * 100)
     ]
     parts.append(_text((_LEFT + _WIDTH) / 2, _HEIGHT - 22, "hidden share of the picture", "middle"))
     for number, points in enumerate(series):
@@ -73,10 +73,10 @@ def _vertical(values: Sequence[float]) -> tuple[_Axis, list[float]]:
     low, high = min(known), max(known)
     margin = 0.08 * (high - low) or abs(high) * 0.1 or 1.0
     axis = _Axis(low - margin, high + margin, _HEIGHT - _BOTTOM, _TOP)
-    return axis, _ticks(axis.low, axis.high)
+    return axis, ticks(axis.low, axis.high)
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def ticks(low: float, high: float) -> list[float]:
     """About five round numbers from `low` to `high`."""
     rough = (high - low) / 5
     size = 10.0 ** np.floor(np.log10(rough))
@@ -85,12 +85,12 @@ def _ticks(low: float, high: float) -> list[float]:
     return [round(number * step, 10) for number in range(first, int(high / step) + 1)]
 
 
-def _frame(title: str, y: _Axis, ticks: Sequence[float]) -> str:
+def _frame(title: str, y: _Axis, marks: Sequence[float]) -> str:
     parts = [f'<text x="{_LEFT}" y="16" class="title">{escape(title)}</text>']
-    for tick in ticks:
-        at = y.at(tick)
+    for mark in marks:
+        at = y.at(mark)
         parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at}" y2="{at}"/>')
-        parts.append(_text(_LEFT - 6, at + 4, f"{tick:g}", "end"))
+        parts.append(_text(_LEFT - 6, at + 4, f"{mark:g}", "end"))
     return "".join(parts)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from inpaintcli.evaluation.masks import KINDS
+from inpaintcli.evaluation.masks import ALL_KINDS
 from inpaintcli.evaluation.run import Fill, Judge, Scored
 from inpaintcli.metrics import METRICS, Metric, total_variation
 
@@ -129,7 +129,7 @@ def _typical(metric: Metric, rows: Sequence[Row]) -> float:
 
 
 def _in_order(names: set[str]) -> list[str]:
-    known = [name for name in KINDS if name in names]
+    known = [name for name in ALL_KINDS if name in names]
     return known + sorted(names - set(known))
 
 

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +147,21 @@ def test_the_table_goes_to_standard_output_and_what_is_left_out_is_said_once(pho
     assert "10-20 % hidden (2)" in captured.out
     assert captured.err.count("left out: P: no network.") == 1
     assert "sha256" in captured.err
+
+
+def test_the_numpy_metrics_need_no_torch_and_the_rest_is_left_out_with_the_reason(photos):
+    """The command as on a machine without the extra `train`."""
+    blocked = "import sys; sys.modules['torch'] = None; from inpaintcli.cli import main; main()"
+    options = ["--holes", "centre", "--detail", "network", "--limit", "1", "--json"]
+    command = ["evaluate", str(photos), *options, "--features", str(photos)]
+    done = subprocess.run(
+        [sys.executable, "-c", blocked, *command], capture_output=True, text=True, check=True
+    )
+    *rows, last = map(json.loads, done.stdout.splitlines())
+    wanted = {"hole_l1", "hole_l2", "hole_psnr", "hole_ssim", "hole_tv", "psnr", "ssim"}
+    assert all(wanted <= row["scores"].keys() for row in rows if row["method"] != "photo")
+    assert last["summary"]["networks"] == []
+    assert "torch is not installed" in last["summary"]["left_out"][0]
 
 
 def test_two_photos_that_would_be_saved_as_one_are_refused(photos, tmp_path, capsys):

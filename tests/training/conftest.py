@@ -86,21 +86,6 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def photos_of_nature(tmp_path_factory: pytest.TempPathFactory) -> Photos:
-    """32 pictures of 64 pixels, cut from the photos that are in scikit-image itself."""
-    data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
-    folder = tmp_path_factory.mktemp("nature")
-    rng = np.random.default_rng(0)
-    for number in range(32):
-        photo = (data.astronaut, data.chelsea)[number % 2]()
-        side = int(rng.integers(64, 200))
-        y, x = (int(rng.integers(0, length - side + 1)) for length in photo.shape[:2])
-        part = cv2.resize(photo[y : y + side, x : x + side], (64, 64))
-        cv2.imwrite(str(folder / f"{number:02}.png"), part[:, :, ::-1])
-    return Photos([folder])
-
-
 # What of each family's generator and objective is made small.
 _SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "membrane": ({"channels": (4, 4, 4, 4), "blocks": (1, 1, 1), "trunk_dilations": (1, 2)}, {}),

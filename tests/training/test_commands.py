@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from inpaintcli.errors import OutputError, UnreadableError, UsageError
 from training import commands
 from training.commands import list_recipes, load_weights, run_export, run_training
 from training.parity import Parity
+from training.recipe import Recipe
 from training.runs import load_ema, load_recipe, load_state
 
 SMALL = {
@@ -67,6 +69,13 @@ def test_a_run_is_trained_and_told(call: Calls) -> None:
     call()
     assert load_state(call.out)["images"] == 4
     assert "Stopped at 4 of 4 images" in call.lines[-1]
+
+
+def test_progress_is_told_in_images_with_the_time_left(tiny_membrane: Recipe) -> None:
+    lines: list[str] = []
+    tell = commands._progress(replace(tiny_membrane, images=400_000), lines.append)
+    tell(12_000, {"hole": 0.25, "critic": 1.3}, 13.0)
+    assert lines == ["12000/400000 images, 13.0/s, 8 h 17 min left: hole 0.2500 critic 1.3000"]
 
 
 def test_resuming_goes_on_with_the_runs_own_recipe_and_the_settings_given(call: Calls) -> None:

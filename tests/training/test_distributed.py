@@ -91,7 +91,6 @@ def test_validation_is_divided_and_its_mean_is_that_of_one_process(two: dict, fo
 def test_batch_normalisation_counts_the_pictures_of_all_processes(two: dict) -> None:
     """Compared with torch's own over all eight pictures."""
     alone = processes.normalised()
-    assert two["normalised"].pop("named") == alone.pop("named")
     assert two["normalised"].pop("y")[0] * 2 == pytest.approx(alone.pop("y")[0], abs=1e-5)
     for name, values in alone.items():
         assert two["normalised"][name] == pytest.approx(values, rel=1e-4, abs=1e-6)

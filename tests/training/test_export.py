@@ -136,6 +136,24 @@ def test_the_graph_is_as_promised(exported: Exported) -> None:
     assert all(isinstance(side, str) for dims in named.values() for side in dims[2:])
 
 
+def test_the_graph_keeps_to_what_tensorrt_reads(exported: Exported) -> None:
+    """Its parser knows no Col2Im, no cubic or antialiased Resize, and wants fixed kernels."""
+    graph = onnx.load(exported.path).graph
+    fixed = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        told = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        assert node.op_type not in {"Col2Im", "Loop", "Scan"}
+        if node.op_type in {"Cast", "Constant"} and fixed.issuperset(node.input):
+            fixed.add(node.output[0])
+        elif node.op_type in {"Conv", "ConvTranspose"}:
+            assert node.input[1] in fixed, node.name
+        elif node.op_type == "Resize":
+            assert told["mode"] in {b"nearest", b"linear"}
+            assert not told.get("antialias")
+        elif node.op_type == "Pad":
+            assert told.get("mode", b"constant") in {b"constant", b"reflect", b"edge"}
+
+
 def test_weights_are_stored_as_fp16_under_their_names_in_torch(exported: Exported) -> None:
     stored = {t.name: t.data_type for t in onnx.load(exported.path).graph.initializer}
     weights, _ = load_ema(exported.run)

@@ -7,8 +7,9 @@ from torch import nn
 
 from inpaintcli.errors import UnreadableError
 from tests.training import inception_file
-from training.backbones.inception import trunk
-from training.networks import Inception, Layout, inception
+from training.backbones.inception import Inception, trunk
+from training.features import Layout
+from training.networks import inception
 from training.weights import PUBLISHED
 
 

@@ -1,6 +1,3 @@
-import socket
-from pathlib import Path
-
 import torch
 from torch import nn
 
@@ -43,32 +40,3 @@ def test_batch_norm_is_torchs_in_training_and_after() -> None:
     theirs.eval()
     torch.testing.assert_close(ours(x), theirs(x))
     assert all(tensor.is_floating_point() for tensor in ours.state_dict().values())
-
-
-def _half(rank: int, port: int, x: torch.Tensor, out: Path) -> None:
-    address = f"tcp://127.0.0.1:{port}"
-    torch.distributed.init_process_group("gloo", address, rank=rank, world_size=2)
-    part = x[2 * rank : 2 * rank + 2].clone().requires_grad_()
-    norm = BatchNorm(3)
-    y = norm(part)
-    y.square().mul(torch.arange(1.0, 7.0)).sum().backward()
-    torch.save([y.detach(), part.grad, norm.running_mean, norm.running_var], out / f"{rank}.pt")
-    torch.distributed.destroy_process_group()
-
-
-def test_batch_norm_in_two_processes_is_batch_norm_in_one(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    x = torch.rand(4, 3, 5, 6)
-    torch.multiprocessing.spawn(_half, (port, x, tmp_path), nprocs=2)
-    halves = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
-    norm, whole = BatchNorm(3), x.clone().requires_grad_()
-    y = norm(whole)
-    y.square().mul(torch.arange(1.0, 7.0)).sum().backward()
-    torch.testing.assert_close(torch.cat([half[0] for half in halves]), y.detach())
-    gradient = torch.cat([half[1] for half in halves])
-    torch.testing.assert_close(gradient, whole.grad, atol=1e-4, rtol=1e-4)
-    for half in halves:
-        torch.testing.assert_close(half[2], norm.running_mean)
-        torch.testing.assert_close(half[3], norm.running_var)

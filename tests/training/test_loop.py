@@ -323,6 +323,22 @@ def test_a_signal_stops_after_the_step_and_saves(
     assert all(torch.equal(weights[name], tensor) for name, tensor in trainer.ema.items())
 
 
+def test_a_slow_run_is_told_of_and_saved_by_the_clock(
+    tiny_membrane: Recipe, photos: Photos, features: Path, tmp_path: Path
+) -> None:
+    saved: list[tuple[int, int]] = []
+
+    def report(images: int, _losses: dict[str, float], _speed: float) -> None:
+        earlier = load_state(tmp_path)["images"] if (tmp_path / "state.pt").exists() else -1
+        saved.append((images, earlier))
+
+    trainer = Trainer(replace(tiny_membrane, images=6), features)
+    every = Every(log=1000, save=1000, minutes=0)
+    train(trainer, Crops(photos, tiny_membrane), tmp_path, report=report, every=every)
+    # Before each step all is written, also before the first.
+    assert saved == [(2, 0), (4, 2), (6, 4)]
+
+
 def test_a_run_ends_at_its_last_image_and_writes_its_folder(
     tiny: Recipe, photos: Photos, features: Path, tmp_path: Path
 ) -> None:

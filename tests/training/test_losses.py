@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from training.features import FeatureNetwork
 from training.losses import (
     FeatureDistance,
     distance_to_known,
@@ -19,7 +20,6 @@ from training.losses import (
     relativistic_generator_loss,
     spatial_discount,
 )
-from training.networks import FeatureNetwork
 
 
 def test_hole_l1_is_the_mean_over_pixels_and_channels_of_the_hole() -> None:

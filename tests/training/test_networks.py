@@ -6,7 +6,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from inpaintcli.errors import UnreadableError, UsageError
-from training.networks import FeatureNetwork, Layout, alexnet, squeezenet11, vgg16, vgg19
+from training.features import FeatureNetwork, Layout
+from training.networks import alexnet, squeezenet11, vgg16, vgg19
 
 RELU_1 = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 

@@ -46,6 +46,21 @@ def test_a_curve_goes_through_its_points_on_a_logarithmic_scale() -> None:
     assert y2 > y0  # down is smaller
 
 
+@pytest.mark.parametrize(
+    ("ends", "marks"),
+    [
+        ((0.003, 2.0), {"0.01", "0.1", "1"}),
+        ((0.4, 5.0), {"0.5", "1", "2", "5"}),
+        ((0.31, 0.54), {"0.3", "0.35", "0.4", "0.45", "0.5", "0.55"}),
+    ],
+)
+def test_logarithmic_panels_are_marked_at_round_values(ends, marks: set[str]) -> None:
+    curve = Curve("hole", [(0, ends[0]), (8000, ends[1])], logarithmic=True)
+    root = ET.fromstring(svg("run", [curve]))  # noqa: S314 - our own
+    labels = {t.text for t in root.iter(f"{SVG}text")}
+    assert labels >= marks | {"0", "2,000", "4,000", "6,000", "8,000"}
+
+
 @pytest.mark.parametrize("values", [[0.5], [0.5, 0.5], [-1.0, 0.0, 2.0]])
 def test_single_flat_and_negative_curves_are_drawn(values: list[float]) -> None:
     curve = Curve("critic", [(i, v) for i, v in enumerate(values)], logarithmic=True)

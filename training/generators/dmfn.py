@@ -16,15 +16,15 @@ from inpaintcli.errors import UsageError
 from training.data import Batch
 from training.discriminators import GlobalLocalCritic, frozen, hole_windows
 from training.family import BaseObjective, Filler, Stages
+from training.features import FeatureNetwork, Features, Layout
 from training.layers import composite
 from training.losses import (
-    Features,
     feature_matching,
     layer_weight,
     relativistic_critic_loss,
     relativistic_generator_loss,
 )
-from training.networks import FeatureNetwork, Layout, vgg19
+from training.networks import vgg19
 from training.recipe import HoleMix, Recipe
 
 FORMS = ("paper", "public")

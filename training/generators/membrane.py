@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from training import distributed
 from training.data import Batch
-from training.discriminators import PatchCritic, frozen
+from training.discriminators import PatchCritic, cut, frozen
 from training.family import BaseObjective, Filler, Stages
 from training.layers import ResidualBlock, composite, zero_start
 from training.losses import FeatureDistance, hole_l1
@@ -40,8 +40,8 @@ class Generator(Filler):
     """Photo with a hole in, photo without one out.
 
     Input: `image` (n, 3, h, w) in [-1, 1], `mask` (n, 1, h, w), 1 in the hole; h and w are
-    multiples of 16. Pixels under the mask are not looked at. Output: (n, 3, h, w) in [-1, 1],
-    meant for the hole; known pixels come back as they were.
+    multiples of 16, of 32 where half the size is filled first. Pixels under the mask are not looked
+    at. Output: (n, 3, h, w) in [-1, 1], meant for the hole; known pixels come back as they were.
     """
 
     def __init__(self, config: Config) -> None:
@@ -130,23 +130,21 @@ class Objective(BaseObjective):
 
     def generator_loss(self, batch: Batch, stages: Stages) -> dict[str, Tensor]:
         """The weighted terms by name; their sum is the loss."""
-        config, predicted = self.config, stages["filled"]
-        terms = {"hole": config.hole * hole_l1(predicted, batch.photo, batch.mask)}
-        y, x = _shift(batch.first, config.jitter)
-        filled = composite(batch.photo, batch.mask, predicted)[:, :, y:, x:]
-        photo = batch.photo[:, :, y:, x:]
+        config, photo = self.config, batch.photo
+        filled = composite(photo, batch.mask, stages["filled"])
+        terms = {"hole": config.hole * hole_l1(stages["filled"], photo, batch.mask)}
         if self.squeezenet is not None:
-            terms["squeezenet"] = config.squeezenet * self.squeezenet(filled, photo)
+            y, x = _shift(batch.first, config.jitter)
+            distance = self.squeezenet(filled[:, :, y:, x:], photo[:, :, y:, x:])
+            terms["squeezenet"] = config.squeezenet * distance
         if self.vgg is not None:
-            side = min(config.vgg_window, *batch.photo.shape[2:])
+            side = min(config.vgg_window, *photo.shape[2:])
             corners = _window_corners(batch, side)
-            filled = composite(batch.photo, batch.mask, predicted)
-            windows = _windows(filled, corners, side), _windows(batch.photo, corners, side)
-            terms["vgg"] = config.vgg * self.vgg(*windows)
+            terms["vgg"] = config.vgg * self.vgg(*(cut(p, corners, side) for p in (filled, photo)))
         if self.patch_critic is not None:
             with frozen(self.patch_critic):
-                score = self.patch_critic(composite(batch.photo, batch.mask, predicted))
-            terms["adversarial"] = config.adversarial * _where(F.softplus(-score), batch.mask)
+                score = self.patch_critic(filled)
+            terms["adversarial"] = config.adversarial * _in_hole(F.softplus(-score), batch.mask)
         return terms
 
     def critic_loss(self, batch: Batch, stages: Stages) -> dict[str, Tensor]:
@@ -157,11 +155,11 @@ class Objective(BaseObjective):
         assert self.patch_critic is not None  # noqa: S101 - the loop asks only where there is one
         fake = self.patch_critic(composite(batch.photo, batch.mask, stages["filled"]))
         real = self.patch_critic(batch.photo)
-        judged = _where(F.softplus(fake), batch.mask) + _where(F.softplus(-real), batch.mask)
-        return {"critic": judged}
+        losses = F.softplus(fake) + F.softplus(-real)
+        return {"critic": _in_hole(losses, batch.mask)}
 
 
-def _where(values: Tensor, mask: Tensor) -> Tensor:
+def _in_hole(values: Tensor, mask: Tensor) -> Tensor:
     """The mean of a map (n, 1, h / s, w / s), each value weighted by its share of the hole."""
     share = F.adaptive_avg_pool2d(mask, values.shape[2:])  # type: ignore[arg-type]
     return (values * share).sum() / distributed.mean(share.sum()).clamp(min=1e-6)
@@ -190,12 +188,6 @@ def _window_corners(batch: Batch, side: int) -> list[tuple[int, int]]:
             )
         )
     return corners
-
-
-def _windows(pictures: Tensor, corners: list[tuple[int, int]], side: int) -> Tensor:
-    """One window of each picture: (n, c, h, w) -> (n, c, side, side)."""
-    cut = [p[:, y : y + side, x : x + side] for p, (y, x) in zip(pictures, corners, strict=True)]
-    return torch.stack(cut)
 
 
 _BASE = Recipe(

@@ -20,9 +20,9 @@ from inpaintcli.errors import UsageError
 from training.bodies import MirrorConv, dilated, encoder, layer
 from training.data import Batch
 from training.family import BaseObjective, Filler, Stages
-from training.features import FeatureNetwork, Layout
+from training.features import FeatureNetwork, Features, Layout
 from training.layers import composite
-from training.losses import FeatureDistance, Features
+from training.losses import FeatureDistance
 from training.networks import squeezenet11, vgg16, vgg19
 from training.recipe import HoleMix, Recipe
 

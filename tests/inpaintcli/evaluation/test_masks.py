@@ -23,6 +23,20 @@ def test_the_centre_is_half_the_shorter_side():
     assert masks.draw("centre", 60, 100, seed=0, name="a").sum() == 30**2
 
 
+def test_a_box_has_a_quarter_to_half_of_each_side_and_lies_anywhere():
+    tops = set()
+    for number in range(30):
+        mask = masks.draw("box", 96, 160, seed=1, name=f"{number}.jpg")
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        assert mask.sum() == len(rows) * len(columns)
+        assert 24 <= len(rows) <= 48
+        assert 40 <= len(columns) <= 80
+        tops.add(rows[0])
+    assert min(tops) < 20
+    assert max(tops) > 50
+    assert "box" not in masks.KINDS
+
+
 def test_a_mask_depends_on_seed_name_size_and_kind_and_on_nothing_else():
     first = masks.digest(masks.draw("20-30", 80, 90, seed=1, name="sub/a.jpg"))
     assert first == masks.digest(masks.draw("20-30", 80, 90, seed=1, name="sub/a.jpg"))
@@ -58,7 +72,7 @@ def test_bins_by_ratio(share, name):
 
 
 def test_kinds_are_parsed_in_order_and_strangers_refused():
-    assert masks.parse_kinds("centre, 10-20,00-10") == ("00-10", "10-20", "centre")
+    assert masks.parse_kinds("box,centre, 10-20,00-10") == ("00-10", "10-20", "centre", "box")
     for text in ("10-30", "", "centre,middle"):
         with pytest.raises(UsageError, match="kind of hole"):
             masks.parse_kinds(text)

@@ -401,29 +401,3 @@ def test_a_graph_exported_at_any_time_of_the_procedure_does_what_torch_does(imag
     kept = {name for name in generator.state_dict() if name not in generator.idle}
     assert len(generator.idle) == {0: 3, 105: 2, DONE: 0}[images] * 10
     assert kept <= {tensor.name for tensor in model.graph.initializer}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_200_steps_on_32_pictures_halve_the_reconstruction_loss(tmp_path: Path) -> None:
-    """Crops of scikit-image's photos at 64 pixels, the procedure's three blocks in the last 20."""
-    cv2 = pytest.importorskip("cv2")
-    data = pytest.importorskip("skimage.data")
-    photos = [data.astronaut(), data.chelsea(), data.coffee(), data.rocket()]
-    for number in range(32):
-        y, x = 40 * (number // 8), 40 * (number // 4 % 8)
-        crop = photos[number % 4][y : y + 96, x : x + 96]
-        cv2.imwrite(str(tmp_path / f"{number}.png"), crop[:, :, ::-1])
-    recipe = with_settings(
-        find_recipe("blockwise-small"),
-        {
-            "crop": "64", "short_side": "[64, 64]", "batch": "32", "lr": "1e-3",
-            "warmup_images": "0", "generator.head_images": f"{180 * 32}", "precision": "fp32",
-            "generator.block_images": f"{6 * 32}", "pasted.share": "0",
-            "objective.perceptual": "0", "objective.adversarial": "0",
-        },
-    )  # fmt: skip
-    trainer, crops = Trainer(recipe, None), Crops(Photos([tmp_path]), recipe)
-    losses = [trainer.step(crops.batch(trainer.images))["hole"] for _ in range(200)]
-    assert trainer.generator.gates == [1, 1, 1]
-    assert sum(losses[-10:]) / 10 < 0.5 * losses[0]

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +8,10 @@ from torch import nn
 from inpaintcli.errors import UsageError
 from training.attention import Attention
 from training.catalog import build_generator, find_recipe
-from training.data import Batch, Crops, Photos
+from training.data import Batch
 from training.export import to_onnx
 from training.generators import contextual
 from training.layers import composite, count_parameters
-from training.loop import Trainer
 from training.losses import spatial_discount
 from training.recipe import Recipe, restored, to_json, with_settings
 
@@ -222,25 +220,3 @@ def test_the_other_form_exports_as_well_at_three_sizes() -> None:
             expected = generator(image, mask)
         assert np.abs(found[0] - expected[0].numpy()).max() <= 1e-3
         assert np.mean(found[1] != expected[1].numpy()) <= 0.01
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_two_hundred_steps_halve_the_reconstruction_loss(photos_of_nature: Photos) -> None:
-    """L1 of both stages, in the hole and where known, on 32 pictures of 64 pixels."""
-    small = find_recipe("contextual-small")
-    recipe = replace(
-        small,
-        generator=contextual.Config(width=8),
-        objective=replace(small.objective, squeezenet=0.0),
-        crop=64,
-        short_side=(64, 64),
-        images=3200,
-        warmup_images=160,
-        decay_images=1600,
-        precision="fp32",
-        lr=1e-3,
-    )
-    trainer, crops = Trainer(recipe, None), Crops(photos_of_nature, recipe)
-    losses = [sum(trainer.step(crops.batch(16 * number)).values()) for number in range(200)]
-    assert sum(losses[-20:]) / 20 < 0.5 * losses[0]

@@ -8,10 +8,9 @@ from torch import nn
 
 from inpaintcli.errors import UnreadableError, UsageError
 from training.catalog import build_generator, find_recipe
-from training.data import Batch, Crops, Photos
+from training.data import Batch
 from training.generators import dmfn
 from training.layers import composite, count_parameters
-from training.loop import Trainer
 from training.recipe import Recipe, with_settings
 
 FORMS = [pytest.param(form, id=form) for form in dmfn.FORMS]
@@ -260,16 +259,3 @@ def test_the_recipes_train_as_the_paper_does(name: str) -> None:
     assert (objective.adversarial, objective.alignment) == (0.03, 1)
     assert recipe.holes.box == 1
     assert sum(vars(recipe.holes).values()) == 1
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_200_steps_on_32_pictures_halve_the_reconstruction_loss(photos_of_nature: Photos) -> None:
-    """The mean absolute error alone, a quarter of a small recipe's width, a rate for 200 steps."""
-    settings = {"objective.vgg": "0", "objective.alignment": "0", "objective.local_matching": "0"}
-    settings |= {"objective.adversarial": "0", "generator.width": "8", "generator.blocks": "4"}
-    settings |= {"crop": "64", "short_side": "[64, 64]", "lr": "2e-3", "warmup_images": "0"}
-    recipe = with_settings(find_recipe("dmfn-small"), settings | {"precision": "fp32"})
-    trainer, crops = Trainer(recipe, None), Crops(photos_of_nature, recipe)
-    losses = [trainer.step(crops.batch(trainer.images))["mae"] for _ in range(200)]
-    assert sum(losses[-20:]) / 20 < 0.5 * losses[0]

@@ -5,6 +5,7 @@ import torch
 
 from training.catalog import build_generator
 from training.data import Batch
+from training.discriminators import cut
 from training.generators import membrane
 from training.layers import composite
 from training.pullpush import membrane as smooth_fill
@@ -92,9 +93,9 @@ def test_vgg_sees_a_window_that_holds_part_of_the_hole(batch: Batch) -> None:
     side = 16
     corners = membrane._window_corners(batch, side)
     assert corners == membrane._window_corners(batch, side)
-    cut = membrane._windows(batch.mask, corners, side)
-    assert cut.shape == (len(batch.photo), 1, side, side)
-    assert cut.flatten(1).any(dim=1).all()
+    windows = cut(batch.mask, corners, side)
+    assert windows.shape == (len(batch.photo), 1, side, side)
+    assert windows.flatten(1).any(dim=1).all()
 
 
 def test_the_patch_critic_tells_holes_from_photos_and_pushes_the_generator(
@@ -124,4 +125,4 @@ def test_a_patch_counts_by_its_share_of_the_hole() -> None:
     mask = torch.zeros(1, 1, 16, 16)
     mask[..., :8, :4] = 1  # half of the first of four patches
     values = torch.tensor([[[[2.0, 50.0], [50.0, 50.0]]]])
-    assert membrane._where(values, mask) == pytest.approx(2)
+    assert membrane._in_hole(values, mask) == pytest.approx(2)

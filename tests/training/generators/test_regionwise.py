@@ -1,7 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,10 +13,9 @@ from torch import Tensor, nn
 from inpaintcli.errors import UnreadableError, UsageError
 from training.bodies import MirrorConv
 from training.catalog import build_generator, find_recipe
-from training.data import Batch, Crops, Photos
+from training.data import Batch
 from training.generators import regionwise
 from training.layers import composite, count_parameters
-from training.loop import Trainer
 from training.masks import random_hole
 from training.networks import vgg19
 from training.recipe import Recipe, with_settings
@@ -415,25 +413,3 @@ def test_holes_are_irregular_and_never_above_40_percent() -> None:
     assert min(shares) > 0
     assert 0.3 < max(shares) <= 0.4
     assert recipe.holes.rectangle == recipe.holes.box == 0
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)  # half a minute of processor time, but machines may be busy
-def test_200_steps_on_32_pictures_halve_the_reconstruction_loss(tmp_path: Path) -> None:
-    data = pytest.importorskip("skimage.data")
-    pictures = data.astronaut(), data.chelsea()
-    for number in range(32):
-        y, x = 40 * (number // 2 % 4), 80 * (number // 8)
-        bgr = pictures[number % 2][y : y + 128, x : x + 128, ::-1]
-        cv2.imwrite(str(tmp_path / f"{number}.png"), bgr)
-    # No features, half the width of a small recipe, and a rate for 200 steps, not for 40,000.
-    settings = {"objective.correlation": "0", "objective.style": "0", "generator.width": "8"}
-    settings |= {"crop": "64", "lr": "1e-3", "warmup_images": "0"}
-    recipe = with_settings(find_recipe("regionwise-small"), settings)
-    trainer, crops = Trainer(recipe, None), Crops(Photos([tmp_path]), recipe)
-    losses = [trainer.step(crops.batch(trainer.images)) for _ in range(200)]
-    for name in ("coarse", "refined"):
-        first, last = (
-            np.mean([step[name] for step in part]) for part in (losses[:5], losses[-20:])
-        )
-        assert last < first / 2
