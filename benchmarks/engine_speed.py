@@ -1,6 +1,6 @@
-"""How fast is the default model in each engine, against torch and the paper's DMFN? Prints JSON.
+"""How fast is a model in each engine, against torch and the paper's DMFN? Prints JSON.
 
-python benchmarks/engine_speed.py [--size 512] [--rounds 7] [--no-dmfn]
+python benchmarks/engine_speed.py [--model NAME] [--size 512] [--rounds 7] [--no-dmfn]
 
 All are measured in one run, interleaved, at batch 1; needs the extra `train`. Weights do not
 matter for the time, so torch's are random. "times_torch" is how much faster an engine is than the
@@ -19,11 +19,11 @@ import torch
 
 from engines.base import cores
 from engines.select import available_backends, open_engine
-from inpaintcli.models import find_card
+from inpaintcli.models import Card, find_card
 from training.catalog import build_generator, find_recipe
 
 
-def runners(size: int, recipes: list[str]) -> dict[str, Callable[[], object]]:
+def runners(card: Card, size: int, recipes: list[str]) -> dict[str, Callable[[], object]]:
     """What is measured, by name: each runs one fill of size x size pixels."""
     rng = np.random.default_rng(0)
     image = rng.uniform(-1, 1, (1, 3, size, size)).astype(np.float32)
@@ -32,7 +32,7 @@ def runners(size: int, recipes: list[str]) -> dict[str, Callable[[], object]]:
     found: dict[str, Callable[[], object]] = {}
     for name, reason in available_backends().items():
         for precision in ("auto", "fp32") if reason is None else ():
-            engine = open_engine(find_card().file, engine=name, precision=precision).engine
+            engine = open_engine(card.file, engine=name, precision=precision).engine
             key = f"{name} {engine.info.precision}"
             found.setdefault(key, lambda e=engine: e.run({"image": image, "mask": mask}))
     for recipe in recipes:
@@ -55,13 +55,15 @@ def milliseconds(run: Callable[[], object]) -> float:
 def main() -> None:
     """Print the median and the least time of each, and the ratios to DMFN in torch."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", help="a card's name or path; the default model")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--no-dmfn", action="store_true", help="leave DMFN out: it takes seconds")
     options = parser.parse_args()
     torch.set_num_threads(cores())
-    own = find_card().recipe
-    measured = runners(options.size, [own] if options.no_dmfn else [own, "dmfn"])
+    card = find_card(options.model)
+    own = card.recipe
+    measured = runners(card, options.size, [own] if options.no_dmfn else [own, "dmfn"])
     times: dict[str, list[float]] = {name: [] for name in measured}
     with torch.inference_mode():
         for _ in range(options.rounds + 1):

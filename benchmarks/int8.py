@@ -16,45 +16,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from seen import decibels, recorded, squares
 
 from engines.backends import openvino_cpu
 from engines.base import Arrays, Engine
 from engines.typed import typed
-from inpaintcli.batch import Settings, read_pair
-from inpaintcli.models import Card, find_card
-from inpaintcli.pairs import plan_folder
-from inpaintcli.pipeline import Model, fill, open_model
+from inpaintcli.models import find_card
 
 LEAST_DB = 38.0  # below it a card variant is not worth having
-
-
-class Recorder(Engine):
-    """Passes everything on and keeps what it was given."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.info, self.inputs, self.outputs = engine.info, engine.inputs, engine.outputs
-        self.seen: list[Arrays] = []
-        self._engine = engine
-
-    def _run(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
-        self.seen.append({name: array.copy() for name, array in arrays.items()})
-        return self._engine.run(arrays)
-
-
-def recorded(folder: Path, card: Card, limit: int) -> list[list[Arrays]]:
-    """For each photo what the model sees when it is filled."""
-    found = []
-    with tempfile.TemporaryDirectory() as out, open_model(card.name, precision="fp32") as model:
-        for job in plan_folder(folder, None, Path(out), overwrite=False).jobs[:limit]:
-            picture, mask = read_pair(job, Settings())
-            recorder = Recorder(model.engine)
-            fill(picture, mask, Model(card, recorder, ""), detail="network")
-            found.append(recorder.seen)
-    return found
 
 
 def quantised(model: bytes, inputs: list[Arrays], folder: Path) -> Path:
@@ -91,12 +62,9 @@ def quantised(model: bytes, inputs: list[Arrays], folder: Path) -> Path:
 
 def hole_psnr(engine: Engine, exact: Engine, inputs: list[Arrays]) -> float:
     """Of a range of 2, over the holes of all inputs."""
-    squares = []
-    for arrays in inputs:
-        hole = np.broadcast_to(arrays["mask"] > 0, arrays["image"].shape)
-        ours, theirs = (e.run(arrays)["filled"][hole] for e in (engine, exact))
-        squares.append((ours - theirs) ** 2)
-    return float(-10 * np.log10(np.mean(np.concatenate(squares)) / 4))
+    return decibels(
+        [squares(*(e.run(a)["filled"] for e in (engine, exact)), a["mask"]) for a in inputs]
+    )
 
 
 def times_faster(engine: Engine, other: Engine, rounds: int) -> float:

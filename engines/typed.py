@@ -107,7 +107,7 @@ class _Retyping:
         return {value.name for value in known if value.type.tensor_type.elem_type == 1}
 
     def _fold_constants(self) -> Iterator[Any]:
-        """The nodes that compute; constants, and casts of constants to fp32, go to a table."""
+        """The nodes that compute; constants, and what is made of constants alone, go to a table."""
         from onnx import numpy_helper
 
         for tensor in self._model.graph.initializer:
@@ -117,14 +117,27 @@ class _Retyping:
             if node.op_type == "Constant" and "value" in attributes:
                 array = numpy_helper.to_array(attributes["value"].t)
                 self._constants[node.output[0]] = array
-            elif node.op_type == "Cast" and node.input[0] in self._constants:
-                if attributes["to"].i == 1:
-                    array = self._constants[node.input[0]].astype(np.float32)
-                    self._constants[node.output[0]] = array
-                else:
-                    yield node
+            elif node.input and all(not name or name in self._constants for name in node.input):
+                self._constants.update(self._computed(node))
             else:
                 yield node
+
+    def _computed(self, node: Any) -> dict[str, Any]:
+        """What a node makes of constants, such as a kernel that is cast or padded."""
+        from onnx import helper
+        from onnx.reference import ReferenceEvaluator
+
+        self._refuse_subgraphs(node)
+        given = {name: self._constants[name] for name in node.input if name}
+        values = [
+            helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+            for n, a in given.items()
+        ]
+        made = [helper.make_empty_tensor_value_info(name) for name in node.output]
+        graph = helper.make_graph([node], "constant", values, made)
+        model = helper.make_model(graph, opset_imports=self._model.opset_import)
+        results = ReferenceEvaluator(model).run(None, given)
+        return dict(zip(node.output, results, strict=True))
 
     def _refuse_subgraphs(self, node: Any) -> None:
         if any(attribute.HasField("g") for attribute in node.attribute):

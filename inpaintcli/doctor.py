@@ -1,5 +1,6 @@
 """The command `doctor`: what this machine can use, why not, and what would help."""
 
+import ctypes.util
 import importlib.metadata
 import os
 import platform
@@ -42,6 +43,7 @@ _FEATURES = (  # of the processor, which make inference faster
 )  # fmt: skip
 # What TensorRT needs, as (module, library that it brings); Linux's names.
 _LIBRARIES = (("tensorrt_libs", "libnvinfer"), ("tensorrt_libs", "libnvonnxparser"))
+_CUDA_LIBRARIES = ("cudart", "cublas", "cudnn")  # what ONNX Runtime needs
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def _gpus() -> Iterator[Finding]:
 
 
 def _libraries(cuda: str) -> Iterator[Finding]:
-    """TensorRT's libraries and CUDA's bindings, and the command that installs what is missing."""
+    """The libraries and bindings of TensorRT and CUDA, and what installs those that are missing."""
     major = min(int(cuda.partition(".")[0]), 13)
     command = (
         f"pip install tensorrt-cu{major} 'cuda-python=={major}.*' onnx nvidia-ml-py"
@@ -176,10 +178,26 @@ def _libraries(cuda: str) -> Iterator[Finding]:
         state: State = "ok" if files else "absent"
         value = str(files[0]) if files else "not found"
         yield Finding("NVIDIA", library, state, value, "" if files else command)
+    for name in _CUDA_LIBRARIES:
+        found = _cuda_library(name)
+        hint = (
+            "" if found else "pip install 'onnxruntime-gpu[cuda,cudnn]': for ONNX Runtime on cuda"
+        )
+        yield Finding(
+            "NVIDIA", f"lib{name}", "ok" if found else "absent", found or "not found", hint
+        )
     for module in ("tensorrt", "cuda.bindings"):
         problem = _import_problem(module)
         state = "absent" if problem else "ok"
         yield Finding("NVIDIA", module, state, problem or "imports", command if problem else "")
+
+
+def _cuda_library(name: str) -> str | None:
+    """Where a library of CUDA's is: in a package of NVIDIA's, else the system's name for it."""
+    spec = find_spec("nvidia")
+    folders = spec.submodule_search_locations if spec else None
+    files = (f for folder in folders or () for f in Path(folder).glob(f"*/lib/lib{name}.so*"))
+    return next((str(file) for file in sorted(files)), ctypes.util.find_library(name))
 
 
 def _folder_of(module: str) -> Path | None:

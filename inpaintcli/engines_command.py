@@ -17,9 +17,15 @@ def build(console: Console, model: str | None, device: str, precision: str) -> N
     """Compile a model for a GPU, unless that is done already; prints the engine's key.
 
     Raises:
+        UsageError: the device is the CPU.
         ModelError: the model is missing or damaged.
         EngineError: there is no such GPU, or no plan that agrees with the CPU can be built.
     """
+    if device == "cpu":
+        raise UsageError(
+            "The CPU runs models without a compiled engine.",
+            hint="Leave --device out, or name a GPU.",
+        )
     reason = available_backends(device)["tensorrt"]
     if reason is not None:
         raise EngineUnavailableError(

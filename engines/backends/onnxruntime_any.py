@@ -4,6 +4,8 @@ Which devices it has depends on the wheel: `onnxruntime` has the CPU (on macOS C
 `onnxruntime-gpu` CUDA, `onnxruntime-directml` DirectML. Only the CPU has been run by us.
 """
 
+import contextlib
+import io
 import platform
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +36,7 @@ NAME = "onnxruntime"
 DEVICES: tuple[str, ...] = ("cpu", "cuda", "coreml", "directml")
 _PROVIDERS = {
     "cpu": ("CPUExecutionProvider", "onnxruntime"),
-    "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu"),
+    "cuda": ("CUDAExecutionProvider", "'onnxruntime-gpu[cuda,cudnn]'"),
     "coreml": ("CoreMLExecutionProvider", "onnxruntime"),
     "directml": ("DmlExecutionProvider", "onnxruntime-directml"),
 }
@@ -100,6 +102,7 @@ def load(
     options.intra_op_num_threads = threads or cores()
     options.log_severity_level = 3  # errors only: they come as exceptions as well
     provider = _PROVIDERS[kind][0]
+    said = _load_cuda_libraries(onnxruntime) if kind == "cuda" else ""
     settings = {"device_id": number or "0", "use_tf32": "0"} if kind == "cuda" else {}
     model = str(path) if chosen == "fp32" else typed(path.read_bytes(), chosen)
     try:
@@ -108,7 +111,7 @@ def load(
         raise EngineFailedError(f"ONNX Runtime cannot load {path.name}: {error}") from error
     if provider not in session.get_providers():  # it falls back to the CPU without a word
         raise EngineUnavailableError(
-            f"ONNX Runtime could not start {device}; CUDA's or cuDNN's libraries may be missing.",
+            f"ONNX Runtime could not start {device}: {said or 'it did not say why'}.",
             hint="`inpaintcli doctor` says what is missing.",
         )
     where = f"cuda:{number or 0}" if kind == "cuda" else kind
@@ -118,13 +121,25 @@ def load(
     return _OnnxRuntimeEngine(session, info, report or Silent())
 
 
+def _load_cuda_libraries(onnxruntime: Any) -> str:
+    """Load those that pip installed, which the system does not find; what was said meanwhile.
+
+    ONNX Runtime has the function since 1.21 and prints what it cannot load.
+    """
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        if hasattr(onnxruntime, "preload_dlls"):
+            onnxruntime.preload_dlls()
+    return "; ".join(said.getvalue().splitlines())
+
+
 def _precision(kind: str, wanted: str) -> Precision:
     for precision in _PRECISIONS[kind]:
         if wanted in ("auto", precision):
             return precision
     raise EngineUnavailableError(
         f"ONNX Runtime computes in {' or '.join(_PRECISIONS[kind])} on {kind}, not in {wanted}.",
-        hint="Use --precision fp32 or --engine openvino.",
+        hint="Use --precision auto.",
     )
 
 

@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.timeout(1200),
     pytest.mark.skipif(MISSING is not None, reason=f"TensorRT: {MISSING}"),
 ]
-PROFILE = Profile(batch=(1, 1, 16), side=(16, 256, 512))
+PROFILE = Profile(batch=(1, 1, 16), side=(32, 256, 512))  # the default takes multiples of 32
 
 
 class Heard(Silent):
@@ -124,7 +124,7 @@ def test_a_stale_or_damaged_plan_is_built_again(cache):
 def test_another_profile_makes_another_plan(cache):
     load().close()
     before = len(cache.entries())
-    load(profile=dataclasses.replace(PROFILE, side=(16, 128, 256))).close()
+    load(profile=dataclasses.replace(PROFILE, side=(32, 128, 256))).close()
     assert len(cache.entries()) == before + 1
 
 
@@ -146,7 +146,7 @@ def test_a_batch_gives_what_its_pictures_give_alone():
 
 def test_graphs_and_new_shapes_in_turn_stay_right():
     with load("fp32") as engine, reference_engine(find_card().file) as reference:
-        for side in (64, 256, 64, 512, 256, 64, 48, 512):
+        for side in (64, 256, 64, 512, 256, 64, 96, 512):
             for seed in range(3):
                 given = arrays(side, seed=seed)
                 ours, theirs = (e.run(given)["filled"] for e in (engine, reference))

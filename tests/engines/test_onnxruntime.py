@@ -44,6 +44,7 @@ def a_gpu(monkeypatch):
     monkeypatch.setattr(onnxruntime_any, "nvidia", lambda: here)
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     monkeypatch.setattr(ort, "InferenceSession", Session)
+    monkeypatch.setattr(ort, "preload_dlls", lambda: None)
     monkeypatch.setattr(Session, "starts", True)
     monkeypatch.setattr(Session, "room", 100)
     monkeypatch.setattr(Session, "made", [])
@@ -75,10 +76,25 @@ def test_fp16_takes_a_model_with_types_of_its_own(small_model):
     assert Session.made[0].model != small_model.read_bytes()
 
 
-def test_a_device_that_does_not_start_is_never_replaced(small_model, monkeypatch):
+def test_a_device_that_does_not_start_is_never_replaced(small_model, monkeypatch, capsys):
     monkeypatch.setattr(Session, "starts", False)
-    with pytest.raises(EngineUnavailableError, match="could not start cuda:1"):
+    monkeypatch.setattr(ort, "preload_dlls", lambda: print("Failed to load libcudnn.so.9"))  # noqa: T201
+    with pytest.raises(EngineUnavailableError, match=r"start cuda:1: Failed to load libcudnn\.so"):
         load(small_model)
+    assert capsys.readouterr().out == ""  # standard output is for data
+
+
+def test_libraries_that_pip_installed_are_loaded_before_the_session(small_model, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(ort, "preload_dlls", lambda: loaded.append(len(Session.made)))
+    load(small_model).close()
+    load(small_model, device="cpu", precision="fp32").close()
+    assert loaded == [0]
+
+
+def test_a_runtime_that_loads_no_libraries_itself_serves_too(small_model, monkeypatch):
+    monkeypatch.delattr(ort, "preload_dlls")
+    load(small_model).close()
 
 
 def test_too_large_a_batch_is_cut_and_told(small_model, monkeypatch):

@@ -131,6 +131,24 @@ def test_weights_stored_in_half_are_not_cast_again():
     assert not [n for n in nodes if n.op_type == "Cast" and n.input[0] in stored]
 
 
+def test_what_is_made_of_constants_alone_is_a_constant():
+    """TensorRT takes kernels that are weights, not what is still to be computed."""
+    pads = numpy_helper.from_array(np.array([0, 0, 0, 0, 0, 1, 0, 0]), "pads")
+    nodes = [
+        helper.make_node("Constant", [], ["pads"], value=pads),
+        helper.make_node("Pad", ["w", "pads"], ["wide"]),
+        helper.make_node("Conv", ["x", "wide"], ["c"]),
+        helper.make_node("Tanh", ["c"], ["y"]),
+    ]
+    narrow = ("w", np.ones((4, 3, 1, 1)))
+    made = onnx.load_from_string(typed(graph(nodes, [narrow]), "fp16"))
+    assert [n.op_type for n in made.graph.node] == ["Cast", "Conv", "Cast", "Tanh"]
+    stored = {t.name: numpy_helper.to_array(t) for t in made.graph.initializer}
+    assert stored["wide.low"].shape == (4, 4, 1, 1)
+    assert stored["wide.low"].dtype == np.float16
+    assert not stored["wide.low"][:, 3].any()
+
+
 def test_fp32_gives_the_same_numbers_with_fp32_weights(small_model):
     before = small_model.read_bytes()
     after = typed(before, "fp32")

@@ -100,12 +100,26 @@ def test_with_a_gpu_the_command_that_installs_what_is_missing_fits_the_driver(
     monkeypatch.setattr(doctor, "nvidia", lambda: here)
     monkeypatch.setattr(doctor, "_import_problem", lambda module: f"No module named {module}")
     monkeypatch.setattr(doctor, "_folder_of", lambda _module: None)
+    monkeypatch.setattr(doctor, "_cuda_library", {"cudart": "libcudart.so.13"}.get)
     found = findings("NVIDIA")
     assert "590.1" in found["driver"].value
     assert found["cuda:0"].value == "NVIDIA L4, compute capability 8.9, 24.0 GiB"
     for name in ("libnvinfer", "tensorrt", "cuda.bindings"):
         assert found[name].state == "absent"
         assert f"tensorrt-{package} " in found[name].hint
+    assert (found["libcudart"].state, found["libcudart"].value) == ("ok", "libcudart.so.13")
+    assert found["libcudnn"].state == "absent"
+    assert "onnxruntime-gpu[cuda,cudnn]" in found["libcudnn"].hint
+
+
+def test_libraries_of_cuda_are_looked_for_in_nvidias_packages(monkeypatch, tmp_path):
+    library = tmp_path / "nvidia" / "cu13" / "lib" / "libcudart.so.13"
+    library.parent.mkdir(parents=True)
+    library.touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(doctor.ctypes.util, "find_library", lambda name: f"the system's {name}")
+    assert doctor._cuda_library("cudart") == str(library)
+    assert doctor._cuda_library("cudnn") == "the system's cudnn"
 
 
 def test_programs_that_are_missing_come_with_the_command_that_installs_them(monkeypatch):

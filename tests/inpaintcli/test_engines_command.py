@@ -69,6 +69,11 @@ def test_without_a_gpu_nothing_is_built_and_doctor_is_named(small_card, monkeypa
     assert "doctor" in caught.value.hint
 
 
+def test_for_the_cpu_there_is_nothing_to_build():
+    with pytest.raises(UsageError, match="without a compiled engine"):
+        engines_command.build(Console(), None, "cpu", "auto")
+
+
 def test_list_and_show_tell_what_is_known(small_card, capsys):
     build(small_card)
     digest = PlanCache().entries()[0].digest

@@ -22,7 +22,7 @@ from training.family import BaseObjective, Filler, Stages
 from training.layers import ResidualBlock, composite, zero_start
 from training.losses import FeatureDistance, hole_l1
 from training.networks import squeezenet11, vgg19
-from training.pullpush import doubled, packed_membranes
+from training.pullpush import Squares, doubled, packed_membranes, unpacked
 from training.recipe import HoleMix, Recipe
 
 
@@ -68,25 +68,36 @@ class Generator(Filler):
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Fill the hole, see the class."""
-        *larger, (smooth, hole) = packed_membranes(image, mask, self.sizes, levels=5 + self.sizes)
-        filled = self._corrected(smooth, hole, smooth)
-        for smooth, hole in reversed(larger):
-            begun = smooth + torch.cat([hole] * 3, 1) * (doubled(filled) - smooth)
-            filled = self._corrected(smooth, hole, begun)
-        return filled
+        *larger, least = packed_membranes(image, mask, self.sizes, levels=5 + self.sizes)
+        filled = self._corrected(least, least.smooth)
+        for squares in reversed(larger):
+            filled = self._corrected(squares, squares.filled(doubled(filled)))
+        return unpacked(filled)
 
-    def _corrected(self, smooth: Tensor, hole: Tensor, begun: Tensor) -> Tensor:
+    def _corrected(self, squares: Squares, begun: Tensor) -> Tensor:
         """The fill of one size; `begun`: that of half the size, or again the membrane."""
-        seen = [smooth, hole] if self.sizes == 1 else [smooth, hole, begun]
-        x2 = F.silu(self.stem(torch.cat(seen, 1)))
+        x2 = F.silu(self._stem(squares.smooth, begun))
         x4 = self.encode4(F.silu(self.down4(x2)))
         x8 = self.encode8(F.silu(self.down8(x4)))
         x = self.trunk(F.silu(self.down16(x8)))
         x = self.decode8(x8 + F.pixel_shuffle(self.up8(x), 2))
         x = self.decode4(x4 + F.pixel_shuffle(self.up4(x), 2))
         x = self.decode2(x2 + F.pixel_shuffle(self.up2(x), 2))
-        correction = torch.cat([hole] * 3, 1) * self.head(x)
-        return F.pixel_shuffle(smooth + correction, 2).clamp(-1, 1)
+        return (squares.smooth + squares.hole * self._head(x)).clamp(-1, 1)
+
+    def _stem(self, smooth: Tensor, begun: Tensor) -> Tensor:
+        """Of squares; the mask, which both have, is looked at once."""
+        if self.sizes == 1:
+            of_one: Tensor = self.stem(smooth)
+            return of_one
+        kernel = F.pad(self.stem.weight, (0,) * 5 + (4,))
+        return F.conv2d(torch.cat([smooth, begun], 1), kernel, self.stem.bias, padding=1)
+
+    def _head(self, x: Tensor) -> Tensor:
+        """To squares: nothing for the mask."""
+        kernel, bias = self.head.weight, self.head.bias
+        assert bias is not None  # noqa: S101 - it is made with one
+        return F.conv2d(x, F.pad(kernel, (0,) * 7 + (4,)), F.pad(bias, (0, 4)), padding=1)
 
 
 def _blocks(channels: int, count: int) -> nn.Sequential:

@@ -1,0 +1,81 @@
+"""What would a GPU in fp16 lose? Prints JSON.
+
+python benchmarks/half.py FOLDER [--models NAME ...] [--limit 10]
+
+FOLDER holds photos with masks (NAME.mask.EXT). Each model (all that are found) is typed as for
+TensorRT and run on what it sees of the photos in a fill: once as ONNX Runtime's CPU runs an fp16
+model, which is in fp32 between two casts, and once with every fp16 value rounded to the 11 bits
+that fp16 keeps (tests/engines/halves.py). Told are hole PSNR against fp32, over all photos and of
+the worst one, and the largest fp16 value, where 65,504 is the limit. Needs a checkout, onnx and
+ONNX Runtime.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from seen import decibels, recorded, squares
+
+from engines.base import Arrays
+from engines.typed import typed
+from inpaintcli.models import Card, cards, find_card
+from tests.engines.halves import half_values, rounded
+
+LEAST_DB = 40.0  # asked of every photo
+
+
+def session(model: bytes) -> Any:
+    """The model in ONNX Runtime, on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def compared(card: Card, photos: list[list[Arrays]]) -> dict[str, Any]:
+    """How a model in half precision agrees with itself in fp32."""
+    exact = card.file.read_bytes()
+    half = typed(exact, "fp16")
+    reference, here, watched = (session(m) for m in (exact, half, rounded(half, watch=True)))
+    names = ["filled", *half_values(half)]
+    differences: dict[str, list[Any]] = {"here": [], "rounded": []}
+    worst, largest = np.inf, 0.0
+    for seen in photos:
+        of_photo = []
+        for arrays in seen:
+            [expected] = reference.run(["filled"], arrays)
+            [filled] = here.run(["filled"], arrays)
+            values = dict(zip(names, watched.run(names, arrays), strict=True))
+            largest = max(largest, *(float(np.abs(values[n]).max()) for n in names[1:]))
+            differences["here"].append(squares(filled, expected, arrays["mask"]))
+            of_photo.append(squares(values["filled"], expected, arrays["mask"]))
+        worst = min(worst, decibels(of_photo))
+        differences["rounded"] += of_photo
+    return {
+        "as_onnxruntime_runs_it_db": round(decibels(differences["here"]), 1),
+        "rounded_db": round(decibels(differences["rounded"]), 1),
+        "worst_photo_db": round(worst, 1),
+        "enough": worst >= LEAST_DB,
+        "largest": round(largest, 1),
+    }
+
+
+def main() -> None:
+    """Print the figures of each model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--models", nargs="+", default=sorted(cards()))
+    parser.add_argument("--limit", type=int, default=10)
+    options = parser.parse_args()
+    told = {}
+    for card in map(find_card, options.models):
+        photos = recorded(options.folder, card, options.limit)
+        told[card.name] = compared(card, photos)
+    print(json.dumps({"photos": options.limit, "models": told}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""What a model sees of photos, and how two engines compare on it; of use to the benchmarks."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.base import Arrays, Engine
+from inpaintcli.batch import Settings, read_pair
+from inpaintcli.models import Card
+from inpaintcli.pairs import plan_folder
+from inpaintcli.pipeline import Model, fill, open_model
+
+
+class Recorder(Engine):
+    """Passes everything on and keeps what it was given."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.info, self.inputs, self.outputs = engine.info, engine.inputs, engine.outputs
+        self.seen: list[Arrays] = []
+        self._engine = engine
+
+    def _run(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
+        self.seen.append({name: array.copy() for name, array in arrays.items()})
+        return self._engine.run(arrays)
+
+
+def recorded(folder: Path, card: Card, limit: int) -> list[list[Arrays]]:
+    """For each photo what the model sees when it is filled; masks lie beside (NAME.mask.EXT)."""
+    found = []
+    name = str(card.path)
+    with tempfile.TemporaryDirectory() as out, open_model(name, precision="fp32") as model:
+        for job in plan_folder(folder, None, Path(out), overwrite=False).jobs[:limit]:
+            picture, mask = read_pair(job, Settings())
+            recorder = Recorder(model.engine)
+            fill(picture, mask, Model(card, recorder, ""), detail="network")
+            found.append(recorder.seen)
+    return found
+
+
+def squares(ours: NDArray[Any], theirs: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
+    """The squared differences in the hole; pictures (n, 3, h, w), mask (n, 1, h, w), 1 there."""
+    hole = np.broadcast_to(mask > 0, theirs.shape)
+    return np.square(ours[hole] - theirs[hole])
+
+
+def decibels(squared: list[NDArray[Any]]) -> float:
+    """The peak signal-to-noise ratio of a range of 2, over all that `squares` gave."""
+    return float(-10 * np.log10(max(np.mean(np.concatenate(squared)), 1e-20) / 4))
