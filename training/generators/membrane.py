@@ -4,7 +4,7 @@ The hole is first filled by `training.pullpush`. A U-shaped residual network see
 picture and the mask and adds a correction; the last layer and the second convolution of every
 residual block start at zero, so step 0 already equals a classical method and every step improves
 on it. It works at 1/16 of the resolution for most of its depth: 17.5 GMAC for 512x512 pixels, and
-a quarter more where half the size is filled first, which the fill of the whole size then sees.
+a third more where a quarter and half of the size are filled first: each fill is seen by the next.
 """
 
 from dataclasses import dataclass, replace
@@ -40,8 +40,9 @@ class Generator(Filler):
     """Photo with a hole in, photo without one out.
 
     Input: `image` (n, 3, h, w) in [-1, 1], `mask` (n, 1, h, w), 1 in the hole; h and w are
-    multiples of 16, of 32 where half the size is filled first. Pixels under the mask are not looked
-    at. Output: (n, 3, h, w) in [-1, 1], meant for the hole; known pixels come back as they were.
+    multiples of 16 for one size, of 32 for two, of 64 for three. Pixels under the mask are not
+    looked at. Output: (n, 3, h, w) in [-1, 1], meant for the hole; known pixels come back as they
+    were.
     """
 
     def __init__(self, config: Config) -> None:
@@ -205,7 +206,7 @@ _BASE = Recipe(
     name="membrane",
     family="membrane",
     source="this project: pull-push membrane and a residual U-Net",
-    generator=Config(sizes=2),
+    generator=Config(sizes=3),
     objective=ObjectiveConfig(),
     crop=128,
     short_side=(150, 300),
@@ -224,8 +225,8 @@ _FINISH = replace(
     _BASE,
     name="membrane-finish",
     objective=ObjectiveConfig(squeezenet=0.2, adversarial=0.02),
-    crop=160,
-    short_side=(160, 320),
+    crop=192,
+    short_side=(192, 384),
     hole_ratio=(0.02, 0.6),
     batch=8,
     images=60_000,
