@@ -27,7 +27,9 @@ COMMANDS = (
     ["train"],
     ["export"],
 )
-OF_OTHER_PROGRAMS = {"--photos", "--crops", "--nproc-per-node", "--logdir", "--head", "--address"}
+OF_OTHER_PROGRAMS = {
+    "--photos", "--crops", "--nproc-per-node", "--logdir", "--head", "--address", "--generate",
+}  # fmt: skip
 """Of benchmarks, torchrun, TensorBoard and Ray."""
 
 
