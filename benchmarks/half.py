@@ -1,4 +1,4 @@
-"""What would a GPU in fp16 lose? Prints JSON.
+"""What would a GPU in fp16 lose? Prints a JSON object for each model.
 
 python benchmarks/half.py FOLDER [--models NAME ...] [--limit 10]
 
@@ -70,11 +70,10 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=sorted(cards()))
     parser.add_argument("--limit", type=int, default=10)
     options = parser.parse_args()
-    told = {}
     for card in map(find_card, options.models):
         photos = recorded(options.folder, card, options.limit)
-        told[card.name] = compared(card, photos)
-    print(json.dumps({"photos": options.limit, "models": told}, indent=1))
+        told = {"model": card.name, "photos": len(photos), **compared(card, photos)}
+        print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":
