@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 from torch import Tensor
 
 from inpaintcli.errors import OutputError, UnreadableError
@@ -102,7 +103,8 @@ def to_onnx(generator: Filler) -> onnx.ModelProto:
         ExportError: the graph lacks one of the generator's weights.
     """
     weights = {k: w for k, w in generator.state_dict().items() if k not in generator.idle}
-    return _with_own_biases(_with_weights(_named(_graph(generator)), weights))
+    model = _with_weights(_named(_graph(generator)), weights)
+    return _with_own_biases(_with_fixed_kernels(model, set(weights)))
 
 
 def _graph(generator: Filler) -> onnx.ModelProto:
@@ -196,8 +198,49 @@ def _with_weights(model: onnx.ModelProto, weights: dict[str, Tensor]) -> onnx.Mo
             if used in casts:
                 node.input[position] = used + _CAST
     for number, used in enumerate(casts):
-        cast = helper.make_node("Cast", [used], [used + _CAST], to=onnx.TensorProto.FLOAT)
+        cast = helper.make_node("Cast", [used], [used + _CAST], to=TensorProto.FLOAT)
         model.graph.node.insert(number, cast)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _with_fixed_kernels(model: onnx.ModelProto, weights: set[str]) -> onnx.ModelProto:
+    """The model with padded and cut kernels stored as such: TensorRT wants them fixed.
+
+    The weights themselves stay under their names, for runs that begin with the file.
+    """
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    casts = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == "Cast"}
+    nodes: list[onnx.NodeProto] = []
+    for node in list(model.graph.node):
+        sources = {name: stored.get(casts.get(name, name)) for name in node.input if name}
+        if node.op_type not in {"Pad", "Slice"} or None in sources.values():
+            nodes.append(node)
+            continue
+        arrays = {name: numpy_helper.to_array(tensor) for name, tensor in sources.items() if tensor}
+        found: Any = ReferenceEvaluator(node, opsets={"": OPSET}).run(None, arrays)
+        array = np.asarray(found[0])
+        name = node.output[0]
+        if array.dtype == np.float16:
+            nodes.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+            name = f"{name}_half"
+        model.graph.initializer.append(numpy_helper.from_array(array, name))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return _without_unused(model, weights)
+
+
+def _without_unused(model: onnx.ModelProto, weights: set[str]) -> onnx.ModelProto:
+    """The model without casts and tensors that nobody takes, but for the weights."""
+    outputs = {value.name for value in model.graph.output}
+    taken = outputs.union(*(node.input for node in model.graph.node))
+    nodes = [node for node in model.graph.node if taken.intersection(node.output)]
+    taken = weights.union(*(node.input for node in nodes))
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in taken]
+    del model.graph.initializer[:]
+    del model.graph.node[:]
+    model.graph.initializer.extend(kept)
+    model.graph.node.extend(nodes)
     onnx.checker.check_model(model, full_check=True)
     return model
 

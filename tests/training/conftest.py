@@ -88,7 +88,13 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # What of each family's generator and objective is made small.
 _SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "membrane": ({"channels": (4, 4, 4, 4), "blocks": (1, 1, 1), "trunk_dilations": (1, 2)}, {}),
+    "membrane": (
+        {
+            "channels": (4, 4, 4, 4), "blocks": (1, 1, 1), "trunk_dilations": (1, 2),
+            "sizes": 2,
+        },
+        {},
+    ),
     "dmfn": ({"width": 4, "blocks": 1}, {"critic_width": 2}),
     "contextual": ({"width": 4}, {"critic_width": 2}),
     # The first added block fades in from crop 2 to 8, the second begins at 8.

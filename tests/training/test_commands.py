@@ -21,6 +21,7 @@ from training.runs import load_ema, load_recipe, load_state
 SMALL = {
     "generator.channels": "[4, 4, 4, 4]",
     "generator.trunk_dilations": "[1]",
+    "generator.sizes": "2",
     "crop": "32",
     "short_side": "[32, 48]",
     "batch": "2",
