@@ -27,7 +27,15 @@ COMMANDS = (
     ["train"],
     ["export"],
 )
-OF_OTHER_PROGRAMS = {"--photos", "--crops", "--nproc-per-node", "--logdir", "--head", "--address"}
+OF_OTHER_PROGRAMS = {
+    "--photos",
+    "--crops",
+    "--no-dmfn",
+    "--nproc-per-node",
+    "--logdir",
+    "--head",
+    "--address",
+}
 """Of benchmarks, torchrun, TensorBoard and Ray."""
 
 
