@@ -6,8 +6,8 @@ FOLDER holds photos with masks (NAME.mask.EXT). Each model (all that are found) 
 TensorRT and run on what it sees of the photos in a fill: once as ONNX Runtime's CPU runs an fp16
 model, which is in fp32 between two casts, and once with every fp16 value rounded to the 11 bits
 that fp16 keeps (tests/engines/halves.py). Told are hole PSNR against fp32, over all photos and of
-the worst one, and the largest fp16 value, where 65,504 is the limit. Needs a checkout, onnx and
-ONNX Runtime.
+the worst one, and the largest fp16 value, where 65,504 is the limit; and hole PSNR of the default
+CPU engine in the precision that it takes by itself. Needs a checkout, onnx and ONNX Runtime.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import numpy as np
 from seen import decibels, recorded, squares
 
 from engines.base import Arrays
+from engines.select import open_engine
 from engines.typed import typed
 from inpaintcli.models import Card, cards, find_card
 from tests.engines.halves import half_values, rounded
@@ -63,6 +64,20 @@ def compared(card: Card, photos: list[list[Arrays]]) -> dict[str, Any]:
     }
 
 
+def on_the_cpu(card: Card, photos: list[list[Arrays]]) -> dict[str, Any]:
+    """How the default engine agrees with itself in fp32, at the precision that it takes."""
+    with (
+        open_engine(card.file, device="cpu").engine as engine,
+        open_engine(card.file, device="cpu", precision="fp32").engine as exact,
+    ):
+        differences = [
+            squares(*(e.run(arrays)["filled"] for e in (engine, exact)), arrays["mask"])
+            for seen in photos
+            for arrays in seen
+        ]
+        return {f"{engine.info.name}_{engine.info.precision}_db": round(decibels(differences), 1)}
+
+
 def main() -> None:
     """Print the figures of each model."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -72,7 +87,8 @@ def main() -> None:
     options = parser.parse_args()
     for card in map(find_card, options.models):
         photos = recorded(options.folder, card, options.limit)
-        told = {"model": card.name, "photos": len(photos), **compared(card, photos)}
+        told: dict[str, Any] = {"model": card.name, "photos": len(photos)}
+        told |= on_the_cpu(card, photos) | compared(card, photos)
         print(json.dumps(told), flush=True)
 
 

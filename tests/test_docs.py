@@ -28,8 +28,15 @@ COMMANDS = (
     ["export"],
 )
 OF_OTHER_PROGRAMS = {
-    "--photos", "--crops", "--nproc-per-node", "--logdir", "--head", "--address", "--generate",
-}  # fmt: skip
+    "--address",
+    "--crops",
+    "--generate",
+    "--head",
+    "--logdir",
+    "--no-dmfn",
+    "--nproc-per-node",
+    "--photos",
+}
 """Of benchmarks, torchrun, TensorBoard and Ray."""
 
 
