@@ -79,11 +79,11 @@ def test_a_missing_card_is_refused(tmp_path):
 
 
 def test_the_profile_follows_from_how_holes_are_cut(tmp_path):
-    profile = find_card().profile
-    assert profile.side == (32, 192, 512)
-    stated = "[profile]\nbatch = [1, 4, 16]\nside = [32, 256, 1024]\n\n[scores]"
+    own = find_card()
+    assert own.profile.side == (own.size_multiple, 192, 512)
+    stated = "[profile]\nbatch = [1, 4, 16]\nside = [64, 256, 1024]\n\n[scores]"
     card = read_card(copied(tmp_path, lambda text: text.replace("[scores]", stated)))
-    assert card.profile == Profile(batch=(1, 4, 16), side=(32, 256, 1024))
-    falling = stated.replace("32, 256", "256, 32")
+    assert card.profile == Profile(batch=(1, 4, 16), side=(64, 256, 1024))
+    falling = stated.replace("64, 256", "256, 64")
     with pytest.raises(ModelError, match="least, usual, most"):
         read_card(copied(tmp_path, lambda text: text.replace("[scores]", falling)))
