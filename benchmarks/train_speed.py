@@ -1,7 +1,7 @@
 """How many images a second does training take? Each recipe against its plain form; prints JSON.
 
-python -m benchmarks.train_speed --features DIR [--recipe all] [--steps 5] [--set batch=2]
-python -m benchmarks.train_speed --crops --data FOLDER [--recipe membrane] [--workers 0 1 2]
+python -m benchmarks.train_speed --features DIR [--recipe all|NAME ...] [--steps 5] [--set batch=2]
+python -m benchmarks.train_speed --crops --data FOLDER [--recipe NAME ...] [--workers 0 1 2]
 
 The plain form is fp32 (no TF32), not in channels_last, not compiled; the two take their steps in
 turn, in one run. On a CPU that others use too, the seconds of the processor count, with one thread:
@@ -127,7 +127,7 @@ def made(folder: Path) -> Photos:
 def main() -> None:
     """Print one line for each recipe."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--recipe", default="all")
+    parser.add_argument("--recipe", nargs="+", default=["all"])
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--features", type=Path)
     parser.add_argument("--data", type=Path, action="append")
@@ -139,7 +139,7 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    names = sorted(recipes()) if options.recipe == "all" else [options.recipe]
+    names = sorted(recipes()) if options.recipe == ["all"] else options.recipe
     settings = dict(text.split("=", 1) for text in options.set)
     with tempfile.TemporaryDirectory() as folder:
         photos = Photos(options.data) if options.data else made(Path(folder))
