@@ -147,7 +147,7 @@ def test_a_batch_gives_what_its_pictures_give_alone():
 
 def test_graphs_and_new_shapes_in_turn_stay_right():
     with load("fp32") as engine, reference_engine(find_card().file) as reference:
-        for side in (64, 256, 64, 512, 256, 64, 96, 512):
+        for side in (64, 256, 64, 512, 256, 64, 128, 512):
             for seed in range(3):
                 given = arrays(side, seed=seed)
                 ours, theirs = (e.run(given)["filled"] for e in (engine, reference))
