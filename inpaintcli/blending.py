@@ -25,7 +25,7 @@ RIM = 2.0
 differ by 6.6 of 255 (mean of 16 photos) as in the truth (6.7); by 8.1 without."""
 DEEP = (4.0, 24.0)
 """Pixels from the rim between which the colours become the patches' own."""
-CALM = 0.7
+CALM = 0.85
 """Slope of the low-passed photo around, of 255 a pixel, below which colours stay the network's: a
 sky's are right, and patches make clouds with edges of it. Skies have 0.2 to 0.8, a cardboard box
 1.1, a water's surface 2.5."""
