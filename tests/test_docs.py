@@ -36,6 +36,10 @@ OF_OTHER_PROGRAMS = {
     "--no-dmfn",
     "--nproc-per-node",
     "--photos",
+    "--recipe",
+    "--rounds",
+    "--steps",
+    "--threads",
 }
 """Of benchmarks, torchrun, TensorBoard and Ray."""
 
