@@ -9,7 +9,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 from contextlib import ExitStack, suppress
@@ -43,16 +42,14 @@ SMALL = ["--object-store-memory=80000000", "--metrics-export-port=0"]
 
 
 class Machines:
-    """A cluster: a head without cores, and machines of one core. A context manager."""
+    """A cluster: a head without cores, and machines of one core, until the stack ends."""
 
-    def __init__(self) -> None:
-        self._stack = ExitStack()
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
         self._started = []
-
-    def __enter__(self):
         folder = tempfile.mkdtemp(prefix="ray")  # sockets allow no long paths
-        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        self._stack.callback(self._end_all)
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.callback(self._end_all)
         ours = {
             "RAY_TMPDIR": folder,  # another cluster of this user's is let alone
             "RAY_AUTH_MODE": "token",
@@ -60,15 +57,8 @@ class Machines:
             "RAY_worker_niceness": "0",
         }
         self.environment = {**os.environ, **ours}
-        with socket.socket() as free:
-            free.bind(("", 0))
-            port = free.getsockname()[1]
-        self._start("--head", "--num-cpus=0", f"--port={port}", "--include-dashboard=false")
+        self._start("--head", "--num-cpus=0", "--port=0", "--include-dashboard=false")
         self.address = (Path(folder) / "ray/ray_current_cluster").read_text().strip()
-        return self
-
-    def __exit__(self, *_error):
-        self._stack.close()
 
     def add(self):
         """One more machine."""
@@ -79,8 +69,8 @@ class Machines:
         machine = self._stack.enter_context(
             running(command, 2 * LIMIT_S, env=self.environment, start_new_session=True)
         )
-        until(machine, "Ray runtime started")
         self._started.append(machine.pid)
+        until(machine, "will now block")  # said after all else, the address is written by then
 
     def end_that_of(self, process):
         """Take a machine away at once: all its processes are killed."""
@@ -105,10 +95,11 @@ def end(session):
 
 @pytest.fixture
 def machines():
-    with Machines() as started:
-        started.add()
-        started.add()
-        yield started
+    with ExitStack() as stack:
+        cluster = Machines(stack)
+        cluster.add()
+        cluster.add()
+        yield cluster
 
 
 def test_machines_share_the_work_and_one_without_the_token_is_sent_away(
