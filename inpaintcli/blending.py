@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli.texture import Bools, Floats, Texture, extended
+from inpaintcli.pyramid import Bools, Floats, extended
+from inpaintcli.texture import Texture
 
 SIGMAS = (4.0, 12.0)
 """Above which colours near the rim are the network's: in faint texture, and in strong."""

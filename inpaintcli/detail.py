@@ -103,8 +103,8 @@ def textured(
         pixels: (h, w, 1 or 3) uint8 or uint16, the holes filled by the network.
         hole: (h, w) bool, True where the network filled.
         known: (h, w) bool, True where texture may be taken from.
-        detail: `patches`, `auto` (the network's colours, the patches' detail: see
-            `blending.blend`), or `network`, which does nothing.
+        detail: `patches`, `auto` (both, each where it serves, see `blending.blend`), or
+            `network`, which does nothing.
         network: fills what is hidden for a trial.
         threads: to work with.
         notes: takes what is worth saying.

@@ -33,12 +33,16 @@ Positions = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
 PATCH = 7
-"""Side of a patch."""
+"""Side of a patch: `pyramid.PATCH`, again because Numba's cache knows of changes of this file
+alone."""
 REACH = PATCH // 2
-FEATURES = 5
-"""Channels besides colour, compared at a patch's centre only since they are smooth."""
 TEXTURE = 2
 """The first of the features are synthesized with the colours; the others stay as they are."""
+EDGES = 5
+"""From this feature on they are edges, which count by how sure the target is of its own: the last
+one, 0 to 1."""
+FEATURES = 8
+"""Channels besides colour, compared at a patch's centre only since they are smooth."""
 HUGE = np.float32(3e38)
 GOLDEN = 0x9E3779B97F4A7C15
 
@@ -86,16 +90,21 @@ def _kernel(function: F) -> F:
 
 @_kernel
 def _distance(scene: Scene, one: Scalar, other: Scalar, limit: Scalar) -> Scalar:
-    """Sum of squared differences of two patches; ends early once it reaches `limit`.
+    """How much another patch differs from a target: a sum of squares, ended once past `limit`.
 
     Unsigned indices, or Numba would look for negative ones and LLVM could not vectorize.
     """
     picture, features = scene.picture, scene.features
     a, b = np.uint64(one) * np.uint64(FEATURES), np.uint64(other) * np.uint64(FEATURES)
     total = np.float32(0)
-    for k in range(FEATURES):
+    for k in range(EDGES):
         step = features[a + np.uint64(k)] - features[b + np.uint64(k)]
         total += step * step
+    edges = np.float32(0)
+    for k in range(EDGES, FEATURES - 1):
+        step = features[a + np.uint64(k)] - features[b + np.uint64(k)]
+        edges += step * step
+    total += features[a + np.uint64(FEATURES - 1)] * edges
     corner = np.uint64(REACH * scene.width + REACH)
     a, b = (np.uint64(one) - corner) * np.uint64(3), (np.uint64(other) - corner) * np.uint64(3)
     for _ in range(PATCH):

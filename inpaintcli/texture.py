@@ -6,7 +6,8 @@ patch most like it, then each pixel of the hole becomes the mean of what the pat
 (Wexler, Shechtman, Irani 2007, "Space-time completion of video"); the search is PatchMatch (Barnes
 et al. 2009); texture features keep flat patches from winning everywhere (Newson et al. 2014, "Video
 inpainting of complex scenes"). What is ours: the start is a network's fill instead of noise, and
-its low-passed colours stay a soft guide on every level. `benchmarks/texture.py` measures it.
+its low-passed colours, and its edges where it has some, stay a soft guide on every level.
+`benchmarks/texture.py` measures it.
 
 Pure functions over arrays; the same seed gives the same pixels for any number of threads. Cost
 follows the hole, but for a little preparation of the whole crop; peak memory is about 200 bytes for
@@ -28,14 +29,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaintcli.pyramid import PATCH, REACH, Bools, Floats, Level, extended, pyramid, source_patches
+
 if TYPE_CHECKING:
     from inpaintcli.patchmatch import Field, Scene
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float32]
-
-PATCH = 7
-REACH = PATCH // 2
 LEAST_SOURCES = 2000
 """With fewer patches to choose from, repetition shows more than blur does."""
 STRIPS = 8
@@ -66,6 +64,9 @@ class Settings:
     texture_sigma: float = 2.0  # over which slopes are averaged to a texture, on each level
     guide: float = 0.4  # weight of the start's low-passed colours
     guide_sigma: float = 3.0
+    edges: float = 8.0  # weight of the start's low-passed slopes, where it has an edge
+    edge_sigma: float = 2.0
+    edge_least: float = 1.0  # a slope that is half sure to be an edge, in root mean squares
     fall: float = 1.3  # by which a patch's vote loses weight with each pixel from the rim
     spread: float = 0.5  # of the weights of a vote, see patchmatch.vote
     radius: int = 32  # of the random search above the coarsest level, where all is searched
@@ -117,15 +118,6 @@ def context_for(thickness: float) -> int:
     return math.ceil(min(max(128.0, 1.25 * thickness), 320.0))
 
 
-def source_patches(source: Bools) -> Bools:
-    """(h, w) True at the centres of patches that lie wholly in `source` and in the picture."""
-    kernel = np.ones((PATCH, PATCH), np.uint8)
-    whole = cv2.erode(
-        source.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0
-    )
-    return np.asarray(whole > 0, np.bool_)
-
-
 def synthesize(
     pixels: NDArray[Any],
     start: NDArray[Any],
@@ -165,7 +157,9 @@ def synthesize(
     np.copyto(picture, start, where=hole[..., None], casting="unsafe")
     misfit = np.zeros(hole.shape, np.float32)
     if hole.any():
-        levels = _pyramid(picture, hole, source, settings)
+        levels = pyramid(
+            picture, hole, source, thickness=settings.thickness, sources=settings.least_sources
+        )
         canvas = _solved(levels, settings, seed, threads)
         answer = canvas.picture(pixels.shape[2])
         np.copyto(picture, answer, where=hole[..., None])
@@ -183,72 +177,8 @@ def _check(pixels: NDArray[Any], start: NDArray[Any], hole: Bools, source: Bools
             raise ValueError(f"{name} is {mask.dtype} {mask.shape}, not bool {pixels.shape[:2]}")
 
 
-@dataclass(frozen=True, eq=False)
-class _Level:
-    """One level of the pyramid.
-
-    rgb: (h, w, 3), the start in the hole. slopes: (h, w, 2) mean |dx| and |dy| at full resolution,
-    times the share of known pixel pairs, which is in seen (h, w, 2).
-    """
-
-    rgb: Floats
-    hole: Bools
-    source: Bools
-    slopes: Floats
-    seen: Floats
-
-    def halved(self) -> Self:
-        """The next coarser level; known colours are means of known pixels only."""
-        known = (~self.hole).astype(np.float32)[..., None]
-        share = _halved(known)
-        hole = np.asarray(share[..., 0] < 0.5, np.bool_)
-        rgb = np.divide(_halved(self.rgb * known), np.maximum(share, 1e-6), dtype=np.float32)
-        np.copyto(rgb, _halved(self.rgb), where=hole[..., None])
-        source = np.asarray(_halved(self.source.astype(np.float32)) > 0.999, np.bool_)
-        return type(self)(rgb, hole, source, _halved(self.slopes), _halved(self.seen))
-
-
-def _pyramid(picture: Floats, hole: Bools, source: Bools, settings: Settings) -> list[_Level]:
-    """Levels from fine to coarse, down to where the hole is as thin as the settings want it."""
-    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    thickness = 2 * min(float(depth.max()), math.hypot(*hole.shape))
-    rgb = np.ascontiguousarray(np.broadcast_to(picture, (*hole.shape, 3)))
-    levels = [_Level(rgb, hole, source, *_slopes(rgb, hole))]
-    for _ in range(round(math.log2(max(1.0, thickness / settings.thickness)))):
-        coarser = levels[-1].halved()
-        if np.count_nonzero(source_patches(coarser.source)) < settings.least_sources:
-            break
-        levels.append(coarser)
-    return levels
-
-
-def _slopes(rgb: Floats, hole: Bools) -> tuple[Floats, Floats]:
-    """|dx| and |dy| of the grey picture where both pixels are known, and where that is."""
-    grey = rgb.mean(axis=2)
-    known = ~hole
-    slopes = np.zeros((*hole.shape, 2), np.float32)
-    seen = np.zeros((*hole.shape, 2), np.float32)
-    seen[:, :-1, 0] = known[:, 1:] & known[:, :-1]
-    seen[:-1, :, 1] = known[1:] & known[:-1]
-    slopes[:, :-1, 0] = np.abs(np.diff(grey, axis=1))
-    slopes[:-1, :, 1] = np.abs(np.diff(grey, axis=0))
-    slopes *= seen
-    return slopes, seen
-
-
-def _halved(array: Floats) -> Floats:
-    """Means of 2x2 pixels of (h, w) or (h, w, c); an odd last row or column counts twice."""
-    height, width = array.shape[:2]
-    bottom, right = height % 2, width % 2
-    if bottom or right:
-        array = np.pad(array, [(0, bottom), (0, right), (0, 0)][: array.ndim], mode="edge")
-    size = ((width + right) // 2, (height + bottom) // 2)
-    small = np.asarray(cv2.resize(array, size, interpolation=cv2.INTER_AREA), np.float32)
-    return small.reshape(size[1], size[0], *array.shape[2:])  # OpenCV drops a single channel
-
-
-def _features(level: _Level, settings: Settings) -> Floats:
-    """(h, w, 5): texture, then guide; scaled so that squared differences add to a patch's.
+def _features(level: Level, settings: Settings) -> Floats:
+    """(h, w, 8): texture, guide, edges; scaled so that squared differences add to a patch's.
 
     Texture is measured at full resolution (Newson 2014, section 3.3: a coarse level must still know
     what is smooth and what is not) and extended smoothly into the hole.
@@ -259,31 +189,38 @@ def _features(level: _Level, settings: Settings) -> Floats:
     known = (share.min(axis=2) > 0.2) & ~level.hole
     texture = extended(slopes, known.astype(np.float32))
     guide = cv2.GaussianBlur(level.rgb, (0, 0), settings.guide_sigma)
-    weights = (settings.texture, settings.guide)
-    parts = [
-        a * np.float32(PATCH * math.sqrt(w)) for a, w in zip((texture, guide), weights, strict=True)
-    ]
-    return np.concatenate(parts, axis=2, dtype=np.float32)
+    edges, sure = _edges(level, settings)
+    return np.concatenate(
+        [
+            _weighted(texture, settings.texture),
+            _weighted(guide, settings.guide),
+            _weighted(edges, settings.edges),
+            sure,
+        ],
+        axis=2,
+        dtype=np.float32,
+    )
 
 
-def extended(values: Floats, known: Floats) -> Floats:
-    """Values (h, w, c) where `known` (h, w) is above 0; elsewhere they go on smoothly.
+def _weighted(features: NDArray[Any], weight: float) -> Floats:
+    return np.asarray(features * np.float32(PATCH * math.sqrt(weight)), np.float32)
 
-    By pulling down and pushing up (Gortler et al. 1996, "The Lumigraph", section 3.4).
+
+def _edges(level: Level, settings: Settings) -> tuple[Floats, Floats]:
+    """(h, w, 2) slopes of the low-passed grey picture; (h, w, 1) how sure it is of an edge, 0 to 1.
+
+    A network's blur is no news: where the start is flat, patches may show any edges.
     """
-    if known.all() or min(known.shape) < 2:
-        return values
-    share = _halved(known)
-    total = _halved(values * known[..., None])
-    small = np.divide(total, np.maximum(share, 1e-6)[..., None], dtype=np.float32)
-    small = extended(small, (share > 0).astype(np.float32))
-    size = (2 * share.shape[1], 2 * share.shape[0])
-    pushed = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
-    pushed = pushed[: known.shape[0], : known.shape[1]].reshape(values.shape)
-    return np.where(known[..., None] > 0, values, pushed)
+    grey = cv2.GaussianBlur(level.rgb.mean(axis=2), (0, 0), settings.edge_sigma)
+    edges = np.zeros((*grey.shape, 2), np.float32)
+    edges[:, 1:-1, 0] = grey[:, 2:] - grey[:, :-2]
+    edges[1:-1, :, 1] = grey[2:] - grey[:-2]
+    power = (edges**2).sum(axis=2, keepdims=True)
+    usual = float(power[~level.hole].mean()) + 1e-12
+    return edges, power / (power + np.float32(usual * settings.edge_least**2))
 
 
-def _solved(levels: list[_Level], settings: Settings, seed: int, threads: int) -> "_Canvas":
+def _solved(levels: list[Level], settings: Settings, seed: int, threads: int) -> "_Canvas":
     """From the coarsest level to the finest; each takes its first matches from the one before."""
     from inpaintcli import patchmatch
 
@@ -314,7 +251,7 @@ class _Canvas:
 
     def __init__(
         self,
-        level: _Level,
+        level: Level,
         settings: Settings,
         numbers: np.random.Generator,
         pool: ThreadPoolExecutor,
@@ -373,7 +310,7 @@ class _Canvas:
             self._match(self.scene)
             self._vote()
 
-    def _set_up(self, level: _Level, usable: Bools) -> tuple["Scene", NDArray[np.int32]]:
+    def _set_up(self, level: Level, usable: Bools) -> tuple["Scene", NDArray[np.int32]]:
         height, width = self.shape
         targets = cv2.dilate(level.hole.astype(np.uint8), np.ones((PATCH, PATCH), np.uint8)) > 0
         targets[:REACH] = targets[height - REACH :] = False
@@ -389,7 +326,7 @@ class _Canvas:
         )
         return scene, np.flatnonzero(level.hole).astype(np.int32)
 
-    def _fresh_field(self, level: _Level, places: NDArray[np.intp]) -> "Field":
+    def _fresh_field(self, level: Level, places: NDArray[np.intp]) -> "Field":
         """Random sources; trust falls with the depth in the hole (Wexler 2007, section 3.2)."""
         targets = np.flatnonzero(self.scene.numbers >= 0).astype(np.int32)
         sources = places[self._numbers.integers(0, places.size, targets.size)].astype(np.int32)

@@ -11,15 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inpaintcli.pyramid import PATCH, source_patches
 from inpaintcli.texture import (
     LEAST_SOURCES,
-    PATCH,
     Settings,
     TooFewPatchesError,
     context_for,
     is_compiled,
     prepare,
-    source_patches,
     synthesize,
     why_not,
 )
@@ -250,6 +249,24 @@ def test_bricks_get_their_texture_back():
     assert 0.5 * truth < contrast(texture.pixels, hole) < 1.3 * truth
 
 
+def test_edges_of_the_start_are_followed():
+    """Of a blurred truth, whose edges are where they belong but faint."""
+    pixels = pytest.importorskip("skimage.data").astronaut()[:400, 100:500]
+    hole = square_hole(400, 400, 100)
+    truth = cv2.GaussianBlur(pixels, (0, 0), 6).astype(np.float32)
+    start = np.where(hole[..., None], truth, pixels).astype(np.float32)
+
+    def slopes(of: np.ndarray) -> np.ndarray:
+        grey = cv2.GaussianBlur(of.astype(np.float32).mean(axis=2), (0, 0), 2)
+        return np.stack(np.gradient(grey))[:, hole].ravel()
+
+    def agreement(weight: float) -> float:
+        filled = synthesize(pixels, start, hole, settings=Settings(edges=weight)).pixels
+        return float(np.corrcoef(slopes(filled), slopes(pixels))[0, 1])
+
+    assert agreement(8) > agreement(0) + 0.02
+
+
 def test_misfit_is_larger_where_nothing_similar_is_known():
     pixels, hole = photo_pixels(120, 120), square_hole(120, 120, 40)
     good = synthesize(pixels, smooth_start(pixels, hole), hole).misfit[hole].mean()
@@ -323,6 +340,12 @@ texture.prepare()
 print(texture.is_compiled())
 """
     assert python(code) == "True"
+
+
+def test_kernels_and_pyramid_have_patches_of_the_same_size():
+    from inpaintcli import patchmatch
+
+    assert patchmatch.PATCH == PATCH
 
 
 def test_a_missing_compiler_is_told(monkeypatch):

@@ -1,0 +1,121 @@
+"""Levels of a picture with a hole, from fine to coarse, for the texture pass.
+
+A coarser level has half the size; its known colours are means of known ones alone. Measures of
+texture are taken at full resolution and only averaged further down (Newson et al. 2014, section
+3.3): a coarse level must still know what is smooth and what is not.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+
+PATCH = 7
+"""Side of a patch."""
+REACH = PATCH // 2
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One level of the pyramid.
+
+    rgb: (h, w, 3), the start in the hole. slopes: (h, w, 2) mean |dx| and |dy| at full resolution,
+    times the share of known pixel pairs, which is in seen (h, w, 2).
+    """
+
+    rgb: Floats
+    hole: Bools
+    source: Bools
+    slopes: Floats
+    seen: Floats
+
+    def halved(self) -> Self:
+        """The next coarser level; known colours are means of known pixels only."""
+        known = (~self.hole).astype(np.float32)[..., None]
+        share = _halved(known)
+        hole = np.asarray(share[..., 0] < 0.5, np.bool_)
+        rgb = np.divide(_halved(self.rgb * known), np.maximum(share, 1e-6), dtype=np.float32)
+        np.copyto(rgb, _halved(self.rgb), where=hole[..., None])
+        source = np.asarray(_halved(self.source.astype(np.float32)) > 0.999, np.bool_)
+        return type(self)(rgb, hole, source, _halved(self.slopes), _halved(self.seen))
+
+
+def pyramid(
+    picture: Floats, hole: Bools, source: Bools, *, thickness: float, sources: int
+) -> list[Level]:
+    """Levels from fine to coarse.
+
+    Args:
+        picture: (h, w, 1 or 3), with a first guess in the hole.
+        hole: (h, w).
+        source: (h, w), where texture may be taken from.
+        thickness: of the hole on the coarsest level, about, in its pixels.
+        sources: no level has fewer whole patches to choose from, but for the finest.
+    """
+    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    thickest = 2 * min(float(depth.max()), math.hypot(*hole.shape))
+    rgb = np.ascontiguousarray(np.broadcast_to(picture, (*hole.shape, 3)))
+    levels = [Level(rgb, hole, source, *_slopes(rgb, hole))]
+    for _ in range(round(math.log2(max(1.0, thickest / thickness)))):
+        coarser = levels[-1].halved()
+        if np.count_nonzero(source_patches(coarser.source)) < sources:
+            break
+        levels.append(coarser)
+    return levels
+
+
+def _slopes(rgb: Floats, hole: Bools) -> tuple[Floats, Floats]:
+    """|dx| and |dy| of the grey picture where both pixels are known, and where that is."""
+    grey = rgb.mean(axis=2)
+    known = ~hole
+    slopes = np.zeros((*hole.shape, 2), np.float32)
+    seen = np.zeros((*hole.shape, 2), np.float32)
+    seen[:, :-1, 0] = known[:, 1:] & known[:, :-1]
+    seen[:-1, :, 1] = known[1:] & known[:-1]
+    slopes[:, :-1, 0] = np.abs(np.diff(grey, axis=1))
+    slopes[:-1, :, 1] = np.abs(np.diff(grey, axis=0))
+    slopes *= seen
+    return slopes, seen
+
+
+def _halved(array: Floats) -> Floats:
+    """Means of 2x2 pixels of (h, w) or (h, w, c); an odd last row or column counts twice."""
+    height, width = array.shape[:2]
+    bottom, right = height % 2, width % 2
+    if bottom or right:
+        array = np.pad(array, [(0, bottom), (0, right), (0, 0)][: array.ndim], mode="edge")
+    size = ((width + right) // 2, (height + bottom) // 2)
+    small = np.asarray(cv2.resize(array, size, interpolation=cv2.INTER_AREA), np.float32)
+    return small.reshape(size[1], size[0], *array.shape[2:])  # OpenCV drops a single channel
+
+
+def source_patches(source: Bools) -> Bools:
+    """(h, w) True at the centres of patches that lie wholly in `source` and in the picture."""
+    kernel = np.ones((PATCH, PATCH), np.uint8)
+    whole = cv2.erode(
+        source.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    return np.asarray(whole > 0, np.bool_)
+
+
+def extended(values: Floats, known: Floats) -> Floats:
+    """Values (h, w, c) where `known` (h, w) is above 0; elsewhere they go on smoothly.
+
+    By pulling down and pushing up (Gortler et al. 1996, "The Lumigraph", section 3.4).
+    """
+    if known.all() or min(known.shape) < 2:
+        return values
+    share = _halved(known)
+    total = _halved(values * known[..., None])
+    small = np.divide(total, np.maximum(share, 1e-6)[..., None], dtype=np.float32)
+    small = extended(small, (share > 0).astype(np.float32))
+    size = (2 * share.shape[1], 2 * share.shape[0])
+    pushed = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
+    pushed = pushed[: known.shape[0], : known.shape[1]].reshape(values.shape)
+    return np.where(known[..., None] > 0, values, pushed)
