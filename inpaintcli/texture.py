@@ -62,9 +62,9 @@ class Settings:
     low_pass: float = 2.0  # sigma of the blur before the first match
     texture: float = 20.0  # weight of the texture features against a pixel's colour
     texture_sigma: float = 2.0  # over which slopes are averaged to a texture, on each level
-    guide: float = 0.4  # weight of the start's low-passed colours
+    guide: float = 0.15  # weight of the start's low-passed colours
     guide_sigma: float = 3.0
-    edges: float = 8.0  # weight of the start's low-passed slopes, where it has an edge
+    edges: float = 12.0  # weight of the start's low-passed slopes, where it has an edge
     edge_sigma: float = 2.0
     edge_least: float = 1.0  # a slope that is half sure to be an edge, in root mean squares
     fall: float = 1.3  # by which a patch's vote loses weight with each pixel from the rim
