@@ -114,10 +114,11 @@ def write(picture: Picture) -> bytes:
 
 @contextmanager
 def _room(size: int) -> Iterator[None]:
-    """Let Pillow's buffer for progressive and optimised files have `size` bytes.
+    """Let Pillow's buffer for progressive and optimised files have `size` bytes at least.
 
     It has two a pixel, must hold the whole file, and fails where noise needs more. The setting is
-    the process's; other threads' buffers are only larger than need be for a while.
+    the process's; other threads' buffers are only larger than need be for a while. It never
+    shrinks: Pillow's encoder turns for ever in a buffer that does not hold the tables.
     """
     from PIL import ImageFile
 
@@ -125,7 +126,8 @@ def _room(size: int) -> Iterator[None]:
         yield
         return
     with _ROOM_LOCK:
-        usual, ImageFile.MAXBLOCK = ImageFile.MAXBLOCK, size
+        usual = ImageFile.MAXBLOCK
+        ImageFile.MAXBLOCK = max(usual, size)
         try:
             yield
         finally:
