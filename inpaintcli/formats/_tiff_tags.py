@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +27,13 @@ BLOCKS = frozenset((XMP, IPTC, ICC, *PHOTOSHOP))
 class TiffEncoding(Encoding):
     """How the file's samples were to be understood.
 
-    `compression` is TIFF's number. `bits` are those of a sample, 8 for more. `extra` says what a
-    channel besides the colours is (ASSOCIATED: an alpha that is multiplied in), None where there is
-    none. `colour_map` is the tag's content: all reds, all greens, all blues, of 16 bits.
+    `byte_order` is little- or big-endian. `compression` is TIFF's number. `bits` are those of a
+    sample, 8 for more. `extra` says what a channel besides the colours is (ASSOCIATED: an alpha
+    that is multiplied in), None where there is none. `colour_map` is the tag's content: all reds,
+    all greens, all blues, of 16 bits.
     """
 
+    byte_order: Literal["<", ">"] = "<"
     compression: int = DEFLATE
     bits: int = 8
     white_is_0: bool = False

@@ -1,4 +1,4 @@
-"""Writing TIFF in one layout: strips, contiguous, little-endian; meanings stay those of the file.
+"""Writing TIFF in one layout: strips, contiguous; all else stays as it was in the file.
 
 Source: TIFF revision 6.0.
 """
@@ -59,7 +59,8 @@ def encoded(picture: Picture) -> bytes:
         encoding = TiffEncoding()
     layout, rows = _layout(picture, encoding)
     packed = encoding.compression != UNPACKED
-    strips, rows_a_strip = _strips(rows, layout, packed)
+    in_order = rows.astype(rows.dtype.newbyteorder(encoding.byte_order), copy=False)
+    strips, rows_a_strip = _strips(in_order, layout, packed)
     starts = np.cumsum([0, *(len(strip) + len(strip) % 2 for strip in strips)])
     if int(starts[-1]) + (1 << 24) > 0xFFFFFFFF:
         raise OutputError("TIFF cannot hold more than 4 GiB.", hint="Write it as .png.")
@@ -138,13 +139,14 @@ def _strips(rows: NDArray[Any], tags: dict[int, Any], packed: bool) -> tuple[lis
     if predicted:
         tags[317] = 2
     a_row = int(np.prod(rows.shape[1:])) * rows.dtype.itemsize
-    count = max(1, STRIP_BYTES // a_row)
+    count = min(len(rows), max(1, STRIP_BYTES // a_row))
     strips = []
     for first in range(0, len(rows), count):
         part = rows[first : first + count]
         if predicted:
-            part = np.concatenate([part[:, :1], part[:, 1:] - part[:, :-1]], axis=1)
-        plain = part.astype(part.dtype.newbyteorder("<")).tobytes()
+            differences = np.concatenate([part[:, :1], part[:, 1:] - part[:, :-1]], axis=1)
+            part = differences.astype(rows.dtype, copy=False)
+        plain = part.tobytes()
         strips.append(zlib.compress(plain, DEFLATE_LEVEL) if packed else plain)
     return strips, count
 
@@ -153,7 +155,7 @@ def _directory(tags: dict[int, Any], origin: Origin, encoding: TiffEncoding) -> 
     """The file's header and directory: `tags`, and the metadata of `origin`."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-    directory = ImageFileDirectory_v2(prefix=b"II")
+    directory = ImageFileDirectory_v2(prefix=b"II" if encoding.byte_order == "<" else b"MM")
     for tag, value in _exif_tags(origin).items():
         # One tag of a wrong type must not cost the picture, nor the other tags.
         with contextlib.suppress(Exception):

@@ -163,6 +163,7 @@ def _origin(data: bytes, page: Any) -> Origin:
         xmp=block(XMP),
         dpi=_dpi(tag(282), tag(283), tag(296)),
         encoding=TiffEncoding(
+            byte_order=page.parent.byteorder,
             compression=int(page.compression),
             bits=min(8, int(page.bitspersample)),
             white_is_0=page.photometric == WHITE_IS_0,

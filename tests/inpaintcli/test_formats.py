@@ -458,7 +458,11 @@ def test_tiff_layouts_are_read(dtype, channels, order, form, packed):
     wanted = Picture(*_reading.split_alpha(samples))
     picture = tiff.read(out.getvalue(), "x")
     same(picture, wanted)
-    same(tiff.read(tiff.write(picture), "x"), wanted)
+    again = tiff.write(picture)
+    same(tiff.read(again, "x"), wanted)
+    with tifffile.TiffFile(io.BytesIO(again)) as file:
+        assert file.byteorder == order
+        assert np.array_equal(file.asarray().reshape(samples.shape), samples)
 
 
 PREDICTABLE = [
