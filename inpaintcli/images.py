@@ -85,6 +85,8 @@ def picture_bytes(
     encoded = encode_picture(picture, suffix)
     if not kind.EXIFTOOL_WRITES and (origin.icc or origin.exif or origin.xmp):
         notes(f"{kind.NAME} holds no metadata: colour profile, EXIF and XMP were not kept.")
+    if source is not None and origin.left_out:
+        notes(f"{source.name}: not kept: {origin.left_out}.")
     if source is None or not kind.EXIFTOOL_WRITES:
         return encoded
     if kind.WHOLE_METADATA and origin.format == kind.NAME:
