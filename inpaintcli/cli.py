@@ -12,7 +12,7 @@ import typer
 
 from inpaintcli import __version__
 from inpaintcli.commands import doctor, engine, evaluate, fill, harmonize, models, training, watch
-from inpaintcli.console import complain
+from inpaintcli.console import complain, drop_standard_output
 from inpaintcli.errors import ExitCode, InpaintError
 from inpaintcli.stopping import Interrupted, Interrupts, take_signals
 
@@ -70,8 +70,7 @@ def _run() -> int:
         complain("Interrupted; what is written is whole.")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone; keep the interpreter from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_standard_output()  # whoever read it has gone
         return ExitCode.OUTPUT
     except Exception as error:  # noqa: BLE001 - the last line of defence, and the only one
         return _unexpected(error)
