@@ -1,6 +1,5 @@
 """The command `harmonize` for one photo: plan, open the model, do, tell."""
 
-import sys
 import time
 from pathlib import Path
 
@@ -75,15 +74,14 @@ def _harmonize_file(run: Run, job: Job, model: Model) -> None:
     started = time.perf_counter()
     picture, foreground = batch.read_pair(job, run.settings)
     if not foreground.any():
-        run.console.say(f"{job.photo.name}: {batch.EMPTY}")
+        run.console.say(f"{job.photo.name}: {batch.empty_note(job, run.settings)}")
         data = job.photo.read_bytes()
     else:
         fitted = harmonize(picture, foreground, model)
         suffix = job.photo.suffix if job.output == STDOUT else job.output.suffix
         data = picture_bytes(fitted, suffix, source=job.photo, notes=run.console.say)
     if job.output == STDOUT:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        run.console.binary(data)
         return
     write_bytes(data, job.output, overwrite=run.settings.overwrite)
     _tell(run.console, job, model, time.perf_counter() - started)

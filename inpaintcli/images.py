@@ -56,6 +56,18 @@ def read_picture(path: Path) -> Picture:
     return picture
 
 
+def check_readable(path: Path) -> None:
+    """Refuse by its first bytes what `read_picture` would refuse after the work has begun.
+
+    Pipes and the like can be read only once, and are let through.
+
+    Raises:
+        UnreadableError: missing, empty, or no picture of a kind that we read.
+    """
+    if not path.exists() or path.is_file():
+        _content(path, whole=False)
+
+
 def encode_picture(picture: Picture, suffix: str) -> bytes:
     """The file that `picture` becomes under `suffix`, with the metadata its `origin` carries.
 
@@ -190,13 +202,13 @@ def write_bytes(
         raise _unwritable(path, fault) from fault
 
 
-def _content(path: Path) -> tuple[ModuleType, bytes]:
-    """The format that begins as the file does, and the whole file."""
+def _content(path: Path, *, whole: bool = True) -> tuple[ModuleType, bytes]:
+    """The format that begins as the file does, and the file, whole or only how it begins."""
     try:
         with path.open("rb") as file:
             head = file.read(16)
             # Before the rest is read: it might be somebody's film.
-            return _kind_of(head, path), head + file.read()
+            return _kind_of(head, path), head + file.read() if whole else head
     except FileNotFoundError as fault:
         raise UnreadableError(f"{path} does not exist.") from fault
     except IsADirectoryError as fault:
