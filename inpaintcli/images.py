@@ -38,6 +38,10 @@ STRANGERS = (
     (0, b"%PDF", "a PDF document"),
 )
 """Offset, bytes and name of kinds that people mistake for what we read."""
+STRANGE_SUFFIXES = frozenset(
+    (".arw", ".avif", ".cr2", ".cr3", ".dng", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".nef")
+) | {".orf", ".psd", ".raf", ".rw2", ".xcf"}
+"""Of pictures that we do not read: who has some among the photos should hear of them."""
 
 
 def ignore(note: str) -> None:

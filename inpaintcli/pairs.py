@@ -91,7 +91,8 @@ def plan_folder(
     jobs, more = checked(placed, overwrite=overwrite)
     broken = [Skip(path, None, None, error.message, error) for path, error in found.broken]
     skips = (*broken, *matched.skips, *more)
-    return Plan(tuple(jobs), skips, matched.orphans, tuple(found.links))
+    strange = tuple(path for path in found.strange if wanted(relative(path, folder)))
+    return Plan(tuple(jobs), skips, matched.orphans, tuple(found.links), strange)
 
 
 def _asked_for(found: Found, folder: Place, wanted: Chooser) -> Found:
@@ -104,7 +105,7 @@ def _asked_for(found: Found, folder: Place, wanted: Chooser) -> Found:
 
     broken = [(path, error) for path, error in found.broken if is_asked_for(path)]
     links = [path for path in found.links if is_asked_for(path)]
-    return Found(found.pictures, broken, links)
+    return Found(found.pictures, broken, links, found.strange)
 
 
 def match_folder(folder: Path, mask: str, *, leave: Path | None = None) -> Plan:
@@ -166,6 +167,7 @@ def _matched(
             chosen = masks.of(name) if isinstance(masks, MaskIndex) else masks
         except MisfitError as error:
             skips.append(Skip(photo, None, None, error.message, error))
+            used |= set(masks.fitting(name)) if isinstance(masks, MaskIndex) else set()
             continue
         used |= {chosen} if chosen else set()
         if not wanted(name):
