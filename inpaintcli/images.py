@@ -68,7 +68,7 @@ def check_readable(path: Path) -> None:
     Raises:
         UnreadableError: missing, empty, or no picture of a kind that we read.
     """
-    if not path.exists() or path.is_file():
+    if not path.exists() or path.is_file() or path.is_dir():
         _content(path, whole=False)
 
 

@@ -94,7 +94,7 @@ def tell_engine(console: Console, name: str, info: EngineInfo, why: str, fallbac
     )
 
 
-def tell_dry(console: Console, job: Errand) -> Outcome:
+def tell_dry(console: Console, job: Errand, *, verb: str = "fill") -> Outcome:
     """Tell what would be done; returns what was told, for the sums."""
     mask = "its transparent pixels" if job.mask is None else str(job.mask)
     outcome = Outcome(
@@ -102,7 +102,7 @@ def tell_dry(console: Console, job: Errand) -> Outcome:
     )
     console.record(outcome.to_json())
     if not console.json:
-        console.data(f"would fill {job.photo} by {mask} into {job.output}")
+        console.data(f"would {verb} {job.photo} by {mask} into {job.output}")
     return outcome
 
 
