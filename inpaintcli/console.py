@@ -14,6 +14,10 @@ RATE_OVER_S = 120.0
 """A rate is the mean over so many seconds: photos differ."""
 
 
+class ReaderGoneError(OutputError):
+    """Whoever read standard output has gone, and knows it: `inpaintcli ... --json | head`."""
+
+
 class Bar(Protocol):
     """A progress bar, or what stands for one."""
 
@@ -164,26 +168,21 @@ def complain(text: str) -> None:
         sys.stderr.flush()
 
 
-def drop_standard_output() -> None:
-    """Let nobody hear what is left in its buffer, which the interpreter tries again at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 @contextmanager
 def _standard_output() -> Iterator[None]:
     """Turn what is wrong with standard output into an error of ours.
 
     Raises:
         OutputError: it is full, or not there.
-        BrokenPipeError: whoever read it has gone.
+        ReaderGoneError: nobody reads it any more.
     """
     if sys.stdout is None:
         raise OutputError("There is no standard output: it was closed.")
     try:
         yield
     except OSError as error:
-        drop_standard_output()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
-            raise
+            raise ReaderGoneError("Whoever read standard output has gone.") from error
         told = f"Standard output cannot be written: {error.strerror}."
         raise OutputError(told, hint="Free some space, or name a file with -o.") from error

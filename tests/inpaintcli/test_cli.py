@@ -209,6 +209,15 @@ def test_what_cannot_be_said_never_ends_a_fill_and_data_that_cannot_be_written_d
     assert (tmp_path / "closed.png").exists()
 
 
+def test_a_reader_that_has_gone_is_no_reason_to_complain():
+    reader, writer = os.pipe()
+    os.close(reader)
+    listing = [*PROGRAM, "models", "list"]
+    done = subprocess.run(listing, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (5, b"")
+
+
 @pytest.fixture
 def folder(tmp_path):
     photos = tmp_path / "photos"
