@@ -189,6 +189,11 @@ def _first_by_preference(device: str) -> tuple[Backend, str]:
             passed.append(f"{backend.NAME} on {device}: the first choice that serves")
             return backend, "; ".join(passed)
         passed.append(f"not {backend.NAME}: {reason}")
+    if not passed:
+        known = ", ".join(sorted({kind for backend in BACKENDS for kind in backend.DEVICES}))
+        raise EngineUnavailableError(
+            f"There is no device '{device}'; there are {known}.", hint="Use --device auto."
+        )
     way_out = "Use --device cpu." if device != "cpu" else "Install openvino or onnxruntime."
     raise EngineUnavailableError(
         f"No engine serves the device {device}: {'; '.join(passed)}.", hint=way_out

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack, cast, overload
+from typing import Any, Literal, TypedDict, Unpack, cast, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +103,7 @@ def fill(
 
 def _fill_array(photo: NDArray[Any], mask: Any, options: Options) -> NDArray[Any]:
     settings, notes = _settings(options), options.get("notes", ignore)
-    picture = _picture(photo)
+    picture = _picture(_native(photo))
     hole = fit_mask(_hole(mask, picture, settings), picture, resize=settings.resize_mask)
     if not hole.any():
         return photo.copy()
@@ -119,7 +119,7 @@ def _fill_array(photo: NDArray[Any], mask: Any, options: Options) -> NDArray[Any
             notes=notes,
         ).picture
     planes = [filled.pixels] if filled.alpha is None else [filled.pixels, filled.alpha[..., None]]
-    return np.concatenate(planes, axis=2).reshape(photo.shape)
+    return np.concatenate(planes, axis=2).reshape(photo.shape).astype(photo.dtype, copy=False)
 
 
 def _fill_file(
@@ -139,11 +139,15 @@ def _settings(options: Options, overwrite: bool = False) -> Settings:
 
     Raises:
         TypeError: there is no option of such a name.
+        ValueError: there is no such detail.
     """
     known = Options.__optional_keys__
     for name in options:
         if name not in known:
             raise TypeError(f"fill() has no option '{name}'; it has {', '.join(sorted(known))}")
+    if options.get("detail", "auto") not in get_args(Detail):
+        choices = ", ".join(get_args(Detail))
+        raise ValueError(f"there is no detail '{options['detail']}'; there are {choices}")
     return Settings(
         invert_mask=options.get("invert_mask", False),
         mask_threshold=options.get("mask_threshold", THRESHOLD),
@@ -180,12 +184,19 @@ def _picture(photo: NDArray[Any]) -> Picture:
     shaped = photo[..., None] if photo.ndim == 2 else photo
     if photo.dtype not in (np.uint8, np.uint16) or shaped.ndim != 3:
         raise ValueError(f"the photo is {photo.dtype} {photo.shape}, not uint8 or uint16 (h, w, c)")
-    if shaped.shape[2] not in (1, 3, 4) or not shaped.size:
+    if not photo.size:
+        raise ValueError(f"the photo is {photo.shape}; it has no pixels")
+    if shaped.shape[2] not in (1, 3, 4):
         raise ValueError(f"the photo is {photo.shape}; it has 1, 3 or 4 channels, the last axis")
     samples = cast("Samples", shaped)
     if shaped.shape[2] == 4:
         return Picture(samples[..., :3], samples[..., 3])
     return Picture(samples)
+
+
+def _native(array: NDArray[Any]) -> NDArray[Any]:
+    """The array in this machine's byte order; readers of TIFF may give the file's."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _hole(mask: Any, picture: Picture, settings: Settings) -> Mask:
@@ -201,10 +212,11 @@ def _hole(mask: Any, picture: Picture, settings: Settings) -> Mask:
         return mask_from_alpha(picture, threshold=threshold, invert=invert, name="the photo")
     if not isinstance(mask, np.ndarray):
         raise TypeError(f"the mask of an array is an array or 'alpha', not {type(mask).__name__}")
+    mask = _native(mask)
     if mask.ndim != 2:
         raise ValueError(f"the mask is {mask.shape}, not (h, w)")
     if mask.dtype == np.bool_:
-        return mask ^ invert
+        return np.asarray(mask ^ invert, np.bool_)
     if mask.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"the mask is {mask.dtype}, not bool, uint8 or uint16")
     if mask.size and mask.max() == 1:

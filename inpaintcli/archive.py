@@ -15,12 +15,12 @@ import numpy as np
 from inpaintcli.batch import Outcome, Settings, make_folder, read_pair
 from inpaintcli.errands import Job
 from inpaintcli.errors import InpaintError, OutputError
+from inpaintcli.formats.webp import WebpEncoding
 from inpaintcli.images import read_picture, write_bytes
 from inpaintcli.masks import grow
 from inpaintcli.picture import Mask, Picture
 from inpaintcli.places import file_of
 
-LOSSY = ("JPEG", "WebP")
 LOSSY_LEVELS = 8.0
 """Of 255: the mean difference outside the hole that encoding anew may make. A guess: ten times what
 JPEG of quality 75 makes of itself."""
@@ -117,10 +117,17 @@ def prove(job: Job, settings: Settings) -> None:
 def _is_same_outside(found: Picture, photo: Picture, hole: Mask) -> bool:
     known = ~hole
     before, after = photo.pixels[known], found.pixels[known]
-    if found.origin.format in LOSSY:
-        levels = LOSSY_LEVELS * (np.iinfo(before.dtype).max / 255)
-        return not known.any() or bool(_difference(before, after) <= levels)
-    return np.array_equal(before, after) and _has_same_alpha(found, photo, known)
+    if not _is_lossy(found):
+        return np.array_equal(before, after) and _has_same_alpha(found, photo, known)
+    levels = LOSSY_LEVELS * (np.iinfo(before.dtype).max / 255)
+    return not known.any() or bool(_difference(before, after) <= levels)
+
+
+def _is_lossy(picture: Picture) -> bool:
+    encoding = picture.origin.encoding
+    if isinstance(encoding, WebpEncoding):
+        return not encoding.lossless
+    return picture.origin.format == "JPEG"
 
 
 def _has_same_alpha(found: Picture, photo: Picture, known: Mask) -> bool:

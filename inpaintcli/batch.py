@@ -12,13 +12,14 @@ from inpaintcli.errands import Errand, Job, Skip
 from inpaintcli.errors import ExitCode, InpaintError, OutputError
 from inpaintcli.images import read_picture
 from inpaintcli.keys import Key, Making
-from inpaintcli.masks import fit_mask, mask_from_alpha, read_mask
+from inpaintcli.masks import fit_mask, lightest, mask_from_alpha, read_mask
 from inpaintcli.picture import Mask, Picture
 from inpaintcli.pipeline import Filled, Model, fill
 from inpaintcli.places import Place
 
 SCHEMA = 1
 EMPTY = "the mask is empty: nothing to do, the photo was copied"
+DIM = "the mask's lightest value is {} of 255, the hole begins above {} (--mask-threshold): "
 Notes = Callable[[str], None]
 
 
@@ -150,6 +151,20 @@ def read_pair(job: Job, settings: Settings) -> tuple[Picture, Mask]:
         mask_name=job.mask.name,
         picture_name=job.photo.name,
     )
+
+
+def empty_note(job: Job, settings: Settings) -> str:
+    """What to say of a mask without a hole; some are drawn in values far from white.
+
+    Raises:
+        UnreadableError: the mask cannot be read any more.
+    """
+    if job.mask is None or settings.invert_mask:
+        return EMPTY
+    value = lightest(job.mask)
+    if not value:
+        return EMPTY
+    return DIM.format(value, settings.mask_threshold) + EMPTY.partition(": ")[2]
 
 
 def fill_picture(

@@ -12,7 +12,7 @@ import typer
 
 from inpaintcli import __version__
 from inpaintcli.commands import doctor, engine, evaluate, fill, harmonize, models, training, watch
-from inpaintcli.console import complain
+from inpaintcli.console import ReaderGoneError, complain
 from inpaintcli.errors import ExitCode, InpaintError
 from inpaintcli.stopping import Interrupted, Interrupts, take_signals
 
@@ -64,15 +64,13 @@ def main() -> None:
 def _run() -> int:
     try:
         app()
+    except ReaderGoneError as error:
+        return error.code  # and nothing is left to say
     except InpaintError as error:
         return _failed(error.message, error.hint, error.code)
     except Interrupted:
         complain("Interrupted; what is written is whole.")
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone; keep the interpreter from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OUTPUT
     except Exception as error:  # noqa: BLE001 - the last line of defence, and the only one
         return _unexpected(error)
     return ExitCode.OK

@@ -1,14 +1,21 @@
 """What the program says: data on standard output, messages and bars on standard error."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from inpaintcli.errors import OutputError
+
 RATE_OVER_S = 120.0
 """A rate is the mean over so many seconds: photos differ."""
+
+
+class ReaderGoneError(OutputError):
+    """Whoever read standard output has gone, and knows it: `inpaintcli ... --json | head`."""
 
 
 class Bar(Protocol):
@@ -27,10 +34,25 @@ class Console:
     verbose: bool = False
 
     def data(self, text: str) -> None:
-        """A line of data on standard output; what its encoding lacks is written as an escape."""
-        encoding = sys.stdout.encoding or "utf-8"
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-        sys.stdout.flush()
+        """A line of data on standard output; what its encoding lacks is written as an escape.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with _standard_output():
+            encoding = sys.stdout.encoding or "utf-8"
+            sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            sys.stdout.flush()
+
+    def binary(self, data: bytes) -> None:
+        """A whole file on standard output.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with _standard_output():
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
 
     def record(self, fields: dict[str, Any]) -> None:
         """A JSON object as one line on standard output; nothing without `--json`.
@@ -140,6 +162,27 @@ def rate_in_words(per_second: float) -> str:
 
 
 def complain(text: str) -> None:
-    """A line on standard error, whatever the settings."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    """A line on standard error, whatever the settings; where nobody can hear it, work goes on."""
+    with suppress(OSError, ValueError, AttributeError):  # full, closed by its reader, not there
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+@contextmanager
+def _standard_output() -> Iterator[None]:
+    """Turn what is wrong with standard output into an error of ours.
+
+    Raises:
+        OutputError: it is full, or not there.
+        ReaderGoneError: nobody reads it any more.
+    """
+    if sys.stdout is None:
+        raise OutputError("There is no standard output: it was closed.")
+    try:
+        yield
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise ReaderGoneError("Whoever read standard output has gone.") from error
+        told = f"Standard output cannot be written: {error.strerror}."
+        raise OutputError(told, hint="Free some space, or name a file with -o.") from error

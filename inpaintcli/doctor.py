@@ -104,7 +104,7 @@ def _system() -> Iterator[Finding]:
     yield Finding("system", "inpaintcli", "ok", __version__)
     yield Finding("system", "Python", "ok", f"{platform.python_version()} on {where}")
     name, flags = _processor()
-    yield Finding("system", "processor", "note", f"{name}, {cores()} cores to use")
+    yield Finding("system", "processor", "note", f"{name}, cores to use: {cores()}")
     found = [feature for feature in _FEATURES if feature in flags]
     yield Finding("system", "features", "note", " ".join(found) or "not known on this system")
 

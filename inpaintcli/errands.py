@@ -61,10 +61,12 @@ class Skip:
 class Plan:
     """What a run will do. Plain values: a plan may travel to another machine.
 
-    `orphans` are masks without a photo, `links` folders that were not entered for being links.
+    `orphans` are masks without a photo, `links` folders that were not entered for being links,
+    `strange` pictures of kinds that we do not read.
     """
 
     jobs: tuple[Errand, ...]
     skips: tuple[Skip, ...] = ()
     orphans: tuple[Place, ...] = ()
     links: tuple[Path, ...] = ()
+    strange: tuple[Place, ...] = ()

@@ -272,8 +272,8 @@ def _tell(run: Run, result: _Result, facts: dict[str, Any]) -> None:
     for remark in facts["remarks"]:
         console.say(remark)
     console.say(
-        f"{facts['photos']} photos, {facts['holes']} holes; {facts['failed']} failed, "
-        f"{facts['skipped']} skipped; {facts['seconds']:.1f} s; "
+        f"photos {facts['photos']}, holes {facts['holes']}, failed {facts['failed']}, "
+        f"skipped {facts['skipped']}; {facts['seconds']:.1f} s; "
         f"sha256 of the masks {facts['masks_sha256'][:16]}..."
     )
     if run.report is not None:

@@ -14,12 +14,12 @@ from pathlib import Path
 from engines.base import EngineError
 from inpaintcli.attention import AttentionMap
 from inpaintcli.batch import (
-    EMPTY,
     Ledger,
     Notes,
     Outcome,
     Ran,
     Settings,
+    empty_note,
     failed,
     fill_picture,
     make_folder,
@@ -27,7 +27,7 @@ from inpaintcli.batch import (
 )
 from inpaintcli.errands import Errand, Job
 from inpaintcli.errors import FaultError, InpaintError
-from inpaintcli.images import check_writable, picture_bytes, temporary_name
+from inpaintcli.images import check_readable, check_writable, picture_bytes, temporary_name
 from inpaintcli.keys import Key, Making, digest_of, digest_of_bytes
 from inpaintcli.picture import Picture
 from inpaintcli.pipeline import Filled, Model
@@ -141,6 +141,7 @@ class Filler:
     def _drafted(self, job: Errand, local: Job, key: Key | None) -> Draft:
         """The draft of a job whose files are at hand."""
         started = time.perf_counter()
+        check_readable(local.photo)  # what we cannot read is seldom of a name that we can write
         check_writable(local.output, source=local.photo, overwrite=self._replaces(job))
         picture, mask = read_pair(local, self.settings)
         filled: Filled | None = None
@@ -161,7 +162,7 @@ class Filler:
             tiles=filled.tiles if filled else 0,
             decisions=filled.decisions if filled else (),
             grain=filled.grain if filled else 0.0,
-            note="" if filled else EMPTY,
+            note="" if filled else empty_note(local, self.settings),
             key=key,
             sha256=digest_of_bytes(data) if self.making else None,
         )

@@ -1,6 +1,5 @@
 """The command `fill` for one photo: plan, open the model, do, tell."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from inpaintcli.images import check_writable, picture_bytes, write_picture
 from inpaintcli.keys import Making
 from inpaintcli.matching import ALPHA
 from inpaintcli.models import find_card
-from inpaintcli.pairs import plan_photo
+from inpaintcli.pairs import beside, plan_photo
 from inpaintcli.pipeline import Model, open_model
 from inpaintcli.places import Place, is_one_place, place, reachable
 from inpaintcli.telling import tell_dry, tell_model, tell_outcome
@@ -62,7 +61,7 @@ def fill_photo(run: Run, photo: Place, mask: str | None, output: Place | None) -
     console = run.console
     if output == STDOUT and console.json:
         raise UsageError("-o - and --json both want standard output.", hint="Drop one of them.")
-    job = errand(photo, place(mask) if mask and mask != ALPHA else None, output or photo)
+    job = errand(photo, place(mask) if mask and mask != ALPHA else None, output or beside(photo))
     try:
         with reachable():
             job = plan_photo(photo, mask, output, overwrite=run.settings.overwrite)
@@ -129,7 +128,6 @@ def _to_stdout(job: Job, model: Model, run: Run, attention: AttentionMap | None)
         picture = filled.picture
         data = picture_bytes(picture, job.photo.suffix, source=job.photo, notes=notes)
     else:
-        run.console.say(f"{job.photo.name}: the mask is empty: nothing to do")
+        run.console.say(f"{job.photo.name}: {batch.empty_note(job, run.settings)}")
         data = job.photo.read_bytes()
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    run.console.binary(data)

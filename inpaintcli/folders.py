@@ -8,18 +8,22 @@ from operator import attrgetter
 from pathlib import Path, PurePath
 
 from inpaintcli.errors import UnreadableError
-from inpaintcli.images import SUFFIXES
+from inpaintcli.images import STRANGE_SUFFIXES, SUFFIXES
 from inpaintcli.places import Place, relative
 from inpaintcli.stores import Url
 
 
 @dataclass(frozen=True)
 class Found:
-    """The pictures in a folder, sorted; broken ones with their errors; links not entered."""
+    """The pictures in a folder, sorted; broken ones with their errors; links not entered.
+
+    `strange` are pictures by their suffix, of kinds that we do not read.
+    """
 
     pictures: list[Place] = field(default_factory=list)
     broken: list[tuple[Path, UnreadableError]] = field(default_factory=list)
     links: list[Path] = field(default_factory=list)
+    strange: list[Place] = field(default_factory=list)
 
 
 def look_into(folder: Place, *, recursive: bool = True, leave_out: Iterable[Place] = ()) -> Found:
@@ -52,14 +56,15 @@ def _look_into_store(folder: Url, recursive: bool, closed: Sequence[Place]) -> F
         raise UnreadableError(f"{folder} cannot be listed: {error.strerror or error}.") from error
     if not names:
         raise UnreadableError(f"{folder} is not a folder, or an empty one.")
-    pictures: list[Place] = [
+    visible = [
         url
         for url in names
-        if url.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in relative(url, folder).parts)
+        if not any(part.startswith(".") for part in relative(url, folder).parts)
         and not any(url.is_relative_to(place) for place in closed)
     ]
-    return Found(sorted(pictures, key=attrgetter("parts")))
+    pictures: list[Place] = [url for url in visible if url.suffix.lower() in SUFFIXES]
+    strange: list[Place] = [url for url in visible if url.suffix.lower() in STRANGE_SUFFIXES]
+    return Found(sorted(pictures, key=attrgetter("parts")), strange=strange)
 
 
 def _look_into_folder(folder: Path, recursive: bool, closed: set[str]) -> Found:
@@ -118,11 +123,12 @@ def _matches(path: PurePath, globs: Sequence[str]) -> bool:
 def _sort_out(folder: Path, names: list[str], found: Found) -> None:
     for name in names:
         path = folder / name
-        if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
+        suffix = path.suffix.lower()
+        if name.startswith(".") or suffix not in SUFFIXES | STRANGE_SUFFIXES:
             continue
         if path.is_file():
-            found.pictures.append(path)
-        elif path.is_symlink():
+            (found.pictures if suffix in SUFFIXES else found.strange).append(path)
+        elif path.is_symlink() and suffix in SUFFIXES:
             told = UnreadableError(f"{path} is a link that leads to no file.")
             found.broken.append((path, told))
 

@@ -1,12 +1,10 @@
 """The command `harmonize` for one photo: plan, open the model, do, tell."""
 
-import sys
 import time
 from pathlib import Path
 
 from engines.base import EngineError
 from inpaintcli import batch
-from inpaintcli.console import Console
 from inpaintcli.errands import STDOUT, Job
 from inpaintcli.errors import ExitCode, InpaintError, ModelError, UsageError
 from inpaintcli.filling import Run
@@ -16,9 +14,7 @@ from inpaintcli.matching import ALPHA
 from inpaintcli.models import cards
 from inpaintcli.pairs import plan_photo
 from inpaintcli.pipeline import Model
-from inpaintcli.telling import tell_model
-
-STATUS = "harmonized"
+from inpaintcli.telling import tell_dry, tell_model, tell_outcome
 
 
 def harmonize_photo(run: Run, photo: Path, mask: str, output: Path | None) -> ExitCode:
@@ -31,12 +27,12 @@ def harmonize_photo(run: Run, photo: Path, mask: str, output: Path | None) -> Ex
         raise UsageError("-o - and --json both want standard output.", hint="Drop one of them.")
     if mask == ALPHA:
         raise UsageError("A transparent object cannot be harmonized.", hint="--mask takes a file.")
-    target = output or photo.with_name(f"{photo.stem}.{STATUS}{photo.suffix}")
+    target = output or photo.with_name(f"{photo.stem}.harmonized{photo.suffix}")
     job = Job(photo, Path(mask), target)
     try:
         job = _planned(photo, mask, target, overwrite=run.settings.overwrite)
         if run.dry_run:
-            _tell_dry(run.console, job)
+            tell_dry(run.console, job, verb="harmonize")
             return ExitCode.OK
         if run.model is None:
             raise _no_default()
@@ -74,40 +70,26 @@ def _no_default() -> InpaintError:
 def _harmonize_file(run: Run, job: Job, model: Model) -> None:
     started = time.perf_counter()
     picture, foreground = batch.read_pair(job, run.settings)
-    if not foreground.any():
-        run.console.say(f"{job.photo.name}: {batch.EMPTY}")
+    note = "" if foreground.any() else batch.empty_note(job, run.settings)
+    suffix = job.photo.suffix if job.output == STDOUT else job.output.suffix
+    if note and suffix.lower() == job.photo.suffix.lower():
         data = job.photo.read_bytes()
     else:
         fitted = harmonize(picture, foreground, model)
-        suffix = job.photo.suffix if job.output == STDOUT else job.output.suffix
         data = picture_bytes(fitted, suffix, source=job.photo, notes=run.console.say)
     if job.output == STDOUT:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        if note:
+            run.console.say(f"{job.photo}: {note}")
+        run.console.binary(data)
         return
     write_bytes(data, job.output, overwrite=run.settings.overwrite)
-    _tell(run.console, job, model, time.perf_counter() - started)
-
-
-def _tell(console: Console, job: Job, model: Model, seconds: float) -> None:
-    ran = batch.Ran.of(model)
-    console.record(
-        {
-            "schema": batch.SCHEMA, "status": STATUS, "input": str(job.photo),
-            "mask": str(job.mask), "output": str(job.output), "model": ran.model,
-            "engine": ran.engine, "device": ran.device, "precision": ran.precision,
-            "seconds": round(seconds, 3), "error": None,
-        }
-    )  # fmt: skip
-    console.say(f"{job.photo} -> {job.output} ({seconds:.2f} s)")
-
-
-def _tell_dry(console: Console, job: Job) -> None:
-    console.record(
-        {
-            "schema": batch.SCHEMA, "status": "skipped", "input": str(job.photo),
-            "mask": str(job.mask), "output": str(job.output), "note": "dry run", "error": None,
-        }
-    )  # fmt: skip
-    if not console.json:
-        console.data(f"would harmonize {job.photo} by {job.mask} into {job.output}")
+    outcome = batch.Outcome(
+        status="filled",
+        input=job.photo,
+        mask=job.mask,
+        output=job.output,
+        ran=batch.Ran.of(model),
+        seconds=time.perf_counter() - started,
+        note=note,
+    )
+    tell_outcome(run.console, outcome)

@@ -38,6 +38,10 @@ STRANGERS = (
     (0, b"%PDF", "a PDF document"),
 )
 """Offset, bytes and name of kinds that people mistake for what we read."""
+STRANGE_SUFFIXES = frozenset(
+    (".arw", ".avif", ".cr2", ".cr3", ".dng", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".nef")
+) | {".orf", ".psd", ".raf", ".rw2", ".xcf"}
+"""Of pictures that we do not read: who has some among the photos should hear of them."""
 
 
 def ignore(note: str) -> None:
@@ -54,6 +58,18 @@ def read_picture(path: Path) -> Picture:
     kind, data = _content(path)
     picture: Picture = kind.read(data, str(path))
     return picture
+
+
+def check_readable(path: Path) -> None:
+    """Refuse by its first bytes what `read_picture` would refuse after the work has begun.
+
+    Pipes and the like can be read only once, and are let through.
+
+    Raises:
+        UnreadableError: missing, empty, or no picture of a kind that we read.
+    """
+    if not path.exists() or path.is_file() or path.is_dir():
+        _content(path, whole=False)
 
 
 def encode_picture(picture: Picture, suffix: str) -> bytes:
@@ -85,6 +101,8 @@ def picture_bytes(
     encoded = encode_picture(picture, suffix)
     if not kind.EXIFTOOL_WRITES and (origin.icc or origin.exif or origin.xmp):
         notes(f"{kind.NAME} holds no metadata: colour profile, EXIF and XMP were not kept.")
+    if source is not None and origin.left_out:
+        notes(f"{source.name}: not kept: {origin.left_out}.")
     if source is None or not kind.EXIFTOOL_WRITES:
         return encoded
     if kind.WHOLE_METADATA and origin.format == kind.NAME:
@@ -188,13 +206,13 @@ def write_bytes(
         raise _unwritable(path, fault) from fault
 
 
-def _content(path: Path) -> tuple[ModuleType, bytes]:
-    """The format that begins as the file does, and the whole file."""
+def _content(path: Path, *, whole: bool = True) -> tuple[ModuleType, bytes]:
+    """The format that begins as the file does, and the file, whole or only how it begins."""
     try:
         with path.open("rb") as file:
             head = file.read(16)
             # Before the rest is read: it might be somebody's film.
-            return _kind_of(head, path), head + file.read()
+            return _kind_of(head, path), head + file.read() if whole else head
     except FileNotFoundError as fault:
         raise UnreadableError(f"{path} does not exist.") from fault
     except IsADirectoryError as fault:

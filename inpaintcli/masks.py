@@ -32,15 +32,18 @@ def read_mask(path: Path, *, threshold: int = THRESHOLD, invert: bool = False) -
 def mask_of(picture: Picture, *, threshold: int = THRESHOLD, invert: bool = False) -> Mask:
     """As `read_mask`, of a picture already read."""
     _check_threshold(threshold)
-    top = int(np.iinfo(picture.pixels.dtype).max)
-    alpha = picture.alpha
-    if alpha is None or (alpha == top).all():
-        light, scale = _luma(picture.pixels), 1000 * top
-    elif _has_one_colour(picture.pixels) and alpha.min() < alpha.max():
-        light, scale = alpha, top
-    else:
-        light, scale = _luma(picture.pixels).astype(np.uint64) * alpha, 1000 * top * top
+    light, scale = _light(picture)
     return _above(light, threshold, scale) ^ invert
+
+
+def lightest(path: Path) -> int:
+    """The lightest value of a mask, 0 to 255: what a threshold must be below.
+
+    Raises:
+        UnreadableError: the file cannot be read.
+    """
+    light, scale = _light(read_picture(path))
+    return -(-int(light.max()) * 255 // scale)
 
 
 def mask_from_alpha(
@@ -154,6 +157,17 @@ def _above(values: NDArray[Any], threshold: int, scale: int) -> Mask:
     In integers: the answer must not depend on how a float was rounded.
     """
     return np.asarray(values > threshold * scale // 255, np.bool_)
+
+
+def _light(picture: Picture) -> tuple[NDArray[Any], int]:
+    """How light each pixel of a mask is, as `read_mask` has it, and what stands for 255."""
+    top = int(np.iinfo(picture.pixels.dtype).max)
+    alpha = picture.alpha
+    if alpha is None or (alpha == top).all():
+        return _luma(picture.pixels), 1000 * top
+    if _has_one_colour(picture.pixels) and alpha.min() < alpha.max():
+        return alpha, top
+    return _luma(picture.pixels).astype(np.uint64) * alpha, 1000 * top * top
 
 
 def _luma(pixels: NDArray[Any]) -> NDArray[np.uint32]:

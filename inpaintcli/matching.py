@@ -54,11 +54,15 @@ class MaskIndex:
         Raises:
             MisfitError: more than one fits.
         """
-        found = self._of.get(PurePath(photo.with_name(photo.stem)), [])
+        found = self.fitting(photo)
         if len(found) > 1:
             names = ", ".join(sorted(path.name for path in found))
             raise MisfitError(f"More than one mask fits {photo}: {names}.", hint="Keep one.")
         return found[0] if found else None
+
+    def fitting(self, photo: PurePath) -> list[Place]:
+        """All masks for a photo at that relative path."""
+        return self._of.get(PurePath(photo.with_name(photo.stem)), [])
 
     def without(self, used: set[Place]) -> tuple[Place, ...]:
         """The masks that no photo uses."""

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from inpaintcli.errands import NO_MASK, STDOUT, Errand, Plan, Skip, errand
 from inpaintcli.errors import MisfitError, UnreadableError, UsageError
 from inpaintcli.folders import Chooser, Found, look_into
-from inpaintcli.images import check_suffix, check_writable, taken
+from inpaintcli.images import check_readable, check_suffix, check_writable, taken
 from inpaintcli.matching import ALPHA, MaskIndex, is_named_as_mask, mask_for, told_apart
 from inpaintcli.outputs import check_folder, check_output, checked, nameable
 from inpaintcli.places import Place, is_one_place, names_in, place, relative
@@ -26,17 +26,21 @@ def plan_photo(photo: Place, mask: str | None, output: Place | None, *, overwrit
         overwrite: whether an existing output may be replaced.
 
     Raises:
-        UnreadableError: photo or mask does not exist.
+        UnreadableError: photo or mask does not exist, or is no picture.
         UsageError: no mask was given, and none lies beside the photo.
         MisfitError: two masks fit the photo.
         OutputError: the output exists, or is the photo or the mask itself.
     """
-    if not photo.exists():
+    if isinstance(photo, Path):
+        check_readable(photo)
+    elif not photo.exists():
         raise UnreadableError(f"{photo} does not exist.")
     chosen = mask_for(photo, mask)
+    if isinstance(chosen, Path):
+        check_readable(chosen)
     if output == STDOUT:
         return errand(photo, chosen, STDOUT)
-    target: Place = output or photo.with_name(f"{photo.stem}.filled{photo.suffix}")
+    target = output or beside(photo)
     with nameable(target):
         target = target / photo.name if target.is_dir() else target
     exists = check_output(photo, chosen, target)
@@ -48,6 +52,11 @@ def plan_photo(photo: Place, mask: str | None, output: Place | None, *, overwrit
         if exists and not overwrite:
             raise taken(target)
     return errand(photo, chosen, target)
+
+
+def beside(photo: Place) -> Place:
+    """The output where none is named: NAME.filled.EXT beside the photo."""
+    return photo.with_name(f"{photo.stem}.filled{photo.suffix}")
 
 
 def plan_folder(
@@ -82,7 +91,8 @@ def plan_folder(
     jobs, more = checked(placed, overwrite=overwrite)
     broken = [Skip(path, None, None, error.message, error) for path, error in found.broken]
     skips = (*broken, *matched.skips, *more)
-    return Plan(tuple(jobs), skips, matched.orphans, tuple(found.links))
+    strange = tuple(path for path in found.strange if wanted(relative(path, folder)))
+    return Plan(tuple(jobs), skips, matched.orphans, tuple(found.links), strange)
 
 
 def _asked_for(found: Found, folder: Place, wanted: Chooser) -> Found:
@@ -95,7 +105,7 @@ def _asked_for(found: Found, folder: Place, wanted: Chooser) -> Found:
 
     broken = [(path, error) for path, error in found.broken if is_asked_for(path)]
     links = [path for path in found.links if is_asked_for(path)]
-    return Found(found.pictures, broken, links)
+    return Found(found.pictures, broken, links, found.strange)
 
 
 def match_folder(folder: Path, mask: str, *, leave: Path | None = None) -> Plan:
@@ -157,6 +167,7 @@ def _matched(
             chosen = masks.of(name) if isinstance(masks, MaskIndex) else masks
         except MisfitError as error:
             skips.append(Skip(photo, None, None, error.message, error))
+            used |= set(masks.fitting(name)) if isinstance(masks, MaskIndex) else set()
             continue
         used |= {chosen} if chosen else set()
         if not wanted(name):

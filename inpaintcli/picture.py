@@ -41,7 +41,8 @@ class Origin:
 
     `orientation` is EXIF's (1 to 8): how the stored pixels were turned to be displayed. `exif`
     begins with the TIFF header ("II*" or "MM*"), without the "Exif" that JPEG puts before it.
-    `mode` matters to writers where it is "palette" (with `palette`) or "bilevel".
+    `mode` matters to writers where it is "palette" (with `palette`) or "bilevel". `left_out` says
+    what else the file holds that no writer keeps.
     """
 
     format: str = ""
@@ -53,6 +54,7 @@ class Origin:
     dpi: tuple[float, float] | None = None
     palette: Palette | None = None
     encoding: Encoding = Encoding()
+    left_out: str = ""
 
 
 @dataclass(frozen=True, eq=False)

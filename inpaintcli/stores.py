@@ -22,9 +22,12 @@ RENAMING = frozenset(
     {"arrow_hdfs", "dbfs", "ftp", "hdfs", "sftp", "smb", "ssh", "webdav", "webhdfs"}
 )
 """Stores of files in folders, where a file grows while it is written, and can be renamed."""
-PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"} | dict.fromkeys(
-    ("az", "abfs", "abfss", "adl"), "adlfs"
-)
+PACKAGES = {
+    **dict.fromkeys(("http", "https"), "aiohttp requests"),
+    **dict.fromkeys(("s3", "s3a"), "s3fs"),
+    **dict.fromkeys(("gs", "gcs"), "gcsfs"),
+    **dict.fromkeys(("az", "abfs", "abfss", "adl"), "adlfs"),
+}
 """What fsspec needs besides itself, for the stores that are asked for most."""
 TAGS = (
     "ETag",
@@ -252,7 +255,7 @@ def _opened(url: Url) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
-        raise _missing(url, "fsspec", "inpaintcli[remote]", error) from error
+        raise _missing(url, "fsspec", "'inpaintcli[remote]'", error) from error
     try:
         store, path = url_to_fs(url.text)
     except ImportError as error:
@@ -264,5 +267,5 @@ def _opened(url: Url) -> tuple[Any, str]:
 
 
 def _missing(url: Url, what: str, package: str, error: ImportError) -> UsageError:
-    hint = f"pip install '{package}'" if package else str(error)
+    hint = f"pip install {package}" if package else str(error)
     return UsageError(f"{url.scheme}:// needs a package that is missing: {what}.", hint=hint)

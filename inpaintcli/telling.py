@@ -6,7 +6,7 @@ from collections import Counter
 from engines.base import EngineInfo
 from inpaintcli import batch
 from inpaintcli.batch import Outcome
-from inpaintcli.console import Console, rate_in_words
+from inpaintcli.console import Console, complain, rate_in_words
 from inpaintcli.errands import NO_MASK, THERE, Errand, Plan
 from inpaintcli.errors import ExitCode
 from inpaintcli.pipeline import Model
@@ -60,11 +60,11 @@ class Tally:
 
 
 def tell_outcome(console: Console, outcome: Outcome, *, brief: bool = False) -> None:
-    """Tell what happened to one photo; `brief` keeps good news for `-v`."""
+    """Tell what happened to one photo: failures always; `brief` keeps good news for `-v`."""
     console.record(outcome.to_json())
     if outcome.error is not None:
         name, told = str(outcome.input), str(outcome.error)
-        console.say(told if told.startswith(f"{name} ") else f"{name}: {told}")
+        complain(told if told.startswith(f"{name} ") else f"{name}: {told}")
         if outcome.note:
             console.say(f"  {outcome.note}")
     elif outcome.status == "skipped":
@@ -94,7 +94,7 @@ def tell_engine(console: Console, name: str, info: EngineInfo, why: str, fallbac
     )
 
 
-def tell_dry(console: Console, job: Errand) -> Outcome:
+def tell_dry(console: Console, job: Errand, *, verb: str = "fill") -> Outcome:
     """Tell what would be done; returns what was told, for the sums."""
     mask = "its transparent pixels" if job.mask is None else str(job.mask)
     outcome = Outcome(
@@ -102,16 +102,20 @@ def tell_dry(console: Console, job: Errand) -> Outcome:
     )
     console.record(outcome.to_json())
     if not console.json:
-        console.data(f"would fill {job.photo} by {mask} into {job.output}")
+        console.data(f"would {verb} {job.photo} by {mask} into {job.output}")
     return outcome
 
 
 def tell_loose_ends(console: Console, plan: Plan) -> None:
-    """Tell of masks without a photo, and of linked folders that were not entered."""
+    """Tell of masks without a photo, linked folders not entered, and kinds that are not read."""
     for mask in plan.orphans:
         console.say(f"{mask}: a mask without a photo")
     for link in plan.links:
         console.say(f"{link}: a link to a folder, not entered; name the folder itself to fill it")
+    if plan.strange:
+        kinds = Counter(path.suffix.lower() for path in plan.strange)
+        listed = ", ".join(f"{count} {suffix}" for suffix, count in kinds.most_common())
+        console.say(f"not read: {listed}; convert them to PNG, JPEG or TIFF first")
 
 
 def tell_space(console: Console, needed: int, free: float, folder: Place) -> None:

@@ -80,9 +80,9 @@ def photo_pixels(height: int, width: int, channels: int = 3, depth: int = 8) -> 
 
 
 def touch(folder: Path, *names: str) -> Path:
-    """Empty files in a folder, with the folders that lead to them."""
+    """Files in a folder, with the folders that lead to them; they begin as a PNG does."""
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.write_bytes(b"\x89PNG\r\n\x1a\n")
     return folder

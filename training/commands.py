@@ -119,8 +119,9 @@ def _silent(_line: str) -> None:
 def _progress(recipe: Recipe, report: Report) -> Callable[[int, dict[str, float], float], None]:
     def progress(images: int, losses: dict[str, float], speed: float) -> None:
         shown = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
-        left = duration_in_words(max(0, recipe.images - images) / speed)
-        report(f"{images}/{recipe.images} images, {speed:.1f}/s, {left} left: {shown}")
+        left = recipe.images - images
+        time = f", {duration_in_words(left / speed)} left" if left > 0 else ""
+        report(f"{images}/{recipe.images} images, {speed:.1f}/s{time}: {shown}")
 
     return progress
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inpaintcli.console import Console
+from inpaintcli.errors import UnreadableError
 from inpaintcli.options import (
     Detail,
     DeviceOption,
@@ -108,9 +109,15 @@ def evaluate(
 
 
 def _judge(features: Path | None) -> tuple["Judge | None", tuple[str, ...]]:
-    """What scores by deep features, or why there is nothing."""
+    """What scores by deep features, or why there is nothing.
+
+    Raises:
+        UnreadableError: there is no such folder.
+    """
     if features is None:
         return None, ("P, FD, LPIPS and FID: they need --features DIR.",)
+    if not features.is_dir():
+        raise UnreadableError(f"{features} is not a folder.", hint="--features takes one.")
     try:
         from training.scores import FeatureScores
     except ModuleNotFoundError as error:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from inpaintcli.console import Console
+from inpaintcli.errors import UsageError
 from inpaintcli.options import (
     Detail,
     DetailOption,
@@ -112,7 +113,6 @@ def fill(
     """
     from inpaintcli import filling, filling_many
     from inpaintcli.batch import Settings
-    from inpaintcli.errors import UsageError
     from inpaintcli.places import place
 
     settings = Settings(
@@ -150,6 +150,17 @@ def fill(
             journal=journal,
         )
         raise typer.Exit(filling_many.fill_many(run, many))
-    if ray is not None:
-        raise UsageError("--ray is for many photos.", hint="Name a folder or a list.")
+    if not isinstance(source, Path) or source.exists():
+        _refuse_for_one(include=include, exclude=exclude, report=report, journal=journal, ray=ray)
     raise typer.Exit(filling.fill_photo(run, source, mask, target))
+
+
+def _refuse_for_one(**options: object) -> None:
+    """Refuse what would otherwise be passed over in silence.
+
+    Raises:
+        UsageError: one of the options was given.
+    """
+    for name, value in options.items():
+        if value:
+            raise UsageError(f"--{name} is for many photos.", hint="Name a folder or a list.")

@@ -4,11 +4,12 @@ With the same quantisation tables, what was not filled changes by little or noth
 keeps its size. Source: ITU-T T.81 (markers: table B.1), and T.871 for JFIF.
 """
 
+import contextlib
 import io
+import re
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +31,12 @@ LARGEST_SIDE = 65500
 LARGEST_BLOCK = 65000
 """What surely fits one segment; exiftool knows how to spread more over several."""
 APP0, APP1, APP2, APP14, COM, DHT, SOS = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE, 0xC4, 0xDA
+MP_ENTRIES = 0xB002
 EXIF_PREFIX = b"Exif\0\0"
 STANDARD_HUFFMAN = (416, 208)
 """Bytes of the example tables of T.81, annex K, for colour and for grey."""
+FILM = re.compile(rb"ftyp(?:isom|iso2|mp4|qt  |avc1|M4V|3gp)")
+"""How the film begins that some phones put behind the picture."""
 
 _ROOM_LOCK = threading.Lock()
 
@@ -87,6 +91,7 @@ def read(data: bytes, name: str) -> Picture:
             xmp=image.info.get("xmp"),
             dpi=image.info.get("dpi"),
             encoding=encoding,
+            left_out=_left_out(image, data),
         )
         pixels, _ = split_alpha(displayed(np.array(image), origin.orientation))
         return Picture(pixels, None, origin)
@@ -112,12 +117,13 @@ def write(picture: Picture) -> bytes:
     return out.getvalue()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _room(size: int) -> Iterator[None]:
-    """Let Pillow's buffer for progressive and optimised files have `size` bytes.
+    """Let Pillow's buffer for progressive and optimised files have `size` bytes at least.
 
     It has two a pixel, must hold the whole file, and fails where noise needs more. The setting is
-    the process's; other threads' buffers are only larger than need be for a while.
+    the process's; other threads' buffers are only larger than need be for a while. It never
+    shrinks: Pillow's encoder turns for ever in a buffer that does not hold the tables.
     """
     from PIL import ImageFile
 
@@ -125,7 +131,8 @@ def _room(size: int) -> Iterator[None]:
         yield
         return
     with _ROOM_LOCK:
-        usual, ImageFile.MAXBLOCK = ImageFile.MAXBLOCK, size
+        usual = ImageFile.MAXBLOCK
+        ImageFile.MAXBLOCK = max(usual, size)
         try:
             yield
         finally:
@@ -161,6 +168,17 @@ def _encoding(image: Any, segments: list[Segment], dense: bool) -> JpegEncoding:
         dense=dense,
         segments=tuple(segment for segment in segments if _is_kept(*segment)),
     )
+
+
+def _left_out(image: Any, data: bytes) -> str:
+    """What lies behind the picture, in words; previews, which are to go, do not count."""
+    found = ["a film"] if FILM.search(data) else []
+    with contextlib.suppress(Exception):  # a wrong index must not cost the picture
+        index = image._getmp() or {}  # noqa: SLF001 - Pillow tells it only so (CIPA DC-007)
+        kinds = [entry["Attribute"]["MPType"] for entry in index.get(MP_ENTRIES, ())]
+        if others := sum(not kind.startswith("Large Thumbnail") for kind in kinds[1:]):
+            found.append(f"{others} more picture{'s' * (others > 1)}, or maps of light or depth")
+    return " and ".join(found)
 
 
 def _options(origin: Origin, mode: str) -> dict[str, Any]:

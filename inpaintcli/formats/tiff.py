@@ -1,24 +1,22 @@
-"""TIFF: every mode, 8 and 16 bit, in strips or tiles, contiguous or in planes.
+"""TIFF: every mode, 1 to 16 bit, in strips or tiles, contiguous or in planes.
 
 Pillow has no 16-bit RGB, and OpenCV multiplies alpha into 8-bit colours and loses 16-bit planes,
 so tifffile reads the samples. What it cannot unpack without a large dependency (LZW, Zstandard)
 Pillow's libtiff unpacks a strip or tile at a time; what is no array of samples (JPEG and fax
-coding, YCbCr, fewer than 8 bits) Pillow reads as a whole.
-
-Written is one layout, Deflate-packed unless the file was not packed. Source: TIFF revision 6.0.
+coding, YCbCr, fewer than 8 bits) Pillow reads as a whole. Source: TIFF revision 6.0.
 """
 
 import contextlib
 import io
 import struct
-import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli.errors import OutputError, UnreadableError
+from inpaintcli.errors import UnreadableError
+from inpaintcli.formats import _tiff_writing
 from inpaintcli.formats._reading import (
     check_size,
     decoding,
@@ -27,46 +25,36 @@ from inpaintcli.formats._reading import (
     refuse_mode,
     split_alpha,
 )
-from inpaintcli.formats._writing import (
-    DEFLATE_LEVEL,
-    bits,
-    is_bilevel,
-    repainted,
-    resolution,
-    stored_samples,
+from inpaintcli.formats._tiff_tags import (
+    ASSOCIATED,
+    BLACK_IS_0,
+    BLOCKS,
+    COLOUR_MAP,
+    ICC,
+    INDEXED,
+    IPTC,
+    NAME,
+    ORIENTATION,
+    RGB,
+    STRUCTURE,
+    UNPACKED,
+    WHITE_IS_0,
+    XMP,
+    YCBCR,
+    TiffEncoding,
+    colours_of,
 )
-from inpaintcli.picture import Encoding, Mode, Origin, Picture, displayed, stored
+from inpaintcli.picture import Mode, Origin, Picture, displayed
 
-NAME = "TIFF"
 SUFFIXES = (".tif", ".tiff")
 WHOLE_METADATA = False
 EXIFTOOL_WRITES = True
 
-UNPACKED, LZW, ZSTD = 1, 5, 50000
+LZW, ZSTD = 5, 50000
 BY_TIFFFILE = (UNPACKED, 8, 32946, 32773, 34925)  # Deflate by two numbers, PackBits, LZMA
 BY_LIBTIFF = (LZW, ZSTD)
 WHOLE_BY_PILLOW = (2, 3, 4, 7)  # fax codings and JPEG
-WHITE_IS_0, BLACK_IS_0, RGB, INDEXED, YCBCR = 0, 1, 2, 3, 6
 COLOURS = {5: "CMYK", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "a camera's raw mosaic"}
-ASSOCIATED, UNASSOCIATED = 1, 2
-ORIENTATION, XMP, IPTC, ICC = 274, 700, 33723, 34675
-EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
-PHOTOSHOP = (34377, 37724)
-STRUCTURE = frozenset(
-    (*range(254, 260), 262, 263, 264, 265, 266, 273, *range(277, 282), 284, *range(288, 294))
-) | {317, 320, *range(322, 326), 330, *range(332, 348), *range(512, 522), *range(529, 533)}
-"""Tags that say how the pixels lie in the file, never what they show."""
-BLOCKS = frozenset((XMP, IPTC, ICC, *PHOTOSHOP))
-STRIP_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class TiffEncoding(Encoding):
-    """The file's compression (TIFF's number), whether alpha was multiplied in, and its IPTC."""
-
-    compression: int
-    associated: bool = False
-    iptc: bytes | None = None
 
 
 def accepts(head: bytes) -> bool:
@@ -101,34 +89,12 @@ def read(data: bytes, name: str) -> Picture:
 
 
 def write(picture: Picture) -> bytes:
-    """The picture as a TIFF file.
+    """The picture as a TIFF file: in one layout, Deflate-packed unless the file was not packed.
 
     Raises:
         OutputError: it would be larger than the 4 GiB that a TIFF can address.
     """
-    encoding = picture.origin.encoding
-    if not isinstance(encoding, TiffEncoding):
-        encoding = TiffEncoding(8)
-    layout, rows = _layout(picture, encoding)
-    packed = encoding.compression != UNPACKED
-    strips, rows_a_strip = _strips(rows, layout, packed)
-    starts = np.cumsum([0, *(len(strip) + len(strip) % 2 for strip in strips)])
-    if int(starts[-1]) + (1 << 24) > 0xFFFFFFFF:
-        raise OutputError("TIFF cannot hold more than 4 GiB.", hint="Write it as .png.")
-    tags = {
-        **layout,
-        256: stored(picture.pixels, picture.origin.orientation).shape[1],
-        257: len(rows),
-        259: 8 if packed else UNPACKED,
-        273: tuple(int(start) for start in starts[:-1]),
-        278: rows_a_strip,
-        279: tuple(len(strip) for strip in strips),
-    }
-    out = io.BytesIO()
-    _directory(tags, picture.origin, encoding).save(out)
-    for strip in strips:
-        out.write(strip + bytes(len(strip) % 2))
-    return out.getvalue()
+    return _tiff_writing.encoded(picture)
 
 
 def _hush_libtiff() -> None:
@@ -187,8 +153,7 @@ def _origin(data: bytes, page: Any) -> Origin:
         value = tag(code)
         return value if isinstance(value, bytes) and value else None
 
-    orientation = tag(ORIENTATION)
-    extra = tuple(int(kind) for kind in page.extrasamples)
+    orientation, colour_map = tag(ORIENTATION), tag(COLOUR_MAP)
     return Origin(
         NAME,
         _mode(page),
@@ -197,7 +162,15 @@ def _origin(data: bytes, page: Any) -> Origin:
         exif=_exif_block(data),
         xmp=block(XMP),
         dpi=_dpi(tag(282), tag(283), tag(296)),
-        encoding=TiffEncoding(int(page.compression), extra == (ASSOCIATED,), block(IPTC)),
+        encoding=TiffEncoding(
+            byte_order=page.parent.byteorder,
+            compression=int(page.compression),
+            bits=min(8, int(page.bitspersample)),
+            white_is_0=page.photometric == WHITE_IS_0,
+            extra=next((int(kind) for kind in page.extrasamples), None),
+            colour_map=tuple(colour_map) if page.photometric == INDEXED else (),
+            iptc=block(IPTC),
+        ),
     )
 
 
@@ -303,16 +276,14 @@ def _unpacked(packed: bytes, codec: int, size: int) -> bytes:
 def _interpreted(samples: NDArray[Any], page: Any, origin: Origin) -> Picture:
     """The picture that the displayed samples (h, w, channels) stand for."""
     if page.photometric == INDEXED:
-        table = np.asarray(page.colormap)
-        shift = 8 if table.max(initial=0) > 255 else 0  # some write 8-bit values
-        colours = np.ascontiguousarray((table >> shift).T.astype(np.uint8))
-        palette = padded_palette(colours[:256], samples[:, :, 0].astype(np.uint8), None)
+        colours = colours_of(page.tags[COLOUR_MAP].value)[:256]
+        palette = padded_palette(colours, samples[:, :, 0].astype(np.uint8), None)
         return Picture(*palette.expanded(), replace(origin, palette=palette))
     pixels, alpha = split_alpha(samples)
     if page.photometric == WHITE_IS_0:
         pixels = np.iinfo(pixels.dtype).max - pixels
     encoding = origin.encoding
-    if alpha is not None and isinstance(encoding, TiffEncoding) and encoding.associated:
+    if alpha is not None and isinstance(encoding, TiffEncoding) and encoding.extra == ASSOCIATED:
         pixels = _divided(pixels, alpha)
     return Picture(pixels, alpha, origin)
 
@@ -320,99 +291,10 @@ def _interpreted(samples: NDArray[Any], page: Any, origin: Origin) -> Picture:
 def _divided(pixels: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
     """Straight colours (h, w, c) of colours multiplied by alpha (h, w), rounded.
 
-    Rounding both ways makes `_multiplied` the exact inverse for alpha above 0: the error of half
+    Rounding both ways makes `_tiff_writing` the exact inverse for alpha above 0: the error of half
     a step is scaled by alpha <= 1. Where alpha is 0 the file holds no colour.
     """
     top = np.iinfo(pixels.dtype).max
     part = np.maximum(alpha, 1).astype(np.uint64)[:, :, None]
     straight = (pixels.astype(np.uint64) * top + part // 2) // part
     return np.asarray(np.minimum(straight, top).astype(pixels.dtype))
-
-
-def _multiplied(samples: NDArray[Any]) -> NDArray[Any]:
-    """Samples (h, w, c + 1) with the colours multiplied by the alpha, their last channel."""
-    top = int(np.iinfo(samples.dtype).max)
-    alpha = samples[:, :, -1:].astype(np.uint64)
-    colours = (samples[:, :, :-1].astype(np.uint64) * alpha + top // 2) // top
-    return np.concatenate([colours.astype(samples.dtype), samples[:, :, -1:]], axis=2)
-
-
-def _layout(picture: Picture, encoding: TiffEncoding) -> tuple[dict[int, Any], NDArray[Any]]:
-    """The tags that say what the samples mean; the samples (h, w, c), bits packed to bytes."""
-    palette = repainted(picture) if picture.alpha is None else None
-    if palette is not None:
-        table = np.zeros((3, 256), np.uint16)
-        table[:, : len(palette.colours)] = palette.colours.T.astype(np.uint16) * 257
-        tags = {258: 8, 262: INDEXED, 277: 1, 320: tuple(table.reshape(-1).tolist())}
-        return tags, stored(palette.indices, picture.origin.orientation)[:, :, None]
-    if is_bilevel(picture):
-        packed = np.packbits(bits(picture), axis=1)
-        return {258: 1, 262: BLACK_IS_0, 277: 1}, packed[:, :, None]
-    samples = stored_samples(picture)
-    channels = samples.shape[2]
-    tags = {258: (picture.depth,) * channels, 277: channels, 284: 1}
-    tags[262] = RGB if channels >= 3 else BLACK_IS_0
-    if picture.alpha is not None:
-        tags[338] = ASSOCIATED if encoding.associated else UNASSOCIATED
-        samples = _multiplied(samples) if encoding.associated else samples
-    return tags, samples
-
-
-def _strips(rows: NDArray[Any], tags: dict[int, Any], packed: bool) -> tuple[list[bytes], int]:
-    """The strips, Deflate-packed if asked, and how many rows each has.
-
-    Sets the predictor (differences of neighbours, section 14) in `tags` where it helps.
-    """
-    predicted = packed and tags[262] != INDEXED and tags[258] != 1
-    if predicted:
-        tags[317] = 2
-    a_row = int(np.prod(rows.shape[1:])) * rows.dtype.itemsize
-    count = max(1, STRIP_BYTES // a_row)
-    strips = []
-    for first in range(0, len(rows), count):
-        part = rows[first : first + count]
-        if predicted:
-            part = np.concatenate([part[:, :1], part[:, 1:] - part[:, :-1]], axis=1)
-        plain = part.astype(part.dtype.newbyteorder("<")).tobytes()
-        strips.append(zlib.compress(plain, DEFLATE_LEVEL) if packed else plain)
-    return strips, count
-
-
-def _directory(tags: dict[int, Any], origin: Origin, encoding: TiffEncoding) -> Any:
-    """The file's header and directory: `tags`, and the metadata of `origin`."""
-    from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
-    directory = ImageFileDirectory_v2(prefix=b"II")
-    for tag, value in _exif_tags(origin).items():
-        # One tag of a wrong type must not cost the picture, nor the other tags.
-        with contextlib.suppress(Exception):
-            directory[tag] = value
-            directory.tobytes()
-            continue
-        directory.pop(tag, None)
-    x, y = resolution(origin) or (72.0, 72.0)
-    directory[282], directory[283], directory[296] = float(x), float(y), 2
-    directory[ORIENTATION] = origin.orientation
-    for tag, kind, block in ((XMP, 1, origin.xmp), (IPTC, 7, encoding.iptc), (ICC, 7, origin.icc)):
-        if block:
-            directory.tagtype[tag] = kind
-            directory[tag] = block
-    for tag, value in tags.items():
-        directory[tag] = value
-    return directory
-
-
-def _exif_tags(origin: Origin) -> dict[int, Any]:
-    from PIL import Image
-
-    found: dict[int, Any] = {}
-    with contextlib.suppress(Exception):  # see `_exif_block`
-        exif = Image.Exif()
-        exif.load(origin.exif or b"")
-        for tag in exif:
-            if tag in (EXIF_IFD, GPS_IFD):
-                block = exif.get_ifd(tag)
-                found[tag] = {t: v for t, v in block.items() if t != INTEROP_IFD}
-            elif tag not in STRUCTURE and tag not in BLOCKS:
-                found[tag] = exif[tag]
-    return found

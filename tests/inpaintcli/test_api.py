@@ -53,6 +53,15 @@ def test_masks_that_mean_the_same(grey_model, mask, kind, options):
     np.testing.assert_array_equal(found, wanted)
 
 
+def test_the_other_byte_order_is_understood_and_stays(grey_model, mask):
+    photo = photo_pixels(48, 64, 3, 16)
+    other = photo.astype(photo.dtype.newbyteorder("S"))
+    hole = (mask * np.uint16(65535)).astype(other.dtype)
+    filled = inpaintcli.fill(other, hole, model=grey_model)
+    assert filled.dtype == other.dtype
+    np.testing.assert_array_equal(filled, inpaintcli.fill(photo, mask, model=grey_model))
+
+
 def test_alpha_as_mask_becomes_opaque(grey_model, mask):
     photo = np.dstack([photo_pixels(48, 64), np.where(mask, 0, 255).astype(np.uint8)])
     filled = inpaintcli.fill(photo, "alpha", model=grey_model)
@@ -72,7 +81,7 @@ def test_an_empty_mask_gives_a_copy(mask):
     [
         (np.zeros((4, 4, 3)), np.zeros((4, 4), bool), ValueError, "float64"),
         (np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4), bool), ValueError, "channels"),
-        (np.zeros((0, 4, 3), np.uint8), np.zeros((0, 4), bool), ValueError, "channels"),
+        (np.zeros((0, 4, 3), np.uint8), np.zeros((0, 4), bool), ValueError, "no pixels"),
         (np.zeros((4, 4, 3), np.uint8), np.eye(4, dtype=np.uint8), ValueError, "astype"),
         (np.zeros((4, 4, 3), np.uint8), np.eye(4), ValueError, "float64"),
         (np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 1), bool), ValueError, "h, w"),
@@ -93,6 +102,10 @@ def test_options_are_checked(mask):
     photo = photo_pixels(48, 64)
     with pytest.raises(TypeError, match="feathers"):
         inpaintcli.fill(photo, mask, feathers=3)
+    with pytest.raises(ValueError, match="auto, network, patches"):
+        inpaintcli.fill(photo, mask, detail="both")
+    with pytest.raises(inpaintcli.EngineError, match="no device 'gpu'"):
+        inpaintcli.fill(photo, mask, device="gpu")
     with pytest.raises(TypeError, match="files"):
         inpaintcli.fill(photo, mask, "out.png")
 

@@ -19,12 +19,12 @@ from tests.conftest import photo_pixels
 @pytest.fixture
 def job(tmp_path):
     """A photo and its mask in a subfolder, and where the output goes."""
-    (tmp_path / "in/sub").mkdir(parents=True)
-    (tmp_path / "out").mkdir()
     return pair_of(tmp_path, "png")
 
 
 def pair_of(tmp_path, kind, **options):
+    (tmp_path / "in/sub").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "out").mkdir(exist_ok=True)
     photo, mask = tmp_path / f"in/sub/a.{kind}", tmp_path / "in/sub/a_mask.png"
     hole = np.zeros((48, 64), np.uint8)
     hole[10:30, 20:40] = 255
@@ -53,12 +53,15 @@ def test_a_fill_proves_itself_in_every_format(job, tmp_path, grey_model, kind):
     assert proven(filled, job, Settings(grow=2)) is filled
 
 
-def test_an_output_that_is_not_what_was_written_is_a_failure(job, grey_model):
+@pytest.mark.parametrize(("kind", "options"), [("png", {}), ("webp", {"lossless": True})])
+def test_an_output_that_is_not_what_was_written_is_a_failure(tmp_path, grey_model, kind, options):
+    job = pair_of(tmp_path, kind, **options)
     filled = fill_file(job, grey_model, Settings(), print)
+    assert proven(filled, job, Settings()) is filled
     pixels = np.asarray(Image.open(job.output)).copy()
     pixels[0, 0, 0] ^= 1
     for content in (pixels, pixels[:-1]):
-        Image.fromarray(content).save(job.output)
+        Image.fromarray(content).save(job.output, **options)
         found = proven(filled, job, Settings())
         assert found.status == "failed"
         assert isinstance(found.error, OutputError)

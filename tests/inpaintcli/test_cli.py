@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -131,6 +132,7 @@ def failing(tmp_path, photo, mask):
     Image.new("L", (5, 5), 255).save(tmp_path / "small.png")
     Image.new("L", (128, 96), 255).save(tmp_path / "white.png")
     (tmp_path / "there.png").touch()
+    (tmp_path / "a.gif").write_bytes(b"GIF89a...")
     fill = ["fill", photo, "--mask"]
     out = ["-o", tmp_path / "out.png"]
     return {
@@ -142,6 +144,8 @@ def failing(tmp_path, photo, mask):
         "folder without output": (["fill", tmp_path, "--mask", mask], 2, "-o"),
         "json and data": ([*fill, mask, "--json", "-o", "-"], 2, "--json"),
         "no attention": ([*fill, mask, "--attention-map", tmp_path / "m.png", *out], 2, "membrane"),
+        "other kind": (["fill", tmp_path / "a.gif", "--mask", mask], 3, "a GIF"),
+        "options of many": ([*fill, mask, "--report", tmp_path / "r.html", *out], 2, "--report"),
         "no such photo": (["fill", tmp_path / "gone.png", "--mask", mask, *out], 3, "gone.png"),
         "no such mask": ([*fill, tmp_path / "gone.png", *out], 3, "gone.png"),
         "zero bytes": (["fill", tmp_path / "empty.png", "--mask", mask, *out], 3, "empty.png"),
@@ -178,6 +182,40 @@ def test_a_failure_has_its_result_line(pair, tmp_path):
     assert result["error"]["code"] == 4
     assert result["error"]["message"]
     assert result["error"]["hint"]
+    assert result["output"] == str(photo.with_name("photo.filled.png"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_what_cannot_be_said_never_ends_a_fill_and_data_that_cannot_be_written_do(pair, tmp_path):
+    photo, mask, _ = pair
+    words = [*PROGRAM, "fill", photo, "--mask", mask]
+    for rest, code in (
+        ("-o out.png 2>/dev/full", 0),
+        ("-o closed.png >&- 2>&-", 0),
+        ("-o full.png --json >/dev/full", 5),
+        ("-o - >/dev/full", 5),
+    ):
+        done = subprocess.run(
+            ["sh", "-c", f"{shlex.join(map(str, words))} {rest}"],
+            capture_output=True,
+            cwd=tmp_path,
+            timeout=110,
+            check=False,
+        )
+        assert done.returncode == code, (rest, done.stderr.decode())
+        assert b"Traceback" not in done.stderr
+        assert (b"Standard output" in done.stderr) == bool(code)
+    assert (tmp_path / "out.png").exists()
+    assert (tmp_path / "closed.png").exists()
+
+
+def test_a_reader_that_has_gone_is_no_reason_to_complain():
+    reader, writer = os.pipe()
+    os.close(reader)
+    listing = [*PROGRAM, "models", "list"]
+    done = subprocess.run(listing, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (5, b"")
 
 
 @pytest.fixture

@@ -51,6 +51,16 @@ def test_an_empty_mask_copies_the_photo_byte_for_byte_and_says_so(folder, tmp_pa
     assert (tmp_path / "1.png").read_bytes() == (folder / "1.png").read_bytes()
 
 
+@pytest.mark.parametrize("value", [1, 127])
+def test_a_mask_that_only_looks_empty_is_told_with_its_lightest_value(
+    folder, tmp_path, grey_model, value
+):
+    Image.new("L", (64, 48), value).save(folder / "1.mask.png")
+    outcome = settled(folder, tmp_path, grey_model)
+    assert f"{value} of 255" in outcome.note
+    assert "--mask-threshold" in outcome.note
+
+
 def test_missing_folders_are_made(folder, tmp_path, grey_model):
     assert settled(folder, tmp_path / "a/b", grey_model).status == "filled"
 

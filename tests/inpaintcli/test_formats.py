@@ -361,6 +361,14 @@ def test_noise_that_outgrows_pillows_buffer_is_written(options, monkeypatch, cap
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("side", [1, 2, 5, 8])
+def test_a_tiny_jpeg_of_more_bytes_than_pixels_is_written(side):
+    data = saved(Image.fromarray(smooth(side, side)), "JPEG", optimize=True)
+    assert len(data) > side * side
+    assert jpeg.read(jpeg.write(jpeg.read(data, "x")), "x").pixels.shape == (side, side, 3)
+
+
 def test_jpeg_segments_go_over_byte_for_byte():
     plain = saved(Image.fromarray(smooth()), "JPEG")
     kept = (
@@ -450,7 +458,11 @@ def test_tiff_layouts_are_read(dtype, channels, order, form, packed):
     wanted = Picture(*_reading.split_alpha(samples))
     picture = tiff.read(out.getvalue(), "x")
     same(picture, wanted)
-    same(tiff.read(tiff.write(picture), "x"), wanted)
+    again = tiff.write(picture)
+    same(tiff.read(again, "x"), wanted)
+    with tifffile.TiffFile(io.BytesIO(again)) as file:
+        assert file.byteorder == order
+        assert np.array_equal(file.asarray().reshape(samples.shape), samples)
 
 
 PREDICTABLE = [
@@ -522,11 +534,77 @@ def test_a_preview_beside_the_picture_is_no_second_page():
     assert np.array_equal(tiff.read(out.getvalue(), "x").pixels, smooth())
 
 
-def test_white_is_zero_is_turned_over():
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_white_is_zero_is_turned_over_and_back(dtype):
     out = io.BytesIO()
-    grey = noise(1)[..., 0]
+    grey = noise(1, dtype)[..., 0]
     tifffile.imwrite(out, grey, photometric="miniswhite")
-    assert np.array_equal(tiff.read(out.getvalue(), "x").pixels[..., 0], 255 - grey)
+    picture = tiff.read(out.getvalue(), "x")
+    assert np.array_equal(picture.pixels[..., 0], np.iinfo(dtype).max - grey)
+    assert np.array_equal(tifffile.imread(io.BytesIO(tiff.write(picture))), grey)
+
+
+def test_what_an_extra_channel_is_stays_as_the_file_said():
+    for meaning, number in (("unspecified", 0), ("assocalpha", 1), ("unassalpha", 2)):
+        out = io.BytesIO()
+        samples = np.dstack([smooth(), np.full((HEIGHT, WIDTH), 255, np.uint8)])
+        tifffile.imwrite(out, samples, photometric="rgb", extrasamples=[meaning])
+        with tifffile.TiffFile(io.BytesIO(tiff.write(tiff.read(out.getvalue(), "x")))) as file:
+            assert [int(kind) for kind in file.pages[0].extrasamples] == [number]
+
+
+def few_bits(bits, photometric, colour_map=()):
+    """A hand-made TIFF of noise, unpacked; its values uint8 (h, w)."""
+    values = noise(1)[..., 0] >> (8 - bits)
+    digits = np.unpackbits(values[..., None], axis=2)[..., 8 - bits :]
+    rows = np.packbits(digits.reshape(HEIGHT, -1), axis=1).tobytes()
+    tags = {256: WIDTH, 257: HEIGHT, 258: bits, 262: photometric, 277: 1, 279: len(rows)}
+    table = struct.pack(f"<{len(colour_map)}H", *colour_map)
+    start = 8 + 2 + 12 * (len(tags) + 1 + bool(table)) + 4
+    entries = [(tag, 4, 1, value) for tag, value in {**tags, 273: start + len(table)}.items()]
+    entries += [(320, 3, len(colour_map), start)] if table else []
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in sorted(entries))
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4)
+    return head + table + rows, values
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_a_grey_tiff_keeps_its_bits(bits, photometric):
+    data, values = few_bits(bits, photometric)
+    wanted = values * (255 // ((1 << bits) - 1))
+    picture = tiff.read(data, "x")
+    assert np.array_equal(picture.pixels[..., 0], wanted if photometric else 255 - wanted)
+    again = tiff.write(picture)
+    same(tiff.read(again, "x"), picture)
+    with tifffile.TiffFile(io.BytesIO(again)) as file:
+        assert (int(file.pages[0].bitspersample), int(file.pages[0].photometric)) == (
+            bits,
+            photometric,
+        )
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_tiff_keeps_the_16_bits_of_its_palette(bits):
+    colour_map = np.random.default_rng(3).integers(0, 1 << 16, 3 << bits).tolist()
+    data, _ = few_bits(bits, 3, colour_map)
+    picture = tiff.read(data, "x")
+    pixels = picture.pixels.copy()
+    pixels[HOLE] = 7
+    again = tiff.write(picture.with_pixels(pixels))
+    assert np.array_equal(tiff.read(again, "x").pixels[:9], picture.pixels[:9])
+    with tifffile.TiffFile(io.BytesIO(again)) as file:
+        found = file.pages[0].tags[320].value
+        assert int(file.pages[0].bitspersample) == bits
+    used = np.unique(picture.origin.palette.indices[:9]).astype(int)
+    for channel in range(3):
+        numbers = used + (channel << bits)
+        assert np.array_equal(np.take(found, numbers), np.take(colour_map, numbers))
+
+
+def test_a_tiff_without_a_resolution_is_given_none():
+    again = tiff.write(tiff.read(saved(Image.fromarray(smooth()), "TIFF"), "x"))
+    assert tiff.read(again, "x").origin.dpi is None
 
 
 def test_unpacked_tiff_stays_unpacked_and_packed_packed():

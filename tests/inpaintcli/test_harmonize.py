@@ -11,7 +11,14 @@ from PIL import Image
 from inpaintcli import filling, harmonizing, models
 from inpaintcli.batch import Settings
 from inpaintcli.console import Console
-from inpaintcli.errors import ExitCode, MisfitError, ModelError, OutputError, UsageError
+from inpaintcli.errors import (
+    ExitCode,
+    MisfitError,
+    ModelError,
+    OutputError,
+    UnreadableError,
+    UsageError,
+)
 from inpaintcli.harmonize import harmonize
 from inpaintcli.images import read_picture
 from inpaintcli.picture import Picture
@@ -122,7 +129,7 @@ def test_the_command_writes_beside_the_photo_and_tells_in_json(run, photo, capsy
     assert harmonizing.harmonize_photo(run, photo, mask, None) == ExitCode.OK
     told = json.loads(capsys.readouterr().out)
     out = photo.with_name("a.harmonized.png")
-    assert (told["schema"], told["status"], told["output"]) == (1, "harmonized", str(out))
+    assert (told["schema"], told["status"], told["output"]) == (1, "filled", str(out))
     assert told["error"] is None
     before, after = (read_picture(path).pixels for path in (photo, out))
     changed = (before != after).any(axis=2)
@@ -138,6 +145,14 @@ def test_an_empty_mask_copies_the_photo(run, photo, tmp_path):
     mask = str(photo.with_name("nothing.png"))
     assert harmonizing.harmonize_photo(run, photo, mask, out) == ExitCode.OK
     assert out.read_bytes() == photo.read_bytes()
+    as_bmp = tmp_path / "out.bmp"
+    assert harmonizing.harmonize_photo(run, photo, mask, as_bmp) == ExitCode.OK
+    assert read_picture(as_bmp).origin.format == "BMP"
+
+
+def test_a_folder_is_not_taken_for_a_photo(run, photo, tmp_path):
+    with pytest.raises(UnreadableError, match="is a folder"):
+        harmonizing.harmonize_photo(run, tmp_path, str(photo.with_name("object.png")), None)
 
 
 def test_no_model_is_taken_unasked_and_those_there_are_named(monkeypatch, run, photo, tmp_path):

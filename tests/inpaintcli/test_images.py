@@ -226,6 +226,21 @@ def test_what_exiftool_spoilt_is_not_used(tmp_path, monkeypatch):
     assert "in.tif" in heard[0]
 
 
+def test_a_film_or_pictures_behind_a_jpeg_are_not_dropped_in_silence(tmp_path):
+    one, many = Image.fromarray(RGB), tmp_path / "many.jpg"
+    one.save(many, "MPO", save_all=True, append_images=[one, one])
+    film, plain = tmp_path / "film.jpg", tmp_path / "plain.jpg"
+    one.save(plain, "JPEG")
+    film.write_bytes(plain.read_bytes() + b"\0\0\0\x18ftypmp42" + bytes(99))
+    heard = []
+    for source in (many, film, plain):
+        picture_bytes(read_picture(source), ".jpg", source=source, notes=heard.append)
+    assert heard == [
+        "many.jpg: not kept: 2 more pictures, or maps of light or depth.",
+        "film.jpg: not kept: a film.",
+    ]
+
+
 def test_importing_is_light():
     code = (
         "import sys, inpaintcli.images, inpaintcli.masks; "

@@ -1,5 +1,6 @@
 """Promises about models: what is shipped is whole; what is broken is named."""
 
+import onnx
 import pytest
 
 from engines.base import Profile
@@ -16,6 +17,8 @@ def test_every_shipped_model_is_whole_and_says_what_it_was_made_of(name):
     assert card.training["images"] > 0
     assert card.training["data"]
     assert card.scores
+    outputs = {value.name for value in onnx.load(card.file).graph.output}
+    assert card.harmonizes == ("harmonized" in outputs)
     assert card.parity
     assert card.file.stat().st_size <= 25 << 20
 

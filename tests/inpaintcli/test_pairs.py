@@ -17,6 +17,21 @@ def test_photos_without_masks_and_masks_without_photos_are_told(tmp_path):
     assert plan.orphans == (masks / "z.png",)
 
 
+def test_a_mask_of_which_there_are_two_is_not_one_without_a_photo(tmp_path):
+    photos, masks = touch(tmp_path / "p", "a.jpg"), touch(tmp_path / "m", "a.png", "a_mask.png")
+    plan = plan_folder(photos, str(masks), tmp_path / "out", overwrite=False)
+    assert [skip.photo.name for skip in plan.skips] == ["a.jpg"]
+    assert plan.orphans == ()
+
+
+def test_pictures_of_kinds_that_are_not_read_are_told_where_they_are_asked_for(tmp_path):
+    photos = touch(tmp_path, "a.jpg", "b.HEIC", "c.gif", ".d.heic", "out/e.heic", "notes.txt")
+    for globs, strange in (((), ["b.HEIC", "c.gif"]), (("*.gif",), ["c.gif"])):
+        wanted = Chooser(globs)
+        plan = plan_folder(photos, "alpha", tmp_path / "out", overwrite=False, wanted=wanted)
+        assert sorted(path.name for path in plan.strange) == strange
+
+
 def test_the_output_folder_and_hidden_files_are_not_input(tmp_path):
     touch(tmp_path, "a.png", "out/old.png", ".a.png", "notes.txt")
     plan = plan_folder(tmp_path, "alpha", tmp_path / "out", overwrite=False)

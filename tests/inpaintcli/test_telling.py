@@ -54,6 +54,13 @@ def test_an_error_that_names_its_photo_is_not_told_with_the_name_twice(capsys):
     assert capsys.readouterr().err == "a is not a picture.\na: The mask is gone.\n"
 
 
+def test_quiet_keeps_errors(capsys):
+    quiet = Console(quiet=True)
+    tell_outcome(quiet, outcome("failed", error=UnreadableError("a is empty."), note="a note"))
+    tell_outcome(quiet, outcome("skipped", note=NO_MASK))
+    assert capsys.readouterr().err == "a is empty.\n"
+
+
 def test_durations():
     assert [duration_in_words(s) for s in (0.04, 61, 3599.6, 7260)] == [
         "0.0 s",
@@ -73,8 +80,10 @@ def test_a_disk_that_is_too_small_is_told_and_one_that_is_not_is_not(capsys):
 
 
 def test_loose_ends_are_told(capsys):
-    plan = Plan((), orphans=(Path("m.png"),), links=(Path("there"),))
+    strange = (Path("a.heic"), Path("b.HEIC"), Path("c.gif"))
+    plan = Plan((), orphans=(Path("m.png"),), links=(Path("there"),), strange=strange)
     tell_loose_ends(Console(), plan)
     told = capsys.readouterr().err
     assert "m.png: a mask without a photo" in told
     assert "there: a link to a folder" in told
+    assert "not read: 2 .heic, 1 .gif" in told

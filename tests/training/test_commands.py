@@ -77,6 +77,8 @@ def test_progress_is_told_in_images_with_the_time_left(tiny_membrane: Recipe) ->
     tell = commands._progress(replace(tiny_membrane, images=400_000), lines.append)
     tell(12_000, {"hole": 0.25, "critic": 1.3}, 13.0)
     assert lines == ["12000/400000 images, 13.0/s, 8 h 17 min left: hole 0.2500 critic 1.3000"]
+    tell(400_000, {"hole": 0.25}, 13.0)
+    assert lines[1] == "400000/400000 images, 13.0/s: hole 0.2500"
 
 
 def test_resuming_goes_on_with_the_runs_own_recipe_and_the_settings_given(call: Calls) -> None:
