@@ -14,6 +14,7 @@ from inpaintcli.images import check_writable, picture_bytes, write_picture
 from inpaintcli.keys import Making
 from inpaintcli.matching import ALPHA
 from inpaintcli.models import find_card
+from inpaintcli.outputs import check_output
 from inpaintcli.pairs import beside, plan_photo
 from inpaintcli.pipeline import Model, open_model
 from inpaintcli.places import Place, is_one_place, place, reachable
@@ -92,6 +93,7 @@ def _check_map(run: Run, job: Errand) -> None:
         return
     if job.output != STDOUT and is_one_place(path, job.output):
         raise UsageError(f"{path} cannot be both the output and its attention map.")
+    check_output(job.photo, job.mask, path)
     check_writable(path, source=_file(job.photo), overwrite=run.settings.overwrite)
 
 

@@ -150,7 +150,9 @@ def _small(picture: Picture) -> NDArray[np.uint8]:
 
 
 def _check(path: Path, overwrite: bool) -> None:
-    """Refuse to replace what is no report of ours."""
+    """Refuse before the work to replace what is no report of ours, or a place without a folder."""
+    if not path.parent.is_dir():
+        raise OutputError(f"{path.parent} is not a folder.", hint="Create it for the report.")
     try:
         if not path.exists() or overwrite:
             return

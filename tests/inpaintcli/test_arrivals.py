@@ -109,7 +109,7 @@ def test_what_is_there_and_old_before_the_watch_begins_is_whole_at_once(tmp_path
     path = tmp_path / "sub/a.png"
     path.parent.mkdir()
     path.write_text("x")
-    files = arrivals(clock, wall=path.stat().st_mtime + TIMING.found_s)
+    files = arrivals(clock, wall=path.stat().st_mtime + TIMING.found_s + 1)
     assert files.scan([tmp_path]) == 1
     assert whole(files, clock, 0) == ["a.png"]
 

@@ -194,12 +194,13 @@ def test_an_existing_map_is_refused_before_any_work(looking, photo, tmp_path) ->
     assert read_picture(tmp_path / "map.png").pixels.shape == (64, 96, 3)
 
 
-def test_the_map_is_never_the_output_or_the_photo(looking, photo, tmp_path) -> None:
+def test_the_map_is_never_the_output_the_photo_or_the_mask(looking, photo, tmp_path) -> None:
     out = tmp_path / "out.png"
     with pytest.raises(UsageError, match="both the output"):
         fill_photo(command(looking, out), photo, None, out)
-    with pytest.raises(OutputError, match="input itself"):
-        fill_photo(command(looking, photo, overwrite=True), photo, None, out)
+    for path, what in ((photo, "photo"), (tmp_path / "photo.mask.png", "mask")):
+        with pytest.raises(OutputError, match=f"the {what} itself"):
+            fill_photo(command(looking, path, overwrite=True), photo, None, out)
 
 
 def test_the_default_model_says_that_it_has_no_map(photo, tmp_path) -> None:

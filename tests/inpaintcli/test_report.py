@@ -87,6 +87,11 @@ def test_thumbnails_of_any_kind_are_small(tmp_path, mode):
         assert 30 < np.asarray(image).mean() < 225
 
 
+def test_a_report_without_a_folder_is_refused_before_the_work(tmp_path):
+    with pytest.raises(OutputError, match="gone is not a folder"):
+        Report(tmp_path / "gone/report.html", 1, overwrite=True)
+
+
 def test_only_a_report_of_ours_is_replaced(tmp_path):
     path = tmp_path / "report.html"
     path.write_text("<html>mine</html>")
