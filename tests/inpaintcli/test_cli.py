@@ -188,7 +188,7 @@ def test_a_failure_has_its_result_line(pair, tmp_path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_what_cannot_be_said_never_ends_a_fill_and_data_that_cannot_be_written_do(pair, tmp_path):
     photo, mask, _ = pair
-    words = [*PROGRAM, "fill", photo, "--mask", mask]
+    words = [*PROGRAM, "fill", photo, "--mask", mask, "--detail", "network"]
     for rest, code in (
         ("-o out.png 2>/dev/full", 0),
         ("-o closed.png >&- 2>&-", 0),

@@ -70,9 +70,12 @@ def test_the_photos_at_work_finish_however_often_the_same_wish_is_told(folder, t
         os.killpg(process.pid, signal.SIGINT)  # as timeout(1) and terminals do
         code, summary, told = ended(process)
     assert code == 130, told
-    assert (summary["filled"], summary["failed"], summary["left"]) == (2, 0, 4)
+    # Two were at work when the signal was sent; on a machine with much else to do, one was done
+    # and another begun before it was heard.
+    assert 2 <= summary["filled"] < 6
+    assert (summary["failed"], summary["left"]) == (0, 6 - summary["filled"])
     assert told.count(STOPPING) == 1
-    assert len(outputs(tmp_path / "out")) == 2
+    assert len(outputs(tmp_path / "out")) == summary["filled"]
 
 
 def test_a_later_signal_ends_at_once_and_the_next_run_does_the_rest(folder, tmp_path):
