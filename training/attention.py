@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inpaintcli.errors import UsageError
+from training.recipe import at_least
 
 PROPAGATED = ("attention", "scores")
 _LEAST_NORM = 1e-4  # of a patch; the floor of the published code
@@ -39,8 +40,7 @@ class Attention:
         if self.propagated not in PROPAGATED:
             hint = f"It is one of {', '.join(PROPAGATED)}."
             raise UsageError(f"'{self.propagated}' cannot be propagated.", hint=hint)
-        if min(self.rate, self.stride) < 1:
-            raise UsageError("rate and stride of the attention are at least 1.")
+        at_least(1, self, "rate", "stride")
 
 
 class Attended(NamedTuple):

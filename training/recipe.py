@@ -9,6 +9,20 @@ from inpaintcli.errors import UsageError
 
 BINS = tuple((tenth / 10, (tenth + 1) / 10) for tenth in range(6))  # shares of a crop
 PRECISIONS = ("fp32", "bf16", "fp16")
+_FIXED = ("name", "family", "source")  # which recipe it is
+
+
+def at_least(least: float, settings: Any, *names: str) -> None:
+    """Check numbers, or tuples of them, among the settings of a dataclass.
+
+    Raises:
+        UsageError: one is less.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if min(value if isinstance(value, tuple) else (value,), default=least) < least:
+            shown = json.dumps(value)
+            raise UsageError(f"{name} is {shown}, but must be at least {least:g}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,14 +122,19 @@ class Recipe:
         if self.precision not in PRECISIONS:
             hint = f"Precisions: {', '.join(PRECISIONS)}."
             raise UsageError(f"There is no training in '{self.precision}'.", hint=hint)
-        counts = ("crop", "batch", "accumulate", "critic_steps", "validate_every")
-        if min(*(getattr(self, name) for name in counts), *self.short_side) < 1:
-            raise UsageError(f"{', '.join(counts)} and short_side are at least 1.")
-        self.part()
+        at_least(1, self, "crop", "batch", "accumulate", "critic_steps", "validate_every")
+        at_least(1, self, "short_side")
+        at_least(0, self, "images", "warmup_images", "decay_images", "seed")
+        at_least(0, self, "lr", "weight_decay", "gradient_norm", "ema_decay", "betas")
+        if max(self.ema_decay, *self.betas) >= 1:
+            raise UsageError("ema_decay and betas lie between 0 and 1 and are never 1.")
+        if self.short_side[0] > self.short_side[1]:
+            raise UsageError("short_side takes two numbers of pixels, the smaller one first.")
         if not 0 <= self.hole_ratio[0] < self.hole_ratio[1] <= 1:
             raise UsageError("hole_ratio takes two shares of the crop, the smaller one first.")
         if min(self.ratio_bins) < 0 or sum(self.ratio_bins) <= 0:
             raise UsageError("The weights of ratio_bins are not negative, and one is above 0.")
+        self.part()
 
     def part(self, processes: int = 1) -> int:
         """Crops that one process takes at a time.
@@ -141,38 +160,57 @@ def to_json(recipe: Recipe) -> str:
 def with_settings(recipe: Recipe, settings: dict[str, str]) -> Recipe:
     """A copy with fields replaced from text: `lr` by "1e-4", `objective.vgg` by "0".
 
+    All of them take effect at once: one that does not fit the old value of another fits the new.
+
     Raises:
         UsageError: a name that the recipe does not have, or a value that does not fit it.
     """
-    for name, text in settings.items():
-        if name in ("name", "family", "source"):
+    for name in _FIXED:
+        if name in settings:
             raise UsageError(f"'{name}' says which recipe it is and cannot be set.")
-        changed: Recipe = _replaced(recipe, name.split("."), text, name)
-        recipe = changed
-    return recipe
+    changed: Recipe = _replaced(recipe, settings, "")
+    return changed
 
 
-def _replaced(value: Any, path: list[str], text: str, name: str) -> Any:
-    head, *rest = path
-    fields = (
-        {f.name for f in dataclasses.fields(value)} if dataclasses.is_dataclass(value) else set()
-    )
+def _replaced(value: Any, settings: dict[str, str], prefix: str) -> Any:
+    """A copy of a dataclass; `settings` are named from here on, in messages after `prefix`."""
+    inner: dict[str, dict[str, str]] = {}
+    changes = {}
+    for name, text in settings.items():
+        head, _, rest = name.partition(".")
+        _check_field(value, head, prefix + name)
+        if rest:
+            inner.setdefault(head, {})[rest] = text
+        else:
+            kind = get_type_hints(type(value))[head]
+            changes[head] = _parsed(kind, getattr(value, head), text, prefix + name)
+    for head, rests in inner.items():
+        changes[head] = _replaced(getattr(value, head), rests, f"{prefix}{head}.")
+    return dataclasses.replace(value, **changes)
+
+
+def _check_field(value: Any, head: str, name: str) -> None:
+    known = dataclasses.fields(value) if dataclasses.is_dataclass(value) else ()
+    fields = {field.name for field in known}
     if head not in fields:
-        hint = f"Settings here: {', '.join(sorted(fields))}." if fields else ""
+        shown = sorted(fields - set(_FIXED))
+        hint = f"Settings here: {', '.join(shown)}." if fields else ""
         raise UsageError(f"The recipe has no setting '{name}'.", hint=hint)
-    old = getattr(value, head)
-    kind = get_type_hints(type(value))[head]
-    new = _replaced(old, rest, text, name) if rest else _parsed(kind, old, text, name)
-    return dataclasses.replace(value, **{head: new})
 
 
 def _parsed(kind: Any, old: Any, text: str, name: str) -> Any:
     try:
         return text if kind is str else _typed(kind, json.loads(text, parse_constant=_no_number))
     except (ValueError, TypeError) as error:
-        takes = getattr(kind, "__name__", kind) if get_origin(kind) is None else kind
-        hint = f"It takes {takes} and is {json.dumps(old, default=str)} now."
-        raise UsageError(f"'{text}' is not a value for '{name}'.", hint=hint) from error
+        raise UsageError(f"'{text}' is not a value for '{name}'.", hint=_way(old, name)) from error
+
+
+def _way(old: Any, name: str) -> str:
+    """What a setting takes, shown by what it is now."""
+    if dataclasses.is_dataclass(old):
+        first = dataclasses.fields(old)[0].name
+        return f"It has settings of its own, such as --set {name}.{first}=..."
+    return f"It takes a value such as {json.dumps(old)}, which it has now."
 
 
 def _no_number(constant: str) -> float:

@@ -77,6 +77,18 @@ def test_tuples_of_any_length_take_any_length() -> None:
         ("hole_ratio", '["a", "b"]'),
         ("holes", "1"),
         ("holes.box", "-1"),
+        ("lr", "-1"),
+        ("betas", "[0.5, 1]"),
+        ("ema_decay", "1"),
+        ("weight_decay", "-1"),
+        ("gradient_norm", "-1"),
+        ("images", "-1"),
+        ("warmup_images", "-1"),
+        ("seed", "-1"),
+        ("short_side", "[60, 40]"),
+        ("generator.width", "0"),
+        ("generator.blocks", "-1"),
+        ("objective.critic_width", "0"),
         ("precision", "fp8"),
         ("generator.form", "own"),
         ("name", "other"),
@@ -88,8 +100,40 @@ def test_settings_that_do_not_fit_are_usage_errors(setting: str, text: str) -> N
 
 
 def test_a_value_error_names_the_setting_and_what_it_takes() -> None:
-    with pytest.raises(UsageError, match=r"'fast'.*'lr'.*float.*0\.0002"):
+    with pytest.raises(UsageError, match=r"'fast'.*'lr'.*such as 0\.0002"):
         with_settings(find_recipe("dmfn"), {"lr": "fast"})
+    with pytest.raises(UsageError, match=r"'1'.*'holes'.*holes\.rectangle="):
+        with_settings(find_recipe("dmfn"), {"holes": "1"})
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_settings_that_fit_only_together_are_taken_in_any_order(turn: int) -> None:
+    together = {"holes.box": "0", "holes.thin": "2", "hole_ratio": "[0.3, 0.6]", "batch": "6",
+                "accumulate": "3"}  # fmt: skip
+    changed = with_settings(find_recipe("dmfn"), dict(list(together.items())[::turn]))
+    assert (changed.holes.box, changed.holes.thin, changed.part()) == (0.0, 2.0, 2)
+    assert changed.holes.brush == find_recipe("dmfn").holes.brush
+    with pytest.raises(UsageError, match=r"'holes\.round'"):
+        with_settings(changed, {"holes.round": "1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "text"),
+    [
+        ("membrane", "generator.channels", "[0, 4, 4, 4]"),
+        ("membrane", "generator.trunk_dilations", "[0]"),
+        ("membrane", "generator.sizes", "0"),
+        ("contextual", "generator.width", "1"),
+        ("contextual", "generator.attention.rate", "0"),
+        ("regionwise", "generator.width", "1"),
+        ("regionwise", "objective.rows", "0"),
+        ("blockwise", "generator.dilation", "0"),
+        ("blockwise", "objective.critic_scales", "0"),
+    ],
+)
+def test_networks_that_cannot_be_built_are_usage_errors(name: str, setting: str, text: str) -> None:
+    with pytest.raises(UsageError, match=rf"{setting.rpartition('.')[2]} is .* at least"):
+        with_settings(find_recipe(name), {setting: text})
 
 
 def test_fields_added_since_a_run_began_take_their_default() -> None:

@@ -21,7 +21,7 @@ from training.family import BaseObjective, Filler, Stages, given, result
 from training.layers import BatchNorm
 from training.losses import hole_l1, patch_critic_loss, patch_generator_loss
 from training.patches import cut_patches, patch_boxes, perceptual_distance
-from training.recipe import HoleMix, Pasted, Recipe
+from training.recipe import HoleMix, Pasted, Recipe, at_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +44,10 @@ class Config:
     fade: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.fade <= 1 or min(self.head_images, self.block_images) < 0:
-            raise UsageError("fade lies between 0 and 1; numbers of images are not negative.")
+        at_least(1, self, "width", "dilation")
+        at_least(0, self, "head_blocks", "added_blocks", "head_images", "block_images")
+        if not 0 <= self.fade <= 1:
+            raise UsageError("fade lies between 0 and 1.")
 
     def stage(self, images: int) -> int:
         """How many of the added blocks have begun after so many crops: i of algorithm 1."""
@@ -189,6 +191,9 @@ class ObjectiveConfig:
     # Sides of the two patches, of the crop's. Half holds the largest hole of the paper; how much
     # "slightly zooms out" is, it does not say.
     patches: tuple[float, float] = (0.5, 0.75)
+
+    def __post_init__(self) -> None:
+        at_least(1, self, "critic_width", "critic_layers", "critic_scales")
 
 
 class Objective(BaseObjective):

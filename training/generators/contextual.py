@@ -23,7 +23,7 @@ from training.family import BaseObjective, Filler, Stages
 from training.layers import composite
 from training.losses import FeatureDistance, gradient_penalty, hole_l1, spatial_discount
 from training.networks import squeezenet11
-from training.recipe import HoleMix, Recipe
+from training.recipe import HoleMix, Recipe, at_least
 
 FORMS = ("paper", "public")
 _HALLUCINATION = {"paper": PAPER_WIDTHS, "public": (1, 1, 2, 2, 4, 4)}
@@ -48,8 +48,10 @@ class Config:
     attention: Attention = field(default_factory=Attention)
 
     def __post_init__(self) -> None:
+        at_least(2, self, "width")
         if self.form not in FORMS:
-            raise UsageError(f"'{self.form}' is no form of this network.", hint=f"Forms: {FORMS}.")
+            hint = f"Forms: {', '.join(FORMS)}."
+            raise UsageError(f"'{self.form}' is no form of this network.", hint=hint)
 
 
 class Generator(Filler):
@@ -136,6 +138,9 @@ class ObjectiveConfig:
     # Distance of SqueezeNet's features. The paper found no use for perceptual losses beside its
     # critics (section 5.1); it stands in for them where five steps of critics are too dear.
     squeezenet: float = 0.0
+
+    def __post_init__(self) -> None:
+        at_least(1, self, "critic_width")
 
 
 class Objective(BaseObjective):

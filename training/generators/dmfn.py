@@ -25,7 +25,7 @@ from training.losses import (
     relativistic_generator_loss,
 )
 from training.networks import vgg19
-from training.recipe import HoleMix, Recipe
+from training.recipe import HoleMix, Recipe, at_least
 
 FORMS = ("paper", "public")
 
@@ -44,8 +44,11 @@ class Config:
     form: str = "paper"
 
     def __post_init__(self) -> None:
+        at_least(1, self, "width")
+        at_least(0, self, "blocks")
         if self.form not in FORMS:
-            raise UsageError(f"'{self.form}' is no form of DMFN.", hint=f"Forms: {FORMS}.")
+            hint = f"Forms: {', '.join(FORMS)}."
+            raise UsageError(f"'{self.form}' is no form of DMFN.", hint=hint)
 
 
 class Generator(Filler):
@@ -154,6 +157,9 @@ class ObjectiveConfig:
     # for which lambda was chosen, takes pixels divided by 255 times ImageNet's standard deviation
     # (0.2258 on average). Without this the VGG terms would weigh 57.6 times as much.
     feature_unit: float = 57.6
+
+    def __post_init__(self) -> None:
+        at_least(1, self, "critic_width")
 
 
 class Objective(BaseObjective):

@@ -23,7 +23,7 @@ from training.layers import ResidualBlock, composite, zero_start
 from training.losses import FeatureDistance, hole_l1
 from training.networks import squeezenet11, vgg19
 from training.pullpush import Squares, doubled, packed_membranes, unpacked
-from training.recipe import HoleMix, Recipe
+from training.recipe import HoleMix, Recipe, at_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,10 @@ class Config:
     blocks: tuple[int, int, int] = (1, 1, 2)  # residual blocks on each side at 1/2, 1/4, 1/8
     trunk_dilations: tuple[int, ...] = (1, 2, 1, 4, 1, 2)  # one block each at 1/16
     sizes: int = 1  # filled at so many sizes by the same weights, each size half of the next
+
+    def __post_init__(self) -> None:
+        at_least(1, self, "channels", "trunk_dilations", "sizes")
+        at_least(0, self, "blocks")
 
 
 class Generator(Filler):
@@ -116,6 +120,9 @@ class ObjectiveConfig:
     vgg_window: int = 96  # VGG sees a window of this side on the hole: it costs ten generators
     adversarial: float = 0.0
     critic_width: int = 32
+
+    def __post_init__(self) -> None:
+        at_least(1, self, "critic_width", "vgg_window")
 
 
 class Objective(BaseObjective):

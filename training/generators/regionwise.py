@@ -24,7 +24,7 @@ from training.features import FeatureNetwork, Features, Layout
 from training.layers import composite
 from training.losses import FeatureDistance
 from training.networks import squeezenet11, vgg16, vgg19
-from training.recipe import HoleMix, Recipe
+from training.recipe import HoleMix, Recipe, at_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,9 @@ class Config:
     """The width: channels at full resolution, four times as many at a quarter of it."""
 
     width: int = 32
+
+    def __post_init__(self) -> None:
+        at_least(2, self, "width")
 
 
 class Generator(Filler):
@@ -196,6 +199,7 @@ class ObjectiveConfig:
     rows: int = 512  # of the correlation matrix held at a time; no effect on the loss
 
     def __post_init__(self) -> None:
+        at_least(1, self, "rows")
         if self.network not in NETWORKS:
             hint = f"Networks: {', '.join(NETWORKS)}."
             raise UsageError(f"'{self.network}' is no network for these losses.", hint=hint)
