@@ -33,7 +33,7 @@ sky's are right, and patches make clouds with edges of it. Skies have 0.2 to 0.8
 CALM_SIGMA = 3.0
 TRUSTED = (0.65, 0.85)
 """Shares of detail at which patches have so much of the colours deep in the hole:"""
-TRUST = (0.55, 1.0)
+TRUST = (0.4, 1.0)
 DETAIL = 0.85
 
 
