@@ -5,7 +5,6 @@ as a user would. What one machine cannot show: file systems that are not shared,
 """
 
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -111,8 +110,11 @@ def test_machines_share_the_work_and_one_without_the_token_is_sent_away(
     assert done.returncode == 7, done.stderr
     assert "RAY_AUTH_MODE=token" in done.stderr
     with running(command, LIMIT_S, env=machines.environment) as run:
-        told = until(run, "worker on", "stderr") + until(run, "worker on", "stderr")
-        homes = {os.getsid(int(pid)) for pid in re.findall(r"process (\d+)", told)}
+        first = worker_in(until(run, "worker on", "stderr"))
+        os.kill(first, signal.SIGSTOP)  # or it might be done before the second is there
+        second = worker_in(until(run, "worker on", "stderr"))
+        homes = {os.getsid(first), os.getsid(second)}
+        os.kill(first, signal.SIGCONT)
         said, told = run.communicate()
     assert run.returncode == 0, told
     assert len(homes) == 2
