@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inpaintcli.evaluation import page, plots, run
@@ -120,6 +120,7 @@ def test_examples_go_from_the_worst_to_the_best(scored):
 VALUES = st.one_of(st.floats(-1e6, 1e6), st.just(float("nan")))
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(
     st.integers(1, 9).flatmap(
         lambda n: st.lists(st.lists(VALUES, min_size=n, max_size=n), min_size=1, max_size=3)
