@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from inpaintcli import batch
+from inpaintcli import __version__, batch
 from inpaintcli.console import Console
 from inpaintcli.detail import Detail
 from inpaintcli.errands import Job, Skip
@@ -86,6 +86,7 @@ def evaluate_folder(run: Run, folder: Path, mask: str | None, judge: Judge | Non
         _take_skips(run, skips, result)
         _score(run, cases, methods, judge, result)
     facts = {
+        "version": __version__,
         "photos": len({row.photo for row in result.tally.rows}),
         "holes": result.holes,
         "failed": result.failed,

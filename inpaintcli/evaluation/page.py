@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
+from itertools import takewhile
 from typing import Any
 
 import cv2
@@ -13,11 +14,12 @@ import numpy as np
 
 from inpaintcli.evaluation import plots
 from inpaintcli.evaluation.run import Rgb8, Scored, rgb8
-from inpaintcli.evaluation.tally import ORIGINAL, Group, Tally, in_words, worth_telling
+from inpaintcli.evaluation.tally import ORIGINAL, Group, Tally, in_words, is_bin, worth_telling
 from inpaintcli.metrics import Metric
 from inpaintcli.picture import Mask
 
 _SIDE = 320  # px of the longer side of a picture in the report
+_WINS = {"more": "more is better", "less": "less is better", "one": "1 is right", "none": ""}
 _PLOTTED = ("hole_psnr", "hole_ssim", "p", "fd_relu3_4", "fid", "lpips_alex", "sharpness")
 
 _STYLE = """
@@ -25,9 +27,11 @@ _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:1500px;margin:2rem auto;padding:0 1.5rem}
 h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin:2.2rem 0 .6rem}
 p.lead,figcaption,dd,.soft{color:var(--soft)}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .5rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
-th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:Canvas}th{font-weight:600;font-size:.85rem}
+.scroll{overflow-x:auto}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}
+th,td{padding:.25rem .42rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
+th{font-weight:600;font-size:.85rem;line-height:1.25;vertical-align:bottom;white-space:normal}
+th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:Canvas}
 tr.group td{font-weight:600;padding-top:.9rem;text-align:left}td.best{font-weight:700}
 tr.photo td{color:var(--soft)}
 i.key{display:inline-block;width:.7rem;height:.7rem;border-radius:50%;margin-right:.45rem}
@@ -118,12 +122,9 @@ def render(
         _legend(methods),
         _plots(tally, groups),
     ]
-    for group in groups[1:]:
-        shown = examples.chosen(group.name, each)
-        parts.append(f"<h2>{escape(in_words(group.name))}: from the worst to the best</h2>")
-        parts += [_case(example) for example in shown]
-    parts += [_failures(failures), _meanings(tally.metrics), _facts(facts)]
-    return _document("".join(parts))
+    parts += [_cases(group, examples.chosen(group.name, each), methods[0]) for group in groups[1:]]
+    parts += [_failures(failures), _meanings(tally.metrics, facts.get("left_out", ()))]
+    return _document("".join([*parts, _facts(facts)]))
 
 
 def _document(body: str) -> str:
@@ -140,13 +141,13 @@ def _lead(tally: Tally, groups: Sequence[Group]) -> str:
     holes = groups[0].photos if groups else 0
     return (
         f"{photos} photos, {holes} holes, each filled by {len(tally.methods)} methods that see "
-        "nothing of what was hidden. Means over holes, where the list below says nothing else; "
-        "the best of each is bold."
+        "nothing of what was hidden. The best of each is bold; what the numbers mean is told below."
     )
 
 
 def _table(groups: Sequence[Group], metrics: Sequence[Metric], methods: Sequence[str]) -> str:
-    heads = "".join(f'<th title="{escape(m.meaning)}">{escape(m.label)}</th>' for m in metrics)
+    labels = [(m.meaning, m.label.replace(" %", "&nbsp;%")) for m in metrics]
+    heads = "".join(f'<th title="{escape(meaning)}">{label}</th>' for meaning, label in labels)
     rows = [f"<tr><th></th>{heads}</tr>"]
     for group in groups:
         title = escape(f"{in_words(group.name)} ({group.photos})")
@@ -161,8 +162,10 @@ def _table(groups: Sequence[Group], metrics: Sequence[Metric], methods: Sequence
 
 
 def _cell(metric: Metric, value: float, best: float) -> str:
-    kind = ' class="best"' if value == best else ""
-    return f"<td{kind}>{metric.shown(value)}</td>"
+    shown = metric.shown(value)
+    wins = not np.isnan(best) and shown == metric.shown(best)  # equal as far as can be seen
+    kind = ' class="best"' if wins else ""
+    return f"<td{kind}>{shown}</td>"
 
 
 def _key(number: int) -> str:
@@ -185,19 +188,28 @@ def _plots(tally: Tally, groups: Sequence[Group]) -> str:
         )
     ]
     parts = groups[1:]
+    labels = [in_words(group.name).removesuffix(" hidden") for group in parts]
+    joined = len(list(takewhile(is_bin, (group.name for group in parts))))
     for metric in tally.metrics:
         if len(parts) > 1 and metric.key in _PLOTTED:
             series = [
                 [group.values[method][metric.key] * metric.scale for group in parts]
                 for method in tally.methods
             ]
-            labels = [group.name for group in parts]
-            drawn.append(plots.by_group(metric.label, labels, series))
+            title = f"{metric.label}: {_WINS[metric.better]}"
+            drawn.append(plots.by_group(title, labels, series, joined=joined))
     return f'<div class="plots">{"".join(drawn)}</div>'
 
 
+def _cases(group: Group, shown: Sequence[Example], first: str) -> str:
+    """Examples of a group under its name; `first` is the method that they are ranked by."""
+    order = f"From the worst to the best, of {group.photos}, by the hole PSNR of {first}."
+    told = f'<p class="soft">{escape(order)}</p>' if len(shown) > 1 else ""
+    return f"<h2>{escape(in_words(group.name))}</h2>{told}{''.join(map(_case, shown))}"
+
+
 def _case(example: Example) -> str:
-    pictures = [_figure(example.shown, f"{example.hole_ratio:.0%} hidden")]
+    pictures = [_figure(example.shown, f"{example.hole_ratio * 100:.0f} % hidden")]
     for method, (picture, psnr) in example.fills.items():
         told = "" if np.isnan(psnr) else f", {psnr:.1f} dB"
         pictures.append(_figure(picture, f"{method}{told}"))
@@ -219,13 +231,15 @@ def _failures(failures: Sequence[str]) -> str:
     return f"<h2>Left out</h2><ul>{lines}</ul>"
 
 
-def _meanings(metrics: Sequence[Metric]) -> str:
-    wins = {"more": "more is better", "less": "less is better", "one": "1 is right", "none": ""}
+def _meanings(metrics: Sequence[Metric], left_out: Sequence[str]) -> str:
     entries = []
     for metric in metrics:
-        told = "; ".join(filter(None, (metric.meaning, wins[metric.better])))
+        told = "; ".join(filter(None, (metric.meaning, _WINS[metric.better])))
         entries.append(f"<dt>{escape(metric.label)}</dt><dd>{escape(told)}</dd>")
-    return f"<h2>What the numbers mean</h2><dl>{''.join(entries)}</dl>"
+    told = "Means over holes where nothing else is said; without “hole”, of the whole picture."
+    missing = "".join(f'<p class="soft">Not computed: {escape(why)}</p>' for why in left_out)
+    listed = f'<p class="soft">{told}</p><dl>{"".join(entries)}</dl>'
+    return f"<h2>What the numbers mean</h2>{listed}{missing}"
 
 
 def _facts(facts: dict[str, Any]) -> str:

@@ -31,8 +31,14 @@ class _Axis:
         return round(self.start + share * (self.end - self.start), 1)
 
 
-def by_group(title: str, labels: Sequence[str], series: Sequence[Sequence[float]]) -> str:
-    """Lines with a point for each group; a series for each method, NaN leaves a gap."""
+def by_group(
+    title: str, labels: Sequence[str], series: Sequence[Sequence[float]], *, joined: int = 0
+) -> str:
+    """A point for each group, a series for each method; NaN leaves a gap.
+
+    Points of different methods stand a little apart. The first `joined` groups follow each other,
+    as shares of the picture do, and are joined by lines; others have no order.
+    """
     y, marks = _vertical([value for values in series for value in values])
     step = (_WIDTH - _LEFT - _RIGHT) / len(labels)
     places = [_LEFT + step * (number + 0.5) for number in range(len(labels))]
@@ -40,15 +46,17 @@ def by_group(title: str, labels: Sequence[str], series: Sequence[Sequence[float]
     slanted = max(map(len, labels)) * 7 > step  # 7 px a letter
     for place, label in zip(places, labels, strict=True):
         parts.append(_label(place, label, slanted=slanted))
+    apart = min(6.0, 0.7 * step / len(series))
     for number, values in enumerate(series):
+        aside = apart * (number - (len(series) - 1) / 2)
         points = [
-            (place, y.at(value))
-            for place, value in zip(places, values, strict=True)
+            (group, place + aside, y.at(value))
+            for group, (place, value) in enumerate(zip(places, values, strict=True))
             if not np.isnan(value)
         ]
-        path = " ".join(f"{a:.1f},{b}" for a, b in points)
+        path = " ".join(f"{a:.1f},{b}" for group, a, b in points if group < joined)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour(number)}"/>')
-        parts += [_dot(a, b, number, 4) for a, b in points]
+        parts += [_dot(a, b, number, 4) for _, a, b in points]
     return _svg(title, parts)
 
 

@@ -138,11 +138,18 @@ def clean(values: dict[str, float]) -> dict[str, float | None]:
     return {key: None if np.isnan(value) else round(value, 6) for key, value in values.items()}
 
 
+def is_bin(group: str) -> bool:
+    """Whether the group is of holes that hide a certain share of the picture."""
+    low, _, high = group.partition("-")
+    return low.isdigit() and high.isdigit()
+
+
 def in_words(group: str) -> str:
     """A group's name for people."""
-    low, _, high = group.partition("-")
-    bins = low.isdigit() and high.isdigit()
-    return f"{int(low)}-{int(high)} % hidden" if bins else {"all": "all holes"}.get(group, group)
+    if is_bin(group):
+        low, high = map(int, group.split("-"))
+        return f"{low}-{high} % hidden"
+    return {"all": "all holes"}.get(group, group)
 
 
 def worth_telling(groups: Sequence[Group]) -> Sequence[Group]:

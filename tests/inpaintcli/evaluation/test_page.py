@@ -6,13 +6,14 @@ from xml.etree import ElementTree as ET
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inpaintcli.evaluation import page, plots, run
 from inpaintcli.evaluation.methods import classical
 from inpaintcli.evaluation.tally import Tally
 from inpaintcli.images import write_picture
+from inpaintcli.metrics import METRICS
 from inpaintcli.picture import Picture
 from tests.conftest import photo_pixels
 
@@ -37,7 +38,8 @@ def html(scored):
     for one in scored:
         tally.add(one)
         examples.add(one)
-    return page.render(tally, examples, {"seed": 1, "masks": EVIL}, [f"{EVIL}: broken"], each=2)
+    facts = {"seed": 1, "masks": EVIL, "left_out": ["FID: <no file>"]}
+    return page.render(tally, examples, facts, [f"{EVIL}: broken"], each=2)
 
 
 def test_names_are_escaped_everywhere(html):
@@ -84,7 +86,22 @@ def test_pictures_are_small_jpegs_and_the_hole_is_shown(html):
 def test_the_best_of_each_column_is_bold_and_what_failed_is_told(html):
     assert 'class="best"' in html
     assert "Left out" in html
+    assert "Not computed: FID: &lt;no file&gt;" in html
     assert html.count("<svg") == 4  # every fill, and hole PSNR, hole SSIM, sharpness by group
+
+
+def test_what_looks_the_same_as_the_best_is_bold_too():
+    (metric,) = [metric for metric in METRICS if metric.key == "hole_psnr"]
+    shown = [page._cell(metric, value, 20.001) for value in (20.001, 19.999, 19.9, float("nan"))]
+    assert ["best" in cell for cell in shown] == [True, True, False, False]
+    assert "best" not in page._cell(metric, float("nan"), float("nan"))
+
+
+def test_a_single_example_is_neither_the_worst_nor_the_best(scored):
+    tally, examples = Tally(("telea", "navier-stokes")), page.Examples()
+    tally.add(scored[0])
+    examples.add(scored[0])
+    assert "From the worst" not in page.render(tally, examples, {}, [])
 
 
 def test_examples_go_from_the_worst_to_the_best(scored):
@@ -103,6 +120,7 @@ def test_examples_go_from_the_worst_to_the_best(scored):
 VALUES = st.one_of(st.floats(-1e6, 1e6), st.just(float("nan")))
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(
     st.integers(1, 9).flatmap(
         lambda n: st.lists(st.lists(VALUES, min_size=n, max_size=n), min_size=1, max_size=3)
@@ -118,6 +136,16 @@ def test_any_values_become_a_plot_whose_points_lie_inside(series):
         for circle in circles:
             assert 0 <= float(circle.attrib["cx"]) <= 460
             assert 0 <= float(circle.attrib["cy"]) <= 280
+
+
+def test_only_groups_with_an_order_are_joined_by_lines():
+    nan = float("nan")
+    drawn = ET.fromstring(  # noqa: S314 - our own
+        plots.by_group("t", ["0-10 %", "10-20 %", "20-30 %", "centre"], [[1, nan, 3, 4]], joined=3)
+    )
+    (line,) = drawn.findall("polyline")
+    assert len(line.attrib["points"].split()) == 2
+    assert len(drawn.findall("circle")) == 3
 
 
 def test_ticks_are_round_and_inside():
