@@ -14,7 +14,8 @@ and 300 px in 24 megapixels.
 
 `fill` gives fills texture and writes them to OUT for a scorer. PHOTOS holds NAME.jpg and
 NAME.mask.png (white = hole), STARTS the network's fills NAME.png. With --patches the patches alone,
-else blended with the network's fill; --set changes a field of texture.Settings.
+else blended with the network's fill; --set changes a field of texture.Settings, or of its cues:
+cues.edges=0.
 """
 
 import argparse
@@ -32,6 +33,7 @@ import numpy as np
 
 from inpaintcli import pipeline
 from inpaintcli.blending import blend
+from inpaintcli.cues import Cues
 from inpaintcli.picture import Picture
 from inpaintcli.pipeline import open_model
 from inpaintcli.texture import Settings, TooFewPatchesError, context_for, prepare, synthesize
@@ -110,8 +112,9 @@ def pass_all(rounds: int = 7) -> None:
 
 def fill(options: argparse.Namespace) -> None:
     """Write filled pictures and print what they cost."""
-    changes = dict(item.split("=", 1) for item in options.set)
-    settings = replace(Settings(), **{k: ast.literal_eval(v) for k, v in changes.items()})
+    changes = {k: ast.literal_eval(v) for k, v in (item.split("=", 1) for item in options.set)}
+    cues = {k.removeprefix("cues."): changes.pop(k) for k in list(changes) if k.startswith("cues.")}
+    settings = replace(Settings(), **changes, cues=replace(Cues(), **cues))
     options.out.mkdir(parents=True, exist_ok=True)
     seconds = []
     for path in sorted(options.photos.glob("*.jpg"))[: options.limit]:

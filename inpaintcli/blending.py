@@ -31,6 +31,8 @@ CALM = 0.85
 sky's are right, and patches make clouds with edges of it. Skies have 0.2 to 0.8, a cardboard box
 1.1, a water's surface 2.5."""
 CALM_SIGMA = 3.0
+GRAIN_SIGMA = 1.5
+"""Where it is calm, patches give only what is finer than this: coarser steps of theirs show."""
 TRUSTED = (0.65, 0.85)
 """Shares of detail at which patches have so much of the colours deep in the hole:"""
 TRUST = (0.4, 1.0)
@@ -66,19 +68,33 @@ def blend(
     """
     change = np.where(hole[..., None], start - texture.pixels, 0).astype(np.float32)
     depth, unit = _depth(hole), np.float32(255 / top)
-    low = _colours(change, texture.pixels * unit)
-    own = _own(depth, detail) * _unrest(start * unit, hole)
+    unrest = _unrest(start * unit, hole)
+    low = _colours(change, texture.pixels * unit, unrest)
+    own = _own(depth, detail) * unrest
     mixed = (low + (1 - detail) * (change - low)) * (1 - own)
     mixed += np.maximum(0, 1 - depth / RIM)[..., None] * (change - mixed)
     return np.where(hole[..., None], texture.pixels + mixed, texture.pixels).astype(np.float32)
 
 
-def _colours(change: Floats, patches: Floats) -> Floats:
+def _colours(change: Floats, patches: Floats, unrest: Floats) -> Floats:
     """(h, w, c): the part of a change of colour that is coarser than the texture (0 to 255)."""
     fine, coarse = (_low_pass(change, sigma) for sigma in SIGMAS)
     strength = cv2.GaussianBlur(_slopes(patches), (0, 0), STRENGTH_SIGMA)
     faint = (1 / (1 + (strength / STRONG) ** 2))[..., None]
-    return np.asarray(coarse + faint * (fine - coarse), np.float32)
+    low = coarse + faint * (fine - coarse)
+    return np.asarray(low + (1 - unrest) * (_calm_colours(change, patches) - low), np.float32)
+
+
+def _calm_colours(change: Floats, patches: Floats) -> Floats:
+    """(h, w, c): all of a change but grain; all of it where patches (0 to 255) meet in a step."""
+    low = _low_pass(change, GRAIN_SIGMA)
+    steps = _steep(_slopes(_low_pass(patches, CALM_SIGMA))[..., None])
+    return np.asarray(low + steps * (change - low), np.float32)
+
+
+def _steep(slopes: Floats) -> Floats:
+    """0 for the slopes of a sky, of 255 a pixel, 1 for those of things."""
+    return np.asarray(slopes**4 / (slopes**4 + CALM**4), np.float32)
 
 
 def _low_pass(pixels: Floats, sigma: float) -> Floats:
@@ -116,5 +132,4 @@ def _unrest(start: NDArray[Any], hole: Bools) -> Floats:
     share = cv2.GaussianBlur(known, (0, 0), STRENGTH_SIGMA)
     near = ((share > 0.3) & ~hole).astype(np.float32)
     around = np.asarray(near * total / np.maximum(share, 1e-3), np.float32)
-    slopes = extended(around[..., None], near)
-    return np.asarray(slopes**4 / (slopes**4 + CALM**4), np.float32)
+    return _steep(extended(around[..., None], near))

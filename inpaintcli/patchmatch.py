@@ -38,10 +38,10 @@ alone."""
 REACH = PATCH // 2
 TEXTURE = 2
 """The first of the features are synthesized with the colours; the others stay as they are."""
-EDGES = 5
+EDGES = 7
 """From this feature on they are edges, which count by how sure the target is of its own: the last
 one, 0 to 1."""
-FEATURES = 8
+FEATURES = 10
 """Channels besides colour, compared at a patch's centre only since they are smooth."""
 HUGE = np.float32(3e38)
 GOLDEN = 0x9E3779B97F4A7C15
@@ -55,6 +55,7 @@ class Scene(NamedTuple):
     usable: NDArray[np.bool_]  # (n): True at centres of patches that are wholly known
     numbers: Positions  # (n): number of the target patch centred here, -1 for none
     width: int
+    overuse: Floats  # (n): what it costs a patch that it is shown so often already
 
 
 class Field(NamedTuple):
@@ -92,11 +93,13 @@ def _kernel(function: F) -> F:
 def _distance(scene: Scene, one: Scalar, other: Scalar, limit: Scalar) -> Scalar:
     """How much another patch differs from a target: a sum of squares, ended once past `limit`.
 
+    With what the other one costs for being shown too often.
+
     Unsigned indices, or Numba would look for negative ones and LLVM could not vectorize.
     """
     picture, features = scene.picture, scene.features
     a, b = np.uint64(one) * np.uint64(FEATURES), np.uint64(other) * np.uint64(FEATURES)
-    total = np.float32(0)
+    total = scene.overuse[np.uint64(other)]
     for k in range(EDGES):
         step = features[a + np.uint64(k)] - features[b + np.uint64(k)]
         total += step * step
@@ -281,7 +284,8 @@ def _example() -> list[tuple[Callable[..., None], tuple[Any, ...]]]:
     numbers = np.full(side * side, -1, np.int32)
     numbers[centre] = 0
     zeros = np.zeros(side * side * FEATURES, np.float32)
-    scene = Scene(zeros[: 3 * side * side], zeros, np.zeros(side * side, np.bool_), numbers, side)
+    none, costless = np.zeros(side * side, np.bool_), np.zeros(side * side, np.float32)
+    scene = Scene(zeros[: 3 * side * side], zeros, none, numbers, side, costless)
     costs = np.zeros(1, np.float32)
     field = Field(centre, centre.copy(), costs, np.ones(1, np.float32))
     return [

@@ -26,7 +26,8 @@ class Level:
     """One level of the pyramid.
 
     rgb: (h, w, 3), the start in the hole. slopes: (h, w, 2) mean |dx| and |dy| at full resolution,
-    times the share of known pixel pairs, which is in seen (h, w, 2).
+    times the share of known pixel pairs, which is in seen (h, w, 2). step: side, in pixels of the
+    picture, of what a pixel stands for.
     """
 
     rgb: Floats
@@ -34,6 +35,7 @@ class Level:
     source: Bools
     slopes: Floats
     seen: Floats
+    step: int = 1
 
     def halved(self) -> Self:
         """The next coarser level; known colours are means of known pixels only."""
@@ -43,7 +45,8 @@ class Level:
         rgb = np.divide(_halved(self.rgb * known), np.maximum(share, 1e-6), dtype=np.float32)
         np.copyto(rgb, _halved(self.rgb), where=hole[..., None])
         source = np.asarray(_halved(self.source.astype(np.float32)) > 0.999, np.bool_)
-        return type(self)(rgb, hole, source, _halved(self.slopes), _halved(self.seen))
+        slopes, seen = _halved(self.slopes), _halved(self.seen)
+        return type(self)(rgb, hole, source, slopes, seen, 2 * self.step)
 
 
 def pyramid(

@@ -20,7 +20,7 @@ import itertools
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
@@ -29,13 +29,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli.pyramid import PATCH, REACH, Bools, Floats, Level, extended, pyramid, source_patches
+from inpaintcli.cues import Cues, contrast, features
+from inpaintcli.pyramid import PATCH, REACH, Bools, Floats, Level, pyramid, source_patches
 
 if TYPE_CHECKING:
     from inpaintcli.patchmatch import Field, Scene
 
 LEAST_SOURCES = 2000
 """With fewer patches to choose from, repetition shows more than blur does."""
+MOST_EXCESS = 4.0
+"""More uses of a source than so many times the usual number, less one, count as so many."""
 STRIPS = 8
 """Parts that a level's work is cut into; fixed, so that the result is the same on any machine."""
 
@@ -60,13 +63,9 @@ class Settings:
     lone_rounds: int = 3  # ... in a hole so thin that there is one level only
     sweeps: int = 2  # of PatchMatch in a round
     low_pass: float = 2.0  # sigma of the blur before the first match
-    texture: float = 20.0  # weight of the texture features against a pixel's colour
-    texture_sigma: float = 2.0  # over which slopes are averaged to a texture, on each level
-    guide: float = 0.15  # weight of the start's low-passed colours
-    guide_sigma: float = 3.0
-    edges: float = 12.0  # weight of the start's low-passed slopes, where it has an edge
-    edge_sigma: float = 2.0
-    edge_least: float = 1.0  # a slope that is half sure to be an edge, in root mean squares
+    cues: Cues = field(default_factory=Cues)
+    repeat: float = 0.18  # what is shown twice as often as usual: colours off by so many contrasts
+    repeat_step: int = 4  # ... on levels whose pixels stand for so many of the photo's, or more
     fall: float = 1.3  # by which a patch's vote loses weight with each pixel from the rim
     spread: float = 0.5  # of the weights of a vote, see patchmatch.vote
     radius: int = 32  # of the random search above the coarsest level, where all is searched
@@ -177,49 +176,6 @@ def _check(pixels: NDArray[Any], start: NDArray[Any], hole: Bools, source: Bools
             raise ValueError(f"{name} is {mask.dtype} {mask.shape}, not bool {pixels.shape[:2]}")
 
 
-def _features(level: Level, settings: Settings) -> Floats:
-    """(h, w, 8): texture, guide, edges; scaled so that squared differences add to a patch's.
-
-    Texture is measured at full resolution (Newson 2014, section 3.3: a coarse level must still know
-    what is smooth and what is not) and extended smoothly into the hole.
-    """
-    sigma = settings.texture_sigma
-    blurred, share = (cv2.GaussianBlur(a, (0, 0), sigma) for a in (level.slopes, level.seen))
-    slopes = np.asarray(blurred / np.maximum(share, 1e-4), np.float32)
-    known = (share.min(axis=2) > 0.2) & ~level.hole
-    texture = extended(slopes, known.astype(np.float32))
-    guide = cv2.GaussianBlur(level.rgb, (0, 0), settings.guide_sigma)
-    edges, sure = _edges(level, settings)
-    return np.concatenate(
-        [
-            _weighted(texture, settings.texture),
-            _weighted(guide, settings.guide),
-            _weighted(edges, settings.edges),
-            sure,
-        ],
-        axis=2,
-        dtype=np.float32,
-    )
-
-
-def _weighted(features: NDArray[Any], weight: float) -> Floats:
-    return np.asarray(features * np.float32(PATCH * math.sqrt(weight)), np.float32)
-
-
-def _edges(level: Level, settings: Settings) -> tuple[Floats, Floats]:
-    """(h, w, 2) slopes of the low-passed grey picture; (h, w, 1) how sure it is of an edge, 0 to 1.
-
-    A network's blur is no news: where the start is flat, patches may show any edges.
-    """
-    grey = cv2.GaussianBlur(level.rgb.mean(axis=2), (0, 0), settings.edge_sigma)
-    edges = np.zeros((*grey.shape, 2), np.float32)
-    edges[:, 1:-1, 0] = grey[:, 2:] - grey[:, :-2]
-    edges[1:-1, :, 1] = grey[2:] - grey[:-2]
-    power = (edges**2).sum(axis=2, keepdims=True)
-    usual = float(power[~level.hole].mean()) + 1e-12
-    return edges, power / (power + np.float32(usual * settings.edge_least**2))
-
-
 def _solved(levels: list[Level], settings: Settings, seed: int, threads: int) -> "_Canvas":
     """From the coarsest level to the finest; each takes its first matches from the one before."""
     from inpaintcli import patchmatch
@@ -261,6 +217,8 @@ class _Canvas:
         self._settings, self._numbers, self._pool = settings, numbers, pool
         self._kernels = kernels
         self._radius = settings.radius
+        counts = level.step >= settings.repeat_step
+        self._repeat = settings.repeat * contrast(level) if counts else 0.0
         usable = source_patches(level.source)
         self.scene, self._holes = self._set_up(level, usable)
         self.field = self._fresh_field(level, np.flatnonzero(usable))
@@ -319,10 +277,11 @@ class _Canvas:
         numbers[targets.ravel()] = np.arange(np.count_nonzero(targets))
         scene = self._kernels.Scene(
             level.rgb.flatten(),
-            _features(level, self._settings).ravel(),
+            features(level, self._settings.cues).ravel(),
             usable.ravel(),
             numbers,
             width,
+            np.zeros(height * width, np.float32),
         )
         return scene, np.flatnonzero(level.hole).astype(np.int32)
 
@@ -338,6 +297,8 @@ class _Canvas:
 
     def _match(self, scene: "Scene") -> None:
         for sweep, seed in enumerate(self._numbers.integers(0, 2**62, self._settings.sweeps)):
+            if self._repeat:
+                self._count_uses()
             work = partial(
                 self._kernels.match,
                 scene,
@@ -348,6 +309,19 @@ class _Canvas:
                 seed=int(seed),
             )
             self._in_strips(self.field.targets.size, work)
+
+    def _count_uses(self) -> None:
+        """Sources that are shown more often than others cost more, lest one thing appear in rows.
+
+        After the occurrence map of Kaspar et al. 2015, "Self tuning texture optimization".
+        """
+        uses = np.bincount(self.field.sources, minlength=self.scene.overuse.size)
+        around = uses.reshape(self.shape).astype(np.float32)
+        for _ in range(2):  # a patch shows its surroundings, and so do those beside it
+            around = np.asarray(cv2.blur(around, (PATCH, PATCH)), np.float32)
+        usual = max(1.0, self.field.targets.size / np.count_nonzero(self.scene.usable))
+        excess = np.clip(around / np.float32(usual) - 1, 0, MOST_EXCESS).ravel()
+        self.scene.overuse[:] = excess * np.float32(3 * PATCH * PATCH * self._repeat**2)
 
     def _vote(self) -> None:
         work = partial(

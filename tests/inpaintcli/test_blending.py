@@ -60,6 +60,11 @@ def test_a_hole_in_a_sky_keeps_the_networks_colours():
     deep = depths(hole) > 26
     assert np.abs(sky - ramp)[deep].mean() < 0.5 * np.abs(steps - ramp)[deep].mean()
 
+    def sharpest(picture):
+        return np.abs(np.diff(picture, axis=0))[30:130, 30:130].max()
+
+    assert sharpest(sky) < 0.4 * sharpest(steps), "steps of patches are seen in a sky"
+
 
 def test_the_detail_is_that_of_the_patches():
     texture, start, hole = scene()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inpaintcli.cues import Cues
 from inpaintcli.pyramid import PATCH, source_patches
 from inpaintcli.texture import (
     LEAST_SOURCES,
@@ -261,10 +262,47 @@ def test_edges_of_the_start_are_followed():
         return np.stack(np.gradient(grey))[:, hole].ravel()
 
     def agreement(weight: float) -> float:
-        filled = synthesize(pixels, start, hole, settings=Settings(edges=weight)).pixels
+        filled = synthesize(pixels, start, hole, settings=Settings(cues=Cues(edges=weight))).pixels
         return float(np.corrcoef(slopes(filled), slopes(pixels))[0, 1])
 
-    assert agreement(Settings().edges) > agreement(0) + 0.02
+    assert agreement(Cues().edges) > agreement(0) + 0.02
+
+
+def test_of_patches_that_fit_alike_the_nearer_one_is_taken():
+    """A pattern that repeats; blue tells where a pixel is from, and is too faint to match by."""
+    y, x = np.mgrid[0:160, 0:320].astype(np.float32)
+    plane = 128 + 60 * np.sin(x / 3) * np.sin(y / 4)
+    pixels = np.stack([plane, plane, plane + x / 160], axis=2)
+    hole = np.zeros((160, 320), bool)
+    hole[50:110, 30:90] = True
+    start = smooth_start(pixels, hole)
+
+    def way(near: float) -> float:
+        cues = Cues(near=near)
+        filled = synthesize(pixels, start, hole, settings=Settings(cues=cues)).pixels
+        from_x = (filled[..., 2] - filled[..., 0]) * 160
+        return float(np.abs(from_x - x)[hole].mean())
+
+    assert way(Cues().near) < 0.7 * way(0)
+
+
+def test_one_thing_does_not_appear_in_rows():
+    """A place a little redder than the rest, and a start as red as that all over."""
+    noise = np.random.default_rng(3).normal(0, 1, (300, 300, 3)).astype(np.float32)
+    grain = cv2.GaussianBlur(noise, (0, 0), 2)
+    pixels = 100 + grain * (15 / grain.std())
+    red = np.array([4, 0, 0], np.float32)
+    pixels[20:60, 20:60] += red
+    hole = square_hole(300, 300, 140)
+    start = np.where(hole[..., None], 100 + red, pixels).astype(np.float32)
+
+    def redness(repeat: float) -> float:
+        """Grows with how often the redder place is shown."""
+        filled = synthesize(pixels, start, hole, settings=Settings(repeat=repeat)).pixels
+        return float((filled[hole][:, 0] - filled[hole][:, 1]).mean())
+
+    assert redness(0) > 1, "not shown more often than others"
+    assert redness(1) < 0.4 * redness(0)
 
 
 def test_misfit_is_larger_where_nothing_similar_is_known():

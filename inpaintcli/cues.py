@@ -1,0 +1,94 @@
+"""What patches are compared by besides their colours: texture, colours in the large, edges, place.
+
+Each is smooth, so that a patch's centre stands for all of it. Arrays in, arrays out.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaintcli.pyramid import PATCH, Floats, Level, extended
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cues:
+    """Weights against the colour of a patch's samples. The defaults are measured: docs/log.md."""
+
+    texture: float = 20.0  # of mean slopes
+    texture_sigma: float = 2.0  # over which slopes are averaged to a texture, on each level
+    guide: float = 0.15  # of the start's low-passed colours
+    guide_sigma: float = 3.0
+    edges: float = 12.0  # of the start's low-passed slopes, where it has an edge
+    edge_sigma: float = 2.0
+    edge_least: float = 1.0  # a slope that is half sure to be an edge, in root mean squares
+    near: float = 0.3  # of a way as long as the picture: colours off by so many contrasts
+
+
+def features(level: Level, cues: Cues) -> Floats:
+    """(h, w, 10): texture, guide, place, edges, and how sure these are.
+
+    Scaled so that squared differences add to those of a patch's colours. Texture is measured at
+    full resolution (Newson 2014, section 3.3: a coarse level must still know what is smooth and
+    what is not) and extended smoothly into the hole.
+    """
+    guide = cv2.GaussianBlur(level.rgb, (0, 0), cues.guide_sigma)
+    edges, sure = _edges(level, cues)
+    return np.concatenate(
+        [
+            _weighted(_texture(level, cues), cues.texture),
+            _weighted(guide, cues.guide),
+            _weighted(_places(level.hole.shape), 3 * (cues.near * contrast(level)) ** 2),
+            _weighted(edges, cues.edges),
+            sure,
+        ],
+        axis=2,
+        dtype=np.float32,
+    )
+
+
+def contrast(level: Level) -> float:
+    """Standard deviation of the known pixels' grey, in the picture's units."""
+    return float(level.rgb.mean(axis=2)[~level.hole].std())
+
+
+def _weighted(values: NDArray[Any], weight: float) -> Floats:
+    return np.asarray(values * np.float32(PATCH * math.sqrt(weight)), np.float32)
+
+
+def _texture(level: Level, cues: Cues) -> Floats:
+    """(h, w, 2) mean |dx| and |dy|."""
+    blurred, share = (
+        cv2.GaussianBlur(a, (0, 0), cues.texture_sigma) for a in (level.slopes, level.seen)
+    )
+    slopes = np.asarray(blurred / np.maximum(share, 1e-4), np.float32)
+    known = (share.min(axis=2) > 0.2) & ~level.hole
+    return extended(slopes, known.astype(np.float32))
+
+
+def _places(shape: tuple[int, ...]) -> Floats:
+    """(h, w, 2) x and y, in sides of a square as large as the picture.
+
+    Photos change from place to place, in perspective, light and focus: of two patches that fit
+    alike, the nearer one belongs.
+    """
+    rows, columns = np.indices(shape, np.float32)
+    places = np.stack([columns, rows], axis=2) / np.float32(math.sqrt(rows.size))
+    return np.asarray(places, np.float32)
+
+
+def _edges(level: Level, cues: Cues) -> tuple[Floats, Floats]:
+    """(h, w, 2) slopes of the low-passed grey picture; (h, w, 1) how sure it is of an edge, 0 to 1.
+
+    A network's blur is no news: where the start is flat, patches may show any edges.
+    """
+    grey = cv2.GaussianBlur(level.rgb.mean(axis=2), (0, 0), cues.edge_sigma)
+    edges = np.zeros((*grey.shape, 2), np.float32)
+    edges[:, 1:-1, 0] = grey[:, 2:] - grey[:, :-2]
+    edges[1:-1, :, 1] = grey[2:] - grey[:-2]
+    power = (edges**2).sum(axis=2, keepdims=True)
+    usual = float(power[~level.hole].mean()) + 1e-12
+    return edges, power / (power + np.float32(usual * cues.edge_least**2))
