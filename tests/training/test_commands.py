@@ -129,7 +129,8 @@ def test_a_run_is_resumed_only_as_what_it_is(call: Calls) -> None:
 def test_a_dry_run_tells_all_and_writes_nothing(call: Calls, tmp_path: Path) -> None:
     call(dry_run=True)
     assert list(tmp_path.iterdir()) == []
-    assert json.loads(call.lines[0])["crop"] == 32
+    (recipe,) = (line for line in call.lines if line.startswith("{"))
+    assert json.loads(recipe)["crop"] == 32
     told = "\n".join(call.lines)
     for part in ("parameters on cpu", "Photos: 5", "features: none", "Steps to go: 2", "One step:"):
         assert part in told
@@ -243,3 +244,25 @@ def test_exporting_tells_how_the_model_compares(tmp_path: Path, monkeypatch) -> 
     assert lines[0] == "Compared with torch at 2 sizes, on photos of the run."
     assert "1e-06" in lines[1]
     assert "2.0 MB" in lines[-1]
+
+
+@pytest.mark.parametrize("has", [False, True])
+def test_bf16_is_not_imitated_unless_asked_for(
+    call: Calls, monkeypatch: pytest.MonkeyPatch, has: bool
+) -> None:
+    monkeypatch.setattr(commands, "has_bf16", lambda: has)
+    call()
+    assert load_recipe(call.out).precision == ("bf16" if has else "fp32")
+    assert any("Training in fp32" in line for line in call.lines) == (not has)
+    call(None, resume=True, settings={"images": "6", "precision": "bf16"})
+    assert load_recipe(call.out).precision == "bf16"
+
+
+def test_torch_says_whether_the_processor_has_bf16() -> None:
+    assert isinstance(commands.has_bf16(), bool)
+    told = Path("/proc/cpuinfo")
+    flags = told.read_text(encoding="utf-8") if told.exists() else ""
+    if "avx512_bf16" in flags:
+        assert commands.has_bf16()
+    elif "avx2" in flags and "avx512" not in flags:
+        assert not commands.has_bf16()
