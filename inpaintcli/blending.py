@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inpaintcli.pyramid import Bools, Floats, extended
 from inpaintcli.texture import Texture
 
-SIGMAS = (4.0, 12.0)
+SIGMAS = (2.5, 6.0)
 """Above which colours near the rim are the network's: in faint texture, and in strong."""
 STRENGTH_SIGMA = 6.0
 STRONG = 6.0
@@ -33,10 +33,6 @@ sky's are right, and patches make clouds with edges of it. Skies have 0.2 to 0.8
 CALM_SIGMA = 3.0
 GRAIN_SIGMA = 1.5
 """Where it is calm, patches give only what is finer than this: coarser steps of theirs show."""
-TRUSTED = (0.65, 0.85)
-"""Shares of detail at which patches have so much of the colours deep in the hole:"""
-TRUST = (0.4, 1.0)
-DETAIL = 0.85
 
 
 def blend(
@@ -44,7 +40,7 @@ def blend(
     start: NDArray[Any],
     hole: Bools,
     *,
-    detail: float = DETAIL,
+    trust: float = 1.0,
     top: float = 255,
 ) -> Floats:
     """Patches and the network's fill in one.
@@ -58,8 +54,7 @@ def blend(
         texture: from `synthesize`.
         start: as it was given there.
         hole: as it was given there.
-        detail: how far the patches are trusted, 0 to 1: their share in what is finer than the
-            colours, and, beyond TRUSTED, in the colours deep in the hole.
+        trust: how far the patches are trusted, 0 to 1: their share in the colours deep in the hole.
         top: value of white.
 
     Returns:
@@ -70,8 +65,7 @@ def blend(
     depth, unit = _depth(hole), np.float32(255 / top)
     unrest = _unrest(start * unit, hole)
     low = _colours(change, texture.pixels * unit, unrest)
-    own = _own(depth, detail) * unrest
-    mixed = (low + (1 - detail) * (change - low)) * (1 - own)
+    mixed = low * (1 - trust * _deep(depth) * unrest)
     mixed += np.maximum(0, 1 - depth / RIM)[..., None] * (change - mixed)
     return np.where(hole[..., None], texture.pixels + mixed, texture.pixels).astype(np.float32)
 
@@ -117,11 +111,10 @@ def _depth(hole: Bools) -> Floats:
     return np.asarray(depth, np.float32)
 
 
-def _own(depth: Floats, detail: float) -> Floats:
-    """(h, w, 1): the patches' share of the colours, so many pixels from the rim."""
+def _deep(depth: Floats) -> Floats:
+    """(h, w, 1): 0 near the rim, 1 so many pixels from it that colours may be the patches' own."""
     ramp = np.clip((depth - DEEP[0]) / (DEEP[1] - DEEP[0]), 0, 1)
-    own = ramp * ramp * (3 - 2 * ramp) * np.interp(detail, TRUSTED, TRUST)
-    return np.asarray(own[..., None], np.float32)
+    return np.asarray((ramp * ramp * (3 - 2 * ramp))[..., None], np.float32)
 
 
 def _unrest(start: NDArray[Any], hole: Bools) -> Floats:

@@ -31,9 +31,9 @@ Detail = Literal["auto", "network", "patches"]
 LEAST_THICKNESS = 12.0
 """Pixels; thinner parts are the network's, which patches do not better there (docs/log.md)."""
 COMPILE_S = 5
-SCORES = (-0.15, 0.1)
-DETAILS = (0.65, 0.95)
-"""What patches give of a blend's detail where they are judged so badly, or so well."""
+SCORES = (-0.15, 0.02)
+TRUST = (0.3, 1.0)
+"""The patches' share in a blend's colours where they are judged so badly, or so well."""
 USUAL_HOLE = 0.25
 MOST_TRIALS = 8
 """In a photo; a trial costs two fills of 96x96 pixels, each by the network and by patches."""
@@ -50,7 +50,7 @@ class Decision:
     network's fill, patches, or a blend of both; the network's where patches could not be had.
     misfit: how badly the patches fit, in grey levels of 255, the mean over the part. gain: how much
     better than the network they were in a trial on known pixels, see `trial.gain`; None without
-    one. detail: their share in a blend's detail.
+    one. trust: their share in the colours of a blend, deep in the hole.
     """
 
     box: Box
@@ -58,7 +58,7 @@ class Decision:
     choice: Literal["network", "patches", "blend"]
     misfit: float | None = None
     gain: float | None = None
-    detail: float | None = None
+    trust: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As the result line tells it; the box as left, top, width, height."""
@@ -69,15 +69,15 @@ class Decision:
             "choice": self.choice,
             "misfit": _rounded(self.misfit, 1),
             "gain": _rounded(self.gain, 3),
-            "detail": _rounded(self.detail, 2),
+            "trust": _rounded(self.trust, 2),
         }
 
     def in_words(self) -> str:
         """A line for people."""
         where = f"{self.box.width}x{self.box.height} at {self.box.left},{self.box.top}"
         told = f"{where}, {self.thickness:.0f} px thick: {self.choice}"
-        if self.detail is not None:
-            told += f", {self.detail:.0%} of the patches' detail"
+        if self.trust is not None:
+            told += f", patches trusted to {self.trust:.0%}"
         if self.gain is not None:
             told += f" (better by {self.gain:+.0%} in a trial)"
         return told if self.misfit is None else f"{told}, misfit {self.misfit:.1f}"
@@ -153,9 +153,9 @@ class _Texturer:
         misfit = float(texture.misfit[target].mean())
         if detail == "auto":
             gain = self._gain(small, target, source)
-            share = share_of_detail(gain, float(target.mean()))
-            mixed = blend(texture, small, target, detail=share)
-            decision = Decision(part.box, thickness, "blend", misfit, gain, share)
+            trust = trust_in_patches(gain, float(target.mean()))
+            mixed = blend(texture, small, target, trust=trust)
+            decision = Decision(part.box, thickness, "blend", misfit, gain, trust)
         else:
             mixed = texture.pixels
             decision = Decision(part.box, thickness, "patches", misfit)
@@ -178,8 +178,8 @@ class _Texturer:
             return pixels
 
 
-def share_of_detail(gain: float | None, hole: float) -> float:
-    """How much of the detail patches give to a blend.
+def trust_in_patches(gain: float | None, hole: float) -> float:
+    """The share of patches in the colours of a blend.
 
     Args:
         gain: the patches' in a trial, see `trial.gain`; None without one.
@@ -187,7 +187,7 @@ def share_of_detail(gain: float | None, hole: float) -> float:
             to take patches from, and what they invent is far from the truth.
     """
     score = (gain or 0.0) - (hole - USUAL_HOLE)
-    return float(np.interp(score, SCORES, DETAILS))
+    return float(np.interp(score, SCORES, TRUST))
 
 
 def _scaled(

@@ -37,7 +37,7 @@ def shift(mixed, texture, where):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_colours_are_the_networks_near_the_rim_and_the_patches_own_deep_in_the_hole(channels):
     texture, start, hole = scene(channels)
-    mixed, depth = blend(texture, start, hole, detail=0.95), depths(hole)
+    mixed, depth = blend(texture, start, hole), depths(hole)
     assert mixed.dtype == np.float32
     np.testing.assert_array_equal(mixed[~hole], texture.pixels[~hole])
     assert shift(mixed, texture, (depth > 1) & (depth < 5)) > 0.4 * RED
@@ -47,7 +47,7 @@ def test_colours_are_the_networks_near_the_rim_and_the_patches_own_deep_in_the_h
 def test_the_less_patches_are_trusted_the_more_colours_are_the_networks():
     texture, start, hole = scene()
     deep = depths(hole) > 30
-    shifts = [shift(blend(texture, start, hole, detail=d), texture, deep) for d in (0.5, 0.75, 0.9)]
+    shifts = [shift(blend(texture, start, hole, trust=t), texture, deep) for t in (0.3, 0.7, 1.0)]
     assert shifts[0] > shifts[1] > shifts[2]
     assert shifts[0] > 0.3 * RED
 
@@ -56,7 +56,7 @@ def test_a_hole_in_a_sky_keeps_the_networks_colours():
     ramp = np.linspace(100, 160, SIDE, dtype=np.float32)[:, None, None].repeat(SIDE, 1).repeat(3, 2)
     hole = scene()[2]
     steps = np.where(hole[..., None], np.rint(ramp / 16) * 16, ramp).astype(np.float32)
-    sky = blend(Texture(steps, np.zeros(hole.shape, np.float32), 9999), ramp, hole, detail=0.95)
+    sky = blend(Texture(steps, np.zeros(hole.shape, np.float32), 9999), ramp, hole)
     deep = depths(hole) > 26
     assert np.abs(sky - ramp)[deep].mean() < 0.5 * np.abs(steps - ramp)[deep].mean()
 
@@ -68,7 +68,7 @@ def test_a_hole_in_a_sky_keeps_the_networks_colours():
 
 def test_the_detail_is_that_of_the_patches():
     texture, start, hole = scene()
-    mixed = blend(texture, start, hole, detail=0.9)
+    mixed = blend(texture, start, hole)
     inside = depths(hole) > 4
 
     def contrast(picture):
@@ -87,14 +87,14 @@ def test_a_faint_texture_takes_finer_colours_from_the_network():
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.sampled_from([1.0, 255.0, 65535.0]))
-def test_any_hole_is_blended_in_any_units(seed, detail, top):
+def test_any_hole_is_blended_in_any_units(seed, trust, top):
     rng = np.random.default_rng(seed)
     pixels, start = rng.uniform(0, top, (2, 24, 31, 3)).astype(np.float32)
     hole = rng.random((24, 31)) < rng.random()
     texture = Texture(pixels, np.zeros(hole.shape, np.float32), 9999)
-    mixed = blend(texture, start, hole, detail=detail, top=top)
+    mixed = blend(texture, start, hole, trust=trust, top=top)
     assert np.isfinite(mixed).all()
     np.testing.assert_array_equal(mixed[~hole], pixels[~hole])
     unit = Texture(pixels / top, texture.misfit, 9999)
-    again = blend(unit, start / top, hole, detail=detail, top=1.0)
+    again = blend(unit, start / top, hole, trust=trust, top=1.0)
     np.testing.assert_allclose(again * top, mixed, rtol=1e-3, atol=1e-3 * top)

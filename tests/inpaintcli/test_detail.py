@@ -56,7 +56,7 @@ def test_the_photos_texture_comes_into_the_hole(stripes, choice, named):
     assert decision.to_json()["misfit"] >= 0
     if choice == "auto":
         assert decision.gain > 0.5
-        assert decision.detail == detail.DETAILS[1]
+        assert decision.trust == detail.TRUST[1]
         assert "in a trial" in decision.in_words()
     assert named in decision.in_words()
 
@@ -139,12 +139,12 @@ def test_a_part_too_large_for_memory_is_worked_on_smaller(stripes, monkeypatch):
     np.testing.assert_array_equal(filled[~hole], pixels[~hole])
 
 
-def test_detail_follows_the_trial_and_falls_with_the_holes_share():
-    shares = [detail.share_of_detail(gain, 0.25) for gain in (-1.0, -0.1, 0.0, 0.05, 1.0)]
+def test_trust_follows_the_trial_and_falls_with_the_holes_share():
+    shares = [detail.trust_in_patches(gain, 0.25) for gain in (-1.0, -0.1, 0.0, 0.05, 1.0)]
     assert shares == sorted(shares)
-    assert (shares[0], shares[-1]) == detail.DETAILS
-    assert detail.share_of_detail(None, 0.25) == detail.share_of_detail(0.0, 0.25)
-    assert detail.share_of_detail(0.0, 0.35) < detail.share_of_detail(0.0, 0.25)
+    assert (shares[0], shares[-1]) == detail.TRUST
+    assert detail.trust_in_patches(None, 0.25) == detail.trust_in_patches(0.0, 0.25)
+    assert detail.trust_in_patches(0.0, 0.35) < detail.trust_in_patches(0.0, 0.25)
 
 
 def test_a_photo_has_so_many_trials_and_no_more(stripes, monkeypatch):

@@ -23,6 +23,9 @@ from training.recipe import Recipe
 from training.runs import Record, load_ema, write_best, write_plan, write_state
 from training.specimens import specimens
 
+# torch's exporter takes a minute of a slow core for a family, and machines may be busy.
+pytestmark = pytest.mark.timeout(400)
+
 # fp32 all along, but runtimes sum in another order, and instance norms over few pixels divide by
 # small deviations: 1e-5 is usual, 1e-3 (an eighth of an 8-bit grey level) is far from any fault.
 TOLERANCE = 1e-3
