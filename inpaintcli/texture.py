@@ -6,8 +6,9 @@ patch most like it, then each pixel of the hole becomes the mean of what the pat
 (Wexler, Shechtman, Irani 2007, "Space-time completion of video"); the search is PatchMatch (Barnes
 et al. 2009); texture features keep flat patches from winning everywhere (Newson et al. 2014, "Video
 inpainting of complex scenes"). What is ours: the start is a network's fill instead of noise, and
-its low-passed colours, and its edges where it has some, stay a soft guide on every level.
-`benchmarks/texture.py` measures it.
+its low-passed colours, and its edges where it has some, stay a soft guide on every level. Of
+patches that fit alike the nearer one is taken, and none too often (Kaspar et al. 2015, "Self tuning
+texture optimization"). `benchmarks/texture.py` measures it.
 
 Pure functions over arrays; the same seed gives the same pixels for any number of threads. Cost
 follows the hole, but for a little preparation of the whole crop; peak memory is about 200 bytes for
@@ -78,7 +79,7 @@ class Texture:
 
     pixels: (h, w, channels) float32 in the input's units; known pixels as they were.
     misfit: (h, w) float32 in the input's units: how badly the patches over a pixel fit (root of
-        the mean squared difference of a sample, texture and guide included); 0 outside the hole.
+        the mean squared difference of a sample, all cues included); 0 outside the hole.
     sources: number of whole patches there were to choose from.
     """
 
