@@ -1,5 +1,6 @@
 """Names in a store behave as paths do, and what is put there is whole or not there."""
 
+import io
 import time
 from pathlib import Path, PurePosixPath
 
@@ -14,10 +15,18 @@ fsspec = pytest.importorskip("fsspec", reason="the extra `remote` is not install
 
 
 @pytest.fixture
-def root():
+def root(monkeypatch):
     """An empty store."""
-    yield Url("memory://box")
     memory = fsspec.filesystem("memory")
+    opened = type(memory)._open
+
+    def readers_of_their_own(self, path, mode="rb", **options):
+        found = opened(self, path, mode, **options)
+        return io.BytesIO(found.getvalue()) if mode == "rb" else found
+
+    # fsspec hands one file, with one position, to all who read a name in memory at once.
+    monkeypatch.setattr(type(memory), "_open", readers_of_their_own)
+    yield Url("memory://box")
     memory.store.clear()
     memory.pseudo_dirs[:] = [""]
 
