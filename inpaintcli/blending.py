@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli.pyramid import Bools, Floats, extended
+from inpaintcli.holes import bounding_box
+from inpaintcli.pyramid import Bools, Floats, extended, grey, in_channels
 from inpaintcli.texture import Texture
 
 SIGMAS = (2.5, 6.0)
@@ -33,6 +34,9 @@ sky's are right, and patches make clouds with edges of it. Skies have 0.2 to 0.8
 CALM_SIGMA = 3.0
 GRAIN_SIGMA = 1.5
 """Where it is calm, patches give only what is finer than this: coarser steps of theirs show."""
+
+SEEN = 32
+"""Pixels of photo around the hole that are looked at, some more than the widest blur reaches."""
 
 
 def blend(
@@ -61,34 +65,50 @@ def blend(
         (h, w, channels) float32, known pixels as they were. Not clipped: a colour may be a little
         beyond 0 or `top`.
     """
-    change = np.where(hole[..., None], start - texture.pixels, 0).astype(np.float32)
-    depth, unit = _depth(hole), np.float32(255 / top)
-    unrest = _unrest(start * unit, hole)
-    low = _colours(change, texture.pixels * unit, unrest)
-    mixed = low * (1 - trust * _deep(depth) * unrest)
-    mixed += np.maximum(0, 1 - depth / RIM)[..., None] * (change - mixed)
-    return np.where(hole[..., None], texture.pixels + mixed, texture.pixels).astype(np.float32)
+    mixed = texture.pixels.copy()
+    box = bounding_box(hole)
+    if box is not None:
+        near = box.grown(SEEN, *hole.shape).slices
+        unit = np.float32(255 / top)
+        patches, network = texture.pixels[near] * unit, start[near].astype(np.float32) * unit
+        mixed[near] += _change(patches, network, hole[near], trust) / unit
+    return mixed
+
+
+def _change(patches: Floats, network: Floats, hole: Bools, trust: float) -> Floats:
+    """(h, w, c) in 0 to 255: what a blend differs from the patches by; 0 outside the hole."""
+    channels = patches.shape[2]
+    inside = in_channels(hole.astype(np.float32), channels)
+    change = (network - patches) * inside
+    depth, unrest = _depth(hole), _unrest(network, hole)
+    low = _colours(change, patches, unrest)
+    mixed = low * in_channels(1 - np.float32(trust) * _deep(depth) * unrest, channels)
+    rim = in_channels(np.maximum(0, 1 - depth / np.float32(RIM)), channels)
+    return (mixed + rim * (change - mixed)) * inside
 
 
 def _colours(change: Floats, patches: Floats, unrest: Floats) -> Floats:
-    """(h, w, c): the part of a change of colour that is coarser than the texture (0 to 255)."""
+    """(h, w, c): the part of a change of colour that is coarser than the texture."""
+    channels = change.shape[2]
     fine, coarse = (_low_pass(change, sigma) for sigma in SIGMAS)
     strength = cv2.GaussianBlur(_slopes(patches), (0, 0), STRENGTH_SIGMA)
-    faint = (1 / (1 + (strength / STRONG) ** 2))[..., None]
+    faint = in_channels(1 / (1 + np.square(strength / np.float32(STRONG))), channels)
     low = coarse + faint * (fine - coarse)
-    return np.asarray(low + (1 - unrest) * (_calm_colours(change, patches) - low), np.float32)
+    calm = np.asarray(1 - unrest, np.float32)
+    return low + in_channels(calm, channels) * (_calm_colours(change, patches) - low)
 
 
 def _calm_colours(change: Floats, patches: Floats) -> Floats:
-    """(h, w, c): all of a change but grain; all of it where patches (0 to 255) meet in a step."""
+    """(h, w, c): all of a change but grain; all of it where patches meet in a step."""
     low = _low_pass(change, GRAIN_SIGMA)
-    steps = _steep(_slopes(_low_pass(patches, CALM_SIGMA))[..., None])
-    return np.asarray(low + steps * (change - low), np.float32)
+    steps = _steep(_slopes(_low_pass(patches, CALM_SIGMA)))
+    return low + in_channels(steps, change.shape[2]) * (change - low)
 
 
 def _steep(slopes: Floats) -> Floats:
     """0 for the slopes of a sky, of 255 a pixel, 1 for those of things."""
-    return np.asarray(slopes**4 / (slopes**4 + CALM**4), np.float32)
+    power = np.square(np.square(slopes))
+    return np.asarray(power / (power + np.float32(CALM**4)), np.float32)
 
 
 def _low_pass(pixels: Floats, sigma: float) -> Floats:
@@ -98,10 +118,10 @@ def _low_pass(pixels: Floats, sigma: float) -> Floats:
 
 def _slopes(pixels: Floats) -> Floats:
     """(h, w): |dx| + |dy| of the grey picture, 0 beyond its last row and column."""
-    grey = pixels.mean(axis=2)
-    slopes: Floats = np.zeros_like(grey)
-    slopes[:, :-1] += np.abs(np.diff(grey, axis=1))
-    slopes[:-1] += np.abs(np.diff(grey, axis=0))
+    shades = grey(pixels)
+    slopes: Floats = np.zeros_like(shades)
+    slopes[:, :-1] += np.abs(np.diff(shades, axis=1))
+    slopes[:-1] += np.abs(np.diff(shades, axis=0))
     return slopes
 
 
@@ -112,17 +132,17 @@ def _depth(hole: Bools) -> Floats:
 
 
 def _deep(depth: Floats) -> Floats:
-    """(h, w, 1): 0 near the rim, 1 so many pixels from it that colours may be the patches' own."""
-    ramp = np.clip((depth - DEEP[0]) / (DEEP[1] - DEEP[0]), 0, 1)
-    return np.asarray((ramp * ramp * (3 - 2 * ramp))[..., None], np.float32)
+    """(h, w): 0 near the rim, 1 so many pixels from it that colours may be the patches' own."""
+    ramp = np.clip((depth - np.float32(DEEP[0])) / np.float32(DEEP[1] - DEEP[0]), 0, 1)
+    return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
 
 
-def _unrest(start: NDArray[Any], hole: Bools) -> Floats:
-    """(h, w, 1): 0 where the photo around (0 to 255) is calm, 1 where it is full of things."""
-    smooth = _low_pass(start.astype(np.float32), CALM_SIGMA)
+def _unrest(network: Floats, hole: Bools) -> Floats:
+    """(h, w): 0 where the photo around (0 to 255) is calm, 1 where it is full of things."""
     known: Floats = (~hole).astype(np.float32)
-    total = cv2.GaussianBlur(_slopes(smooth) * known, (0, 0), STRENGTH_SIGMA)
+    slopes = _slopes(_low_pass(network, CALM_SIGMA))
+    total = cv2.GaussianBlur(slopes * known, (0, 0), STRENGTH_SIGMA)
     share = cv2.GaussianBlur(known, (0, 0), STRENGTH_SIGMA)
-    near = ((share > 0.3) & ~hole).astype(np.float32)
+    near = (share > 0.3).astype(np.float32) * known
     around = np.asarray(near * total / np.maximum(share, 1e-3), np.float32)
-    return _steep(extended(around[..., None], near))
+    return _steep(extended(around[..., None], near)[..., 0])

@@ -3,15 +3,14 @@
 Each is smooth, so that a patch's centre stands for all of it. Arrays in, arrays out.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from inpaintcli.pyramid import PATCH, Floats, Level, extended
+from inpaintcli.pyramid import PATCH, Floats, Level, extended, grey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,28 +34,22 @@ def features(level: Level, cues: Cues) -> Floats:
     full resolution (Newson 2014, section 3.3: a coarse level must still know what is smooth and
     what is not) and extended smoothly into the hole.
     """
-    guide = cv2.GaussianBlur(level.rgb, (0, 0), cues.guide_sigma)
     edges, sure = _edges(level, cues)
-    return np.concatenate(
-        [
-            _weighted(_texture(level, cues), cues.texture),
-            _weighted(guide, cues.guide),
-            _weighted(_places(level.hole.shape), 3 * (cues.near * contrast(level)) ** 2),
-            _weighted(edges, cues.edges),
-            sure,
-        ],
-        axis=2,
-        dtype=np.float32,
-    )
+    near = 3 * (cues.near * contrast(level)) ** 2
+    found = [
+        (_texture(level, cues), cues.texture),
+        (cv2.GaussianBlur(level.rgb, (0, 0), cues.guide_sigma), cues.guide),
+        (_places(level.hole.shape), near),
+        (edges, cues.edges),
+    ]
+    every = [cv2.split(values * np.float32(PATCH * math.sqrt(weight))) for values, weight in found]
+    return np.asarray(cv2.merge([*itertools.chain(*every), sure]), np.float32)
 
 
 def contrast(level: Level) -> float:
     """Standard deviation of the known pixels' grey, in the picture's units."""
-    return float(level.rgb.mean(axis=2)[~level.hole].std())
-
-
-def _weighted(values: NDArray[Any], weight: float) -> Floats:
-    return np.asarray(values * np.float32(PATCH * math.sqrt(weight)), np.float32)
+    _, deviation = cv2.meanStdDev(grey(level.rgb), mask=(~level.hole).astype(np.uint8))
+    return float(deviation.item())
 
 
 def _texture(level: Level, cues: Cues) -> Floats:
@@ -65,7 +58,7 @@ def _texture(level: Level, cues: Cues) -> Floats:
         cv2.GaussianBlur(a, (0, 0), cues.texture_sigma) for a in (level.slopes, level.seen)
     )
     slopes = np.asarray(blurred / np.maximum(share, 1e-4), np.float32)
-    known = (share.min(axis=2) > 0.2) & ~level.hole
+    known = (np.minimum(share[..., 0], share[..., 1]) > 0.2) & ~level.hole
     return extended(slopes, known.astype(np.float32))
 
 
@@ -81,14 +74,14 @@ def _places(shape: tuple[int, ...]) -> Floats:
 
 
 def _edges(level: Level, cues: Cues) -> tuple[Floats, Floats]:
-    """(h, w, 2) slopes of the low-passed grey picture; (h, w, 1) how sure it is of an edge, 0 to 1.
+    """(h, w, 2) slopes of the low-passed grey picture; (h, w) how sure it is of an edge, 0 to 1.
 
     A network's blur is no news: where the start is flat, patches may show any edges.
     """
-    grey = cv2.GaussianBlur(level.rgb.mean(axis=2), (0, 0), cues.edge_sigma)
-    edges = np.zeros((*grey.shape, 2), np.float32)
-    edges[:, 1:-1, 0] = grey[:, 2:] - grey[:, :-2]
-    edges[1:-1, :, 1] = grey[2:] - grey[:-2]
-    power = (edges**2).sum(axis=2, keepdims=True)
-    usual = float(power[~level.hole].mean()) + 1e-12
+    shades = cv2.GaussianBlur(grey(level.rgb), (0, 0), cues.edge_sigma)
+    edges = np.zeros((*shades.shape, 2), np.float32)
+    edges[:, 1:-1, 0] = shades[:, 2:] - shades[:, :-2]
+    edges[1:-1, :, 1] = shades[2:] - shades[:-2]
+    power = edges[..., 0] ** 2 + edges[..., 1] ** 2
+    usual = cv2.mean(power, mask=(~level.hole).astype(np.uint8))[0] + 1e-12
     return edges, power / (power + np.float32(usual * cues.edge_least**2))

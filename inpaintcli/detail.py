@@ -1,7 +1,9 @@
 """Whose texture fills a hole: the network's, or that of the photo around it.
 
 The network knows which colour goes where, and blurs where the hole is thick; patches of the photo
-have its texture, and fail where nothing similar is there. Thin holes are the network's alone.
+have its texture, and fail where nothing similar is there. Thin holes are the network's alone, thick
+ones a blend: `blending` decides for each pixel, by its depth in the hole and by what the photo
+around is like; here it is decided how far patches are trusted in all.
 """
 
 import math
@@ -13,9 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli import trial
 from inpaintcli.blending import blend
-from inpaintcli.holes import Box, Tile, regions
+from inpaintcli.holes import Box, Tile, bounding_box, regions
 from inpaintcli.picture import Mask
 from inpaintcli.texture import (
     TooFewPatchesError,
@@ -25,18 +26,18 @@ from inpaintcli.texture import (
     synthesize,
     why_not,
 )
-from inpaintcli.trial import Fill, Floats
 
+Floats = NDArray[np.float32]
 Detail = Literal["auto", "network", "patches"]
 LEAST_THICKNESS = 12.0
 """Pixels; thinner parts are the network's, which patches do not better there (docs/log.md)."""
 COMPILE_S = 5
-SCORES = (-0.15, 0.02)
-TRUST = (0.3, 1.0)
-"""The patches' share in a blend's colours where they are judged so badly, or so well."""
-USUAL_HOLE = 0.25
-MOST_TRIALS = 8
-"""In a photo; a trial costs two fills of 96x96 pixels, each by the network and by patches."""
+SHARES = (0.23, 0.40)
+"""Of the hole in what is seen of the photo, between which trust in patches falls: in a large hole
+what they invent is far from the truth, and there is little to take them from. Of what can be known
+nothing foretells better how they do, a trial on known pixels least of all (docs/log.md)."""
+TRUST = (1.0, 0.3)
+"""The patches' share in the colours deep in a hole, at these shares."""
 MOST_PIXELS = 5_000_000
 """Of a part and what is seen around it: about 1 GB in the texture pass. Larger ones are worked on
 at a smaller scale."""
@@ -48,16 +49,14 @@ class Decision:
 
     box: of the part and what was seen around it, in the photo. thickness: in pixels. choice: the
     network's fill, patches, or a blend of both; the network's where patches could not be had.
-    misfit: how badly the patches fit, in grey levels of 255, the mean over the part. gain: how much
-    better than the network they were in a trial on known pixels, see `trial.gain`; None without
-    one. trust: their share in the colours of a blend, deep in the hole.
+    misfit: how badly the patches fit, in grey levels of 255, the mean over the part. trust: the
+    patches' share in the colours of a blend, deep in the hole.
     """
 
     box: Box
     thickness: float
     choice: Literal["network", "patches", "blend"]
     misfit: float | None = None
-    gain: float | None = None
     trust: float | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -68,7 +67,6 @@ class Decision:
             "thickness": round(self.thickness, 1),
             "choice": self.choice,
             "misfit": _rounded(self.misfit, 1),
-            "gain": _rounded(self.gain, 3),
             "trust": _rounded(self.trust, 2),
         }
 
@@ -78,8 +76,6 @@ class Decision:
         told = f"{where}, {self.thickness:.0f} px thick: {self.choice}"
         if self.trust is not None:
             told += f", patches trusted to {self.trust:.0%}"
-        if self.gain is not None:
-            told += f" (better by {self.gain:+.0%} in a trial)"
         return told if self.misfit is None else f"{told}, misfit {self.misfit:.1f}"
 
 
@@ -93,7 +89,6 @@ def textured(
     known: Mask,
     detail: Detail,
     *,
-    network: Fill,
     threads: int,
     notes: Callable[[str], None],
 ) -> list[Decision]:
@@ -105,7 +100,6 @@ def textured(
         known: (h, w) bool, True where texture may be taken from.
         detail: `patches`, `auto` (both, each where it serves, see `blending.blend`), or
             `network`, which does nothing.
-        network: fills what is hidden for a trial.
         threads: to work with.
         notes: takes what is worth saying.
 
@@ -122,72 +116,47 @@ def textured(
     if not is_compiled():
         notes(f"Compiling the texture pass, once on this machine: about {COMPILE_S} s.")
         prepare()
-    texturer = _Texturer(network, threads, notes)
-    return [texturer.treat(pixels, known, part, detail) for part in parts]
+    return [_treat(pixels, known, part, detail, threads, notes) for part in parts]
 
 
-class _Texturer:
-    """Gives one part after another its texture."""
-
-    def __init__(self, network: Fill, threads: int, notes: Callable[[str], None]) -> None:
-        self._network = network
-        self._threads = threads
-        self._notes = notes
-        self._trials = MOST_TRIALS
-
-    def treat(self, pixels: NDArray[Any], known: Mask, part: Tile, detail: Detail) -> Decision:
-        """Texture for one part, in place; the network's fill stays where patches cannot be had."""
-        inside = part.box.slices
-        top = np.iinfo(pixels.dtype).max
-        unit = np.float32(255 / top)
-        start = pixels[inside].astype(np.float32) * unit
-        thickness = _thickness(part.target)
-        scale = min(1.0, math.sqrt(MOST_PIXELS / part.target.size))
-        small, target = _scaled(start, scale), _scaled_mask(part.target, scale)
-        source = ~_scaled_mask(~known[inside], scale)
-        try:
-            texture = synthesize(small, small, target, source=source, threads=self._threads)
-        except TooFewPatchesError as error:
-            self._notes(f"{error} The network's own fill stays.")
-            return Decision(part.box, thickness, "network")
-        misfit = float(texture.misfit[target].mean())
-        if detail == "auto":
-            gain = self._gain(small, target, source)
-            trust = trust_in_patches(gain, float(target.mean()))
-            mixed = blend(texture, small, target, trust=trust)
-            decision = Decision(part.box, thickness, "blend", misfit, gain, trust)
-        else:
-            mixed = texture.pixels
-            decision = Decision(part.box, thickness, "patches", misfit)
-        change = _scaled(mixed - small, 1.0, part.target.shape)
-        answer = np.clip(np.rint((start + change) / unit), 0, top).astype(pixels.dtype)
-        np.copyto(pixels[inside], answer, where=part.target[..., None])
-        return decision
-
-    def _gain(self, pixels: Floats, target: Mask, known: Mask) -> float | None:
-        """What a trial says of the patches beside the hole; None without one."""
-        if self._trials == 0:
-            return None
-        self._trials -= 1
-        return trial.gain(pixels, target, known, self._network, self._patches)
-
-    def _patches(self, pixels: Floats, hole: Mask, unknown: Mask) -> Floats:
-        try:
-            return synthesize(pixels, pixels, hole, source=~unknown, threads=self._threads).pixels
-        except TooFewPatchesError:
-            return pixels
+def _treat(
+    pixels: NDArray[Any],
+    known: Mask,
+    part: Tile,
+    detail: Detail,
+    threads: int,
+    notes: Callable[[str], None],
+) -> Decision:
+    """Texture for one part, in place; the network's fill stays where patches cannot be had."""
+    inside = part.box.slices
+    top = np.iinfo(pixels.dtype).max
+    unit = np.float32(255 / top)
+    start = pixels[inside].astype(np.float32) * unit
+    thickness = _thickness(part.target)
+    scale = min(1.0, math.sqrt(MOST_PIXELS / part.target.size))
+    small, target = _scaled(start, scale), _scaled_mask(part.target, scale)
+    source = ~_scaled_mask(~known[inside], scale)
+    try:
+        texture = synthesize(small, small, target, source=source, threads=threads)
+    except TooFewPatchesError as error:
+        notes(f"{error} The network's own fill stays.")
+        return Decision(part.box, thickness, "network")
+    misfit = float(texture.misfit[target].mean())
+    if detail == "auto":
+        trust = trust_in_patches(float(target.mean()))
+        mixed = blend(texture, small, target, trust=trust)
+        decision = Decision(part.box, thickness, "blend", misfit, trust)
+    else:
+        mixed = texture.pixels
+        decision = Decision(part.box, thickness, "patches", misfit)
+    answer = start + _scaled(mixed - small, 1.0, part.target.shape)
+    _put(pixels[inside], answer / unit, part.target)
+    return decision
 
 
-def trust_in_patches(gain: float | None, hole: float) -> float:
-    """The share of patches in the colours of a blend.
-
-    Args:
-        gain: the patches' in a trial, see `trial.gain`; None without one.
-        hole: share of the hole in what is seen of the photo. Where it is large, little is known
-            to take patches from, and what they invent is far from the truth.
-    """
-    score = (gain or 0.0) - (hole - USUAL_HOLE)
-    return float(np.interp(score, SCORES, TRUST))
+def trust_in_patches(hole: float) -> float:
+    """The share of patches in the colours of a blend, by the hole's share in what is seen."""
+    return float(np.interp(hole, SHARES, TRUST))
 
 
 def _scaled(
@@ -200,6 +169,15 @@ def _scaled(
     how = cv2.INTER_CUBIC if shape else cv2.INTER_AREA
     scaled = np.asarray(cv2.resize(pixels, (width, height), interpolation=how), np.float32)
     return scaled.reshape(height, width, pixels.shape[2])  # OpenCV drops a single channel
+
+
+def _put(pixels: NDArray[Any], answer: Floats, target: Mask) -> None:
+    """Round an answer into integers, where `target` is True."""
+    box = bounding_box(target)
+    if box is not None:
+        core = box.slices
+        rounded = np.clip(np.rint(answer[core]), 0, np.iinfo(pixels.dtype).max)
+        np.copyto(pixels[core], rounded.astype(pixels.dtype), where=target[core][..., None])
 
 
 def _scaled_mask(mask: Mask, scale: float) -> Mask:

@@ -6,25 +6,24 @@ estimation": a mask that no plane and no straight edge excites), in the hole as 
 missing is added. Arrays in, arrays out; the same seed gives the same pixels.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli.holes import Box
+from inpaintcli.holes import Box, bounding_box
 from inpaintcli.picture import Mask
 
 Floats = NDArray[np.float32]
 
 LEAST = 1.0
 """Grey levels of 255; less noise than this is not added, for nobody sees it."""
-WINDOW = 192
-MOST_WINDOWS = 12
-"""Windows on the hole in which noise is measured; all of a small picture lies in one."""
 REACH = 24
 """Pixels around the hole that count as its surroundings."""
+WINDOW = 192
+MOST_WINDOWS = 12
+"""Noise is measured in so many windows on the hole; in all of it where that is no more work."""
 CALM = 0.25
 """Share of the surroundings, the calmest, whose noise counts: the rest is texture."""
 _MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6  # of norm 1
@@ -45,26 +44,32 @@ def add_grain(pixels: NDArray[Any], hole: Mask, known: Mask, *, seed: int = 0) -
         The standard deviation of the noise added, in grey levels of 255, the mean over channels; 0
         where none is missing.
     """
-    missing = _missing(pixels, hole, known, seed)
+    box = bounding_box(hole)
+    if box is None:
+        return 0.0
+    numbers = np.random.default_rng(seed)
+    windows = _windows(hole, box, numbers)
+    missing = _missing(pixels, hole, known, windows)
     if missing.max(initial=0.0) < LEAST:
         return 0.0
     top = np.iinfo(pixels.dtype).max
-    filled = pixels[hole].astype(np.float32)
-    noise = np.random.default_rng(seed).standard_normal(len(filled), np.float32)
+    target, part = hole[box.slices], pixels[box.slices]  # a view: what is set there is set in all
+    filled = part[target].astype(np.float32)
+    noise = numbers.standard_normal(len(filled), np.float32)
     # Photos' noise is mostly of brightness: the channels get the same, each as much as it lacks.
     noisy = filled + noise[:, None] * missing * np.float32(top / 255)
-    pixels[hole] = np.clip(np.rint(noisy), 0, top).astype(pixels.dtype)
+    part[target] = np.clip(np.rint(noisy), 0, top).astype(pixels.dtype)
     return float(missing.mean())
 
 
-def _missing(pixels: NDArray[Any], hole: Mask, known: Mask, seed: int) -> Floats:
+def _missing(pixels: NDArray[Any], hole: Mask, known: Mask, windows: list[Box]) -> Floats:
     """Standard deviation (channels) of the noise that the hole lacks, in grey levels of 255."""
     around: list[Floats] = []
     inside: list[Floats] = []
     unit = np.float32(255 / np.iinfo(pixels.dtype).max)
-    for box in _windows(hole, seed):
-        part = pixels[box.slices].astype(np.float32) * unit
-        target, seen = hole[box.slices], known[box.slices]
+    for window in windows:
+        part = pixels[window.slices].astype(np.float32) * unit
+        target, seen = hole[window.slices], known[window.slices]
         away = cv2.distanceTransform((~target).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
         around.append(_noise(part, seen)[seen & (away <= REACH)])
         inside.append(_noise(part, target)[target])
@@ -74,19 +79,22 @@ def _missing(pixels: NDArray[Any], hole: Mask, known: Mask, seed: int) -> Floats
     return np.asarray(np.sqrt(np.maximum(there**2 - here**2, 0)), np.float32)
 
 
-def _windows(hole: Mask, seed: int) -> Iterator[Box]:
-    """Squares around hole pixels drawn at random."""
-    places = np.argwhere(hole)
-    drawn = np.random.default_rng(seed).permutation(len(places))[:MOST_WINDOWS]
+def _windows(hole: Mask, box: Box, numbers: np.random.Generator) -> list[Box]:
+    """All of the hole and what is around it, or squares around pixels of it, drawn at random."""
+    whole = box.grown(REACH, *hole.shape)
+    if whole.height * whole.width <= MOST_WINDOWS * WINDOW**2:
+        return [whole]
+    places = np.flatnonzero(hole[box.slices])
+    drawn = places[numbers.integers(0, len(places), MOST_WINDOWS)]
     found = set()
-    for y, x in places[drawn]:
+    for y, x in zip(*np.divmod(drawn, box.width), strict=True):
         top, left = (
             min(max(0, int(at) - WINDOW // 2), max(0, length - WINDOW))
-            for at, length in zip((y, x), hole.shape, strict=True)
+            for at, length in zip((box.top + y, box.left + x), hole.shape, strict=True)
         )
         bottom, right = min(hole.shape[0], top + WINDOW), min(hole.shape[1], left + WINDOW)
         found.add((top, left, bottom, right))
-    yield from (Box(*corners) for corners in sorted(found))
+    return [Box(*corners) for corners in sorted(found)]
 
 
 def _noise(part: Floats, where: Mask) -> Floats:

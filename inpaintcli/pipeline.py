@@ -20,7 +20,6 @@ from inpaintcli.images import ignore
 from inpaintcli.masks import feather_weights, grow
 from inpaintcli.models import Card, find_card, verify
 from inpaintcli.picture import Mask, Picture
-from inpaintcli.trial import Fill
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,6 @@ def fill(  # noqa: PLR0913 - one argument an option of the command
         hole,
         ~unknown,
         detail,
-        network=_by_network(model),
         threads=model.engine.info.threads,
         notes=notes,
     )
@@ -181,17 +179,6 @@ def _unknown(picture: Picture, hole: Mask) -> Mask:
         return hole
     transparent = (picture.alpha == 0) | hole
     return hole if transparent.all() else transparent
-
-
-def _by_network(model: Model) -> Fill:
-    """The model as the trials take it: fills a hole in part of a photo, 8 bits."""
-
-    def run(pixels: NDArray[np.float32], hole: Mask, unknown: Mask) -> NDArray[np.float32]:
-        painter = _Painter(np.clip(np.rint(pixels), 0, 255).astype(np.uint8), unknown, model)
-        painter.paint_all(hole)
-        return painter.pixels.astype(np.float32)
-
-    return run
 
 
 class _Painter:

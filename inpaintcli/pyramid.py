@@ -39,10 +39,10 @@ class Level:
 
     def halved(self) -> Self:
         """The next coarser level; known colours are means of known pixels only."""
-        known = (~self.hole).astype(np.float32)[..., None]
+        known = (~self.hole).astype(np.float32)
         share = _halved(known)
-        hole = np.asarray(share[..., 0] < 0.5, np.bool_)
-        rgb = np.divide(_halved(self.rgb * known), np.maximum(share, 1e-6), dtype=np.float32)
+        hole = np.asarray(share < 0.5, np.bool_)
+        rgb = _halved(self.rgb * in_channels(known, 3)) / in_channels(np.maximum(share, 1e-6), 3)
         np.copyto(rgb, _halved(self.rgb), where=hole[..., None])
         source = np.asarray(_halved(self.source.astype(np.float32)) > 0.999, np.bool_)
         slopes, seen = _halved(self.slopes), _halved(self.seen)
@@ -73,16 +73,28 @@ def pyramid(
     return levels
 
 
+def grey(pixels: Floats) -> Floats:
+    """(h, w) the mean of the channels of (h, w, c)."""
+    channels = pixels.shape[2]
+    share = np.full((1, channels), 1 / channels, np.float32)
+    return np.asarray(cv2.transform(pixels, share), np.float32)
+
+
+def in_channels(values: Floats, count: int) -> Floats:
+    """(h, w, count), all channels equal (h, w): NumPy is slow at stretching a last axis of one."""
+    return np.asarray(cv2.merge([values] * count), np.float32).reshape(*values.shape, count)
+
+
 def _slopes(rgb: Floats, hole: Bools) -> tuple[Floats, Floats]:
     """|dx| and |dy| of the grey picture where both pixels are known, and where that is."""
-    grey = rgb.mean(axis=2)
+    shades = grey(rgb)
     known = ~hole
     slopes = np.zeros((*hole.shape, 2), np.float32)
     seen = np.zeros((*hole.shape, 2), np.float32)
     seen[:, :-1, 0] = known[:, 1:] & known[:, :-1]
     seen[:-1, :, 1] = known[1:] & known[:-1]
-    slopes[:, :-1, 0] = np.abs(np.diff(grey, axis=1))
-    slopes[:-1, :, 1] = np.abs(np.diff(grey, axis=0))
+    slopes[:, :-1, 0] = np.abs(np.diff(shades, axis=1))
+    slopes[:-1, :, 1] = np.abs(np.diff(shades, axis=0))
     slopes *= seen
     return slopes, seen
 
@@ -114,11 +126,13 @@ def extended(values: Floats, known: Floats) -> Floats:
     """
     if known.all() or min(known.shape) < 2:
         return values
+    channels = values.shape[2]
     share = _halved(known)
-    total = _halved(values * known[..., None])
-    small = np.divide(total, np.maximum(share, 1e-6)[..., None], dtype=np.float32)
+    total = _halved(values * in_channels(known, channels))
+    small = total / in_channels(np.maximum(share, 1e-6), channels)
     small = extended(small, (share > 0).astype(np.float32))
     size = (2 * share.shape[1], 2 * share.shape[0])
-    pushed = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
+    pushed = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.float32)
     pushed = pushed[: known.shape[0], : known.shape[1]].reshape(values.shape)
-    return np.where(known[..., None] > 0, values, pushed)
+    cv2.copyTo(values, (known > 0).astype(np.uint8), pushed)
+    return pushed

@@ -60,16 +60,17 @@ class Settings:
     """How texture is synthesized. The defaults are measured: docs/log.md has the figures."""
 
     thickness: float = 34  # of the hole at the coarsest level, about
-    rounds: tuple[int, ...] = (8, 4, 2)  # of matching and voting, coarsest level first; last stays
+    rounds: tuple[int, ...] = (10, 6, 4)  # of matching and voting, coarsest level first; last stays
     lone_rounds: int = 3  # ... in a hole so thin that there is one level only
     sweeps: int = 2  # of PatchMatch in a round
+    spacing: int = 2  # of the patches over the hole, on the finest level of several
     low_pass: float = 2.0  # sigma of the blur before the first match
     cues: Cues = field(default_factory=Cues)
     repeat: float = 0.18  # what is shown twice as often as usual: colours off by so many contrasts
     repeat_step: int = 4  # ... on levels whose pixels stand for so many of the photo's, or more
     fall: float = 1.3  # by which a patch's vote loses weight with each pixel from the rim
     spread: float = 0.5  # of the weights of a vote, see patchmatch.vote
-    radius: int = 32  # of the random search above the coarsest level, where all is searched
+    radius: int = 16  # of the random search above the coarsest level, where all is searched
     least_sources: int = 300  # a level with fewer is not gone down to
 
 
@@ -185,7 +186,8 @@ def _solved(levels: list[Level], settings: Settings, seed: int, threads: int) ->
     with ThreadPoolExecutor(max(1, threads)) as pool:
         for number, level in enumerate(reversed(levels)):
             numbers = np.random.default_rng((seed, number))
-            coarser, canvas = canvas, _Canvas(level, settings, numbers, pool, patchmatch)
+            spacing = settings.spacing if 0 < number == len(levels) - 1 else 1
+            coarser, canvas = canvas, _Canvas(level, settings, numbers, pool, patchmatch, spacing)
             if coarser is None:
                 canvas.begin()
             else:
@@ -213,15 +215,17 @@ class _Canvas:
         numbers: np.random.Generator,
         pool: ThreadPoolExecutor,
         kernels: ModuleType,
+        spacing: int,
     ) -> None:
         self.shape: tuple[int, int] = level.hole.shape
         self._settings, self._numbers, self._pool = settings, numbers, pool
         self._kernels = kernels
         self._radius = settings.radius
+        self._backwards = False  # the next sweep
         counts = level.step >= settings.repeat_step
         self._repeat = settings.repeat * contrast(level) if counts else 0.0
         usable = source_patches(level.source)
-        self.scene, self._holes = self._set_up(level, usable)
+        self.scene, self._holes = self._set_up(level, usable, spacing)
         self.field = self._fresh_field(level, np.flatnonzero(usable))
         self._misfit = np.zeros(self._holes.size, np.float32)
 
@@ -269,11 +273,14 @@ class _Canvas:
             self._match(self.scene)
             self._vote()
 
-    def _set_up(self, level: Level, usable: Bools) -> tuple["Scene", NDArray[np.int32]]:
+    def _set_up(
+        self, level: Level, usable: Bools, spacing: int
+    ) -> tuple["Scene", NDArray[np.int32]]:
         height, width = self.shape
         targets = cv2.dilate(level.hole.astype(np.uint8), np.ones((PATCH, PATCH), np.uint8)) > 0
         targets[:REACH] = targets[height - REACH :] = False
         targets[:, :REACH] = targets[:, width - REACH :] = False
+        targets &= _lattice(height, spacing)[:, None] & _lattice(width, spacing)
         numbers = np.full(height * width, -1, np.int32)
         numbers[targets.ravel()] = np.arange(np.count_nonzero(targets))
         scene = self._kernels.Scene(
@@ -283,6 +290,7 @@ class _Canvas:
             numbers,
             width,
             np.zeros(height * width, np.float32),
+            spacing,
         )
         return scene, np.flatnonzero(level.hole).astype(np.int32)
 
@@ -305,11 +313,13 @@ class _Canvas:
                 scene,
                 self.field,
                 self.field.sources.copy(),
-                sweep=sweep,
+                fresh=sweep == 0,
+                backwards=self._backwards,
                 radius=self._radius,
                 seed=int(seed),
             )
             self._in_strips(self.field.targets.size, work)
+            self._backwards = not self._backwards
 
     def _count_uses(self) -> None:
         """Sources that are shown more often than others cost more, lest one thing appear in rows.
@@ -341,3 +351,10 @@ class _Canvas:
         cuts = [size * n // count for n in range(count + 1)]
         for _ in self._pool.map(work, itertools.pairwise(cuts)):
             pass
+
+
+def _lattice(side: int, spacing: int) -> Bools:
+    """(side) True where patches are centred: the first and the last that fit, some between."""
+    places = np.arange(side)
+    chosen = ((places - REACH) % spacing == 0) | (places == side - 1 - REACH)
+    return np.asarray(chosen, np.bool_)
