@@ -63,7 +63,7 @@ class Settings:
     rounds: tuple[int, ...] = (10, 6, 4)  # of matching and voting, coarsest level first; last stays
     lone_rounds: int = 3  # ... in a hole so thin that there is one level only
     sweeps: int = 2  # of PatchMatch in a round
-    spacing: int = 2  # of the patches over the hole, on the finest level of several
+    spacing: int = 2  # of the patches over the hole, on the finest level of several; 1 to REACH
     low_pass: float = 2.0  # sigma of the blur before the first match
     cues: Cues = field(default_factory=Cues)
     repeat: float = 0.18  # what is shown twice as often as usual: colours off by so many contrasts
@@ -72,6 +72,10 @@ class Settings:
     spread: float = 0.5  # of the weights of a vote, see patchmatch.vote
     radius: int = 16  # of the random search above the coarsest level, where all is searched
     least_sources: int = 300  # a level with fewer is not gone down to
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.spacing <= REACH:  # a step further would leave the picture
+            raise ValueError(f"patches {self.spacing} apart: 1 to {REACH} is possible")
 
 
 @dataclass(frozen=True, eq=False)

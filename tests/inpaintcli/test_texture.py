@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inpaintcli import patchmatch
 from inpaintcli.cues import Cues
 from inpaintcli.pyramid import PATCH, source_patches
 from inpaintcli.texture import (
@@ -107,6 +108,27 @@ def test_a_hole_at_the_border_is_filled(side):
     start = np.full(pixels.shape, -1e6)  # would show wherever a pixel were left out
     texture = synthesize(pixels, start, hole)
     assert texture.pixels.min() >= pixels.min()
+
+
+@pytest.mark.parametrize("spacing", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(160, 160), (161, 163)])
+def test_patches_with_gaps_between_them_leave_none_in_the_hole(shape, spacing):
+    """A hole of several levels in a corner, where the last patch may not be on the lattice."""
+    pixels = photo_pixels(*shape)
+    hole = np.zeros(shape, bool)
+    hole[-80:, -80:] = True
+    texture = synthesize(
+        pixels, smooth_start(pixels, hole), hole, settings=Settings(spacing=spacing)
+    )
+    assert np.isfinite(texture.pixels).all()
+    assert (texture.misfit[hole] > 0).all(), "no patch lies over these pixels"
+    assert contrast(texture.pixels, hole) > 0.3 * contrast(pixels, ~hole)
+
+
+@pytest.mark.parametrize("spacing", [0, 4])
+def test_patches_too_far_apart_are_refused(spacing):
+    with pytest.raises(ValueError, match="1 to 3 is possible"):
+        Settings(spacing=spacing)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200), (6, 6), (7, 7), (40, 40), (200, 5)])
@@ -381,9 +403,15 @@ print(texture.is_compiled())
 
 
 def test_kernels_and_pyramid_have_patches_of_the_same_size():
-    from inpaintcli import patchmatch
-
     assert patchmatch.PATCH == PATCH
+
+
+def test_votes_fade_nearly_as_the_exponential_does():
+    x = np.linspace(-40, 0, 4001, dtype=np.float32)
+    nearly = np.array([patchmatch._exp(value) for value in x])
+    assert np.abs(nearly - np.exp(x)).max() < 0.02
+    assert (np.diff(nearly) >= 0).all()
+    assert nearly[-1] == 1
 
 
 def test_a_missing_compiler_is_told(monkeypatch):
