@@ -8,7 +8,7 @@ python benchmarks/texture.py fill PHOTOS STARTS OUT [--limit N] [--patches] [--s
 them, 256 px in a photo of 512, thousands of specks. Wall-clock seconds with one and two threads,
 and processor seconds, which other programs disturb less; also per 1,000 pixels of hole.
 
-`pass` measures what `--detail auto` adds to `--detail network`, trials, blend and grain included:
+`pass` measures what `--detail auto` adds to `--detail network`, blend and grain included:
 seconds of whole fills in turns, the median of the differences; 256 px in a photo of 512, 100 px
 and 300 px in 24 megapixels.
 
