@@ -34,7 +34,6 @@ sky's are right, and patches make clouds with edges of it. Skies have 0.2 to 0.8
 CALM_SIGMA = 3.0
 GRAIN_SIGMA = 1.5
 """Where it is calm, patches give only what is finer than this: coarser steps of theirs show."""
-
 SEEN = 32
 """Pixels of photo around the hole that are looked at, some more than the widest blur reaches."""
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from inpaintcli.blending import blend
 from inpaintcli.holes import Box, Tile, bounding_box, regions
 from inpaintcli.picture import Mask
+from inpaintcli.pyramid import Floats
 from inpaintcli.texture import (
     TooFewPatchesError,
     context_for,
@@ -27,7 +28,6 @@ from inpaintcli.texture import (
     why_not,
 )
 
-Floats = NDArray[np.float32]
 Detail = Literal["auto", "network", "patches"]
 LEAST_THICKNESS = 12.0
 """Pixels; thinner parts are the network's, which patches do not better there (docs/log.md)."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inpaintcli.blending import blend
+from inpaintcli.blending import SEEN, blend
 from inpaintcli.texture import Texture
 
 SIDE, HOLE = 160, slice(30, 130)
@@ -84,6 +84,19 @@ def test_a_faint_texture_takes_finer_colours_from_the_network():
         band = (depths(hole) > 2) & (depths(hole) < 6)
         shifts.append(shift(blend(texture, start, hole), texture, band))
     assert shifts[0] > shifts[1]
+
+
+def test_only_what_lies_near_the_hole_is_looked_at():
+    texture, start, _ = scene()
+    hole = np.zeros((SIDE, SIDE), bool)
+    hole[70:90, 70:90] = True
+    far = np.ones_like(hole)
+    far[70 - SEEN : 90 + SEEN, 70 - SEEN : 90 + SEEN] = False
+    other = Texture(texture.pixels.copy(), texture.misfit, 9999)
+    other.pixels[far], elsewhere = 0, start.copy()
+    elsewhere[far] = 255
+    one, two = blend(texture, start, hole), blend(other, elsewhere, hole)
+    np.testing.assert_array_equal(one[~far], two[~far])
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.sampled_from([1.0, 255.0, 65535.0]))

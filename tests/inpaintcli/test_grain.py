@@ -63,6 +63,22 @@ def test_thin_scratches_get_grain_too():
     assert add_grain(pixels, hole, ~hole) > 5
 
 
+def test_scratches_over_a_large_photo_are_measured_in_windows():
+    """The noise of all that lies around them would take a photo's worth of work."""
+    numbers = np.random.default_rng(0)
+    hole = np.zeros((900, 1000), bool)
+    hole[100:120, 50:950] = hole[800:820, 50:950] = True
+    plane = numbers.normal(120, 6, (900, 1000, 1))
+    pixels = np.where(hole[..., None], 120, np.rint(plane)).astype(np.uint8)
+    before = pixels.copy()
+    assert add_grain(pixels, hole, ~hole) == pytest.approx(6, rel=0.25)
+    assert pixels[hole].std() == pytest.approx(6, rel=0.25)
+    np.testing.assert_array_equal(pixels[~hole], before[~hole])
+    again = before.copy()
+    add_grain(again, hole, ~hole)
+    np.testing.assert_array_equal(again, pixels)
+
+
 def test_a_hole_without_surroundings_gets_none():
     pixels, hole = noisy(8.0)
     assert add_grain(pixels, hole, np.zeros_like(hole)) == 0
