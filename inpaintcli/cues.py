@@ -17,14 +17,15 @@ from inpaintcli.pyramid import PATCH, Floats, Level, extended, grey
 class Cues:
     """Weights against the colour of a patch's samples. The defaults are measured: docs/log.md."""
 
-    texture: float = 20.0  # of mean slopes
+    texture: float = 32.0  # of mean slopes
     texture_sigma: float = 2.0  # over which slopes are averaged to a texture, on each level
-    guide: float = 0.15  # of the start's low-passed colours
+    guide: float = 0.3  # of the start's low-passed colours, on the finest level
+    guide_fall: float = 0.7  # ... times this with each coarser one, whose patches see more
     guide_sigma: float = 3.0
     edges: float = 12.0  # of the start's low-passed slopes, where it has an edge
     edge_sigma: float = 2.0
     edge_least: float = 1.0  # a slope that is half sure to be an edge, in root mean squares
-    near: float = 0.3  # of a way as long as the picture: colours off by so many contrasts
+    near: float = 0.5  # of a way as long as the picture: colours off by so many contrasts
 
 
 def features(level: Level, cues: Cues) -> Floats:
@@ -35,10 +36,11 @@ def features(level: Level, cues: Cues) -> Floats:
     what is not) and extended smoothly into the hole.
     """
     edges, sure = _edges(level, cues)
+    guide = cues.guide * cues.guide_fall ** math.log2(level.step)
     near = 3 * (cues.near * contrast(level)) ** 2
     found = [
         (_texture(level, cues), cues.texture),
-        (cv2.GaussianBlur(level.rgb, (0, 0), cues.guide_sigma), cues.guide),
+        (cv2.GaussianBlur(level.rgb, (0, 0), cues.guide_sigma), guide),
         (_places(level.hole.shape), near),
         (edges, cues.edges),
     ]

@@ -60,12 +60,13 @@ class TooFewPatchesError(ValueError):
 class Settings:
     """How texture is synthesized. The defaults are measured: docs/log.md has the figures."""
 
-    thickness: float = 34  # of the hole at the coarsest level, about
+    thickness: float = 30  # of the hole at the coarsest level, about
+    pattern: float = 0.75  # of the cost of patches led by the start: what the others' must be below
     rounds: tuple[int, ...] = (10, 6, 4)  # of matching and voting, coarsest level first; last stays
     lone_rounds: int = 3  # ... in a hole so thin that there is one level only
     sweeps: int = 2  # of PatchMatch in a round
     spacing: int = 2  # of the patches over the hole, on the finest level of several; 1 to REACH
-    low_pass: float = 2.0  # sigma of the blur before the first match
+    low_pass: tuple[float, ...] = (4.0, 2.5, 1.5)  # sigmas of the blur before the first matches
     cues: Cues = field(default_factory=Cues)
     repeat: float = 0.18  # what is shown twice as often as usual: colours off by so many contrasts
     repeat_step: int = 4  # ... on levels whose pixels stand for so many of the photo's, or more
@@ -166,7 +167,8 @@ def synthesize(
         levels = pyramid(
             picture, hole, source, thickness=settings.thickness, sources=settings.least_sources
         )
-        canvas = _solved(levels, settings, seed, threads)
+        with ThreadPoolExecutor(max(1, threads)) as pool:
+            canvas = _Descent(levels, settings, seed, pool).solved()
         answer = canvas.picture(pixels.shape[2])
         np.copyto(picture, answer, where=hole[..., None])
         misfit[hole] = canvas.misfit()
@@ -183,31 +185,57 @@ def _check(pixels: NDArray[Any], start: NDArray[Any], hole: Bools, source: Bools
             raise ValueError(f"{name} is {mask.dtype} {mask.shape}, not bool {pixels.shape[:2]}")
 
 
-def _solved(levels: list[Level], settings: Settings, seed: int, threads: int) -> "_Canvas":
-    """From the coarsest level to the finest; each takes its first matches from the one before."""
-    from inpaintcli import patchmatch
+@dataclass(frozen=True)
+class _Descent:
+    """From coarse to fine; each level takes its first matches from the one before.
 
-    canvas: _Canvas | None = None
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        for number, level in enumerate(reversed(levels)):
-            numbers = np.random.default_rng((seed, number))
-            spacing = settings.spacing if 0 < number == len(levels) - 1 else 1
-            coarser, canvas = canvas, _Canvas(level, settings, numbers, pool, patchmatch, spacing)
-            if coarser is None:
-                canvas.begin()
-            else:
-                canvas.go_on_from(coarser)
-            canvas.refine(_rounds(number, len(levels), settings))
-    if canvas is None:
-        raise ValueError("no levels")
-    return canvas
+    Levels are counted from the coarsest.
+    """
 
+    levels: list[Level]
+    settings: Settings
+    seed: int
+    pool: ThreadPoolExecutor
 
-def _rounds(number: int, levels: int, settings: Settings) -> int:
-    """Of the level `number`, counted from the coarsest. The finest costs most and gains least."""
-    if levels == 1:
-        return settings.lone_rounds
-    return settings.rounds[-1 if number == levels - 1 else min(number, len(settings.rounds) - 1)]
+    def solved(self) -> "_Canvas":
+        """The finest level.
+
+        There are two ways to begin. On the coarsest level patches see so much of the photo that a
+        pattern finds its step, but they see past the start; one level further they follow it. That
+        is the better way, unless the patches of the other fit far better.
+        """
+        canvas = self._begun(0)
+        for number in range(1, len(self.levels)):
+            canvas = self._gone_on(canvas, number)
+            if number == 1:
+                led = self._begun(1)
+                if canvas.cost() > self.settings.pattern * led.cost():
+                    canvas = led
+        return canvas
+
+    def _begun(self, number: int) -> "_Canvas":
+        lone = len(self.levels) == 1
+        canvas = self._canvas(number)
+        canvas.begin()
+        canvas.refine(self.settings.lone_rounds if lone else self.settings.rounds[0])
+        return canvas
+
+    def _gone_on(self, coarser: "_Canvas", number: int) -> "_Canvas":
+        """The finest level costs most and gains least."""
+        rounds = self.settings.rounds
+        finest = number == len(self.levels) - 1
+        canvas = self._canvas(number)
+        canvas.go_on_from(coarser)
+        canvas.refine(rounds[-1] if finest else rounds[min(number, len(rounds) - 1)])
+        return canvas
+
+    def _canvas(self, number: int) -> "_Canvas":
+        from inpaintcli import patchmatch
+
+        spacing = self.settings.spacing if 0 < number == len(self.levels) - 1 else 1
+        numbers = np.random.default_rng((self.seed, number))
+        level = self.levels[-1 - number]
+        return _Canvas(level, self.settings, numbers, self.pool, patchmatch, spacing)
 
 
 class _Canvas:
@@ -242,16 +270,22 @@ class _Canvas:
         """Of each pixel of the hole, in raster order; see Texture."""
         return np.sqrt(self._misfit / (3 * PATCH * PATCH), dtype=np.float32)
 
+    def cost(self) -> float:
+        """How badly patches fit, the mean over the hole: a sum of squares, all cues included."""
+        return float(self._misfit.mean())
+
     def begin(self) -> None:
         """First matches, on the coarsest level.
 
-        On low-passed pictures: the start says where which colour goes, not how it looks.
+        On low-passed pictures, less and less: the start says where which colour goes, not how it
+        looks, and what was voted for first looks like it only in the large.
         """
         self._radius = max(self.shape)
         rgb = self.scene.picture.reshape(*self.shape, 3)
-        blurred = cv2.GaussianBlur(rgb, (0, 0), self._settings.low_pass)
-        self._match(self.scene._replace(picture=np.asarray(blurred, np.float32).ravel()))
-        self._vote()
+        for sigma in self._settings.low_pass:
+            blurred = cv2.GaussianBlur(rgb, (0, 0), sigma)
+            self._match(self.scene._replace(picture=np.asarray(blurred, np.float32).ravel()))
+            self._vote()
 
     def go_on_from(self, coarser: Self) -> None:
         """First matches from the level before: the same sources, at twice the resolution."""
