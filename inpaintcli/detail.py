@@ -36,7 +36,7 @@ SHARES = (0.23, 0.40)
 """Of the hole in what is seen of the photo, between which trust in patches falls: in a large hole
 what they invent is far from the truth, and there is little to take them from. Of what can be known
 nothing foretells better how they do, a trial on known pixels least of all (docs/log.md)."""
-TRUST = (1.0, 0.65)
+TRUST = (1.0, 0.3)
 """The patches' share in the colours deep in a hole, at these shares."""
 MOST_PIXELS = 5_000_000
 """Of a part and what is seen around it: about 1 GB in the texture pass. Larger ones are worked on
