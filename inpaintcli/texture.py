@@ -6,8 +6,10 @@ patch most like it, then each pixel of the hole becomes the mean of what the pat
 (Wexler, Shechtman, Irani 2007, "Space-time completion of video"); the search is PatchMatch (Barnes
 et al. 2009); texture features keep flat patches from winning everywhere (Newson et al. 2014, "Video
 inpainting of complex scenes"). What is ours: the start is a network's fill instead of noise, and
-its low-passed colours, and its edges where it has some, stay a soft guide on every level. Of
-patches that fit alike the nearer one is taken, and none too often (Kaspar et al. 2015, "Self tuning
+its low-passed colours, and its edges where it has some, stay a soft guide on every level, the
+firmer the finer; the patches begin where the hole is 42 to 85 pixels thick and follow it, or one
+level further up where a pattern of the photo then fits far better (`_Descent`). Of patches that fit
+alike the nearer one is taken, and none too often (Kaspar et al. 2015, "Self tuning
 texture optimization"). On the finest level patches stand two pixels apart: a quarter of the work,
 and sharper, as fewer are averaged. `benchmarks/texture.py` measures it.
 

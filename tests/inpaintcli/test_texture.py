@@ -250,15 +250,21 @@ def test_the_unit_of_the_pixels_does_not_matter():
     np.testing.assert_allclose(shares.misfit * 256, bytes_.misfit, atol=0.01)
 
 
-def test_a_periodic_pattern_is_continued():
-    y, x = np.mgrid[0:160, 0:160]
+@pytest.mark.parametrize("side", [50, 110])
+def test_a_periodic_pattern_is_continued(side):
+    """Found by the beginning on the coarsest level; patches led by a smooth start would lose it."""
+    y, x = np.mgrid[0 : 3 * side + 10, 0 : 3 * side + 10]
     plane = np.where(((x // 6) + (y // 6)) % 2, 200, 60) + 3 * np.sin(x / 5)
     pixels = np.repeat(plane[..., None], 3, axis=2).astype(np.uint8)
-    hole = square_hole(160, 160, 50)
+    hole = square_hole(*plane.shape, side)
     start = smooth_start(pixels, hole)
-    texture = synthesize(pixels, start, hole)
-    errors = [np.abs(p[hole] - pixels[hole].astype(float)).mean() for p in (start, texture.pixels)]
-    assert errors[1] < 0.25 * errors[0]
+
+    def error(filled: np.ndarray) -> float:
+        return float(np.abs(filled[hole] - pixels[hole].astype(float)).mean())
+
+    led = Settings(pattern=0)
+    assert error(synthesize(pixels, start, hole).pixels) < 0.25 * error(start)
+    assert error(synthesize(pixels, start, hole, settings=led).pixels) > 0.25 * error(start)
 
 
 def test_bricks_get_their_texture_back():
