@@ -7,11 +7,11 @@ patch most like it, then each pixel of the hole becomes the mean of what the pat
 et al. 2009); texture features keep flat patches from winning everywhere (Newson et al. 2014, "Video
 inpainting of complex scenes"). What is ours: the start is a network's fill instead of noise, and
 its low-passed colours, and its edges where it has some, stay a soft guide on every level, the
-firmer the finer; the patches begin where the hole is 42 to 85 pixels thick and follow it, or one
-level further up where a pattern of the photo then fits far better (`_Descent`). Of patches that fit
-alike the nearer one is taken, and none too often (Kaspar et al. 2015, "Self tuning
-texture optimization"). On the finest level patches stand two pixels apart: a quarter of the work,
-and sharper, as fewer are averaged. `benchmarks/texture.py` measures it.
+firmer the finer. Patches begin on the level where the hole is 42 to 85 pixels thick, or one level
+coarser where a pattern of the photo then fits far better (`_Descent`). Of patches that fit alike
+the nearer one is taken, and none too often (Kaspar et al. 2015, "Self tuning texture
+optimization"). On the finest level patches stand two pixels apart: a quarter of the work, and
+sharper, as fewer are averaged. `benchmarks/texture.py` measures it.
 
 Pure functions over arrays; the same seed gives the same pixels for any number of threads. Cost
 follows the hole, but for a little preparation of the whole crop; peak memory is about 200 bytes for
@@ -62,8 +62,8 @@ class TooFewPatchesError(ValueError):
 class Settings:
     """How texture is synthesized. The defaults are measured: docs/log.md has the figures."""
 
-    thickness: float = 30  # of the hole at the coarsest level, about
-    pattern: float = 0.75  # of the cost of patches led by the start: what the others' must be below
+    thickness: float = 30  # of the hole at the coarsest level, about; twice that on the next
+    pattern: float = 0.75  # what patches begun coarsest may cost at most, of those led by the start
     rounds: tuple[int, ...] = (10, 6, 4)  # of matching and voting, coarsest level first; last stays
     lone_rounds: int = 3  # ... in a hole so thin that there is one level only
     sweeps: int = 2  # of PatchMatch in a round
@@ -74,7 +74,7 @@ class Settings:
     repeat_step: int = 4  # ... on levels whose pixels stand for so many of the photo's, or more
     fall: float = 1.3  # by which a patch's vote loses weight with each pixel from the rim
     spread: float = 0.5  # of the weights of a vote, see patchmatch.vote
-    radius: int = 16  # of the random search above the coarsest level, where all is searched
+    radius: int = 16  # of the random search, but where a level is begun with: there all is searched
     least_sources: int = 300  # a level with fewer is not gone down to
 
     def __post_init__(self) -> None:
@@ -203,8 +203,8 @@ class _Descent:
         """The finest level.
 
         There are two ways to begin. On the coarsest level patches see so much of the photo that a
-        pattern finds its step, but they see past the start; one level further they follow it. That
-        is the better way, unless the patches of the other fit far better.
+        pattern finds its step, but they see past the start; on the next finer one they follow it.
+        That is the better way, unless the patches of the other fit far better.
         """
         canvas = self._begun(0)
         for number in range(1, len(self.levels)):
@@ -277,7 +277,7 @@ class _Canvas:
         return float(self._misfit.mean())
 
     def begin(self) -> None:
-        """First matches, on the coarsest level.
+        """First matches, on a level that is begun with.
 
         On low-passed pictures, less and less: the start says where which colour goes, not how it
         looks, and what was voted for first looks like it only in the large.
