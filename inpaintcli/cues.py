@@ -26,6 +26,7 @@ class Cues:
     edge_sigma: float = 2.0
     edge_least: float = 1.0  # a slope that is half sure to be an edge, in root mean squares
     near: float = 0.5  # of a way as long as the picture: colours off by so many contrasts
+    upright: float = 2.0  # a way up or down is so many times as long: photos have a horizon
 
 
 def features(level: Level, cues: Cues) -> Floats:
@@ -41,7 +42,7 @@ def features(level: Level, cues: Cues) -> Floats:
     found = [
         (_texture(level, cues), cues.texture),
         (cv2.GaussianBlur(level.rgb, (0, 0), cues.guide_sigma), guide),
-        (_places(level.hole.shape), near),
+        (_places(level.hole.shape, cues.upright), near),
         (edges, cues.edges),
     ]
     every = [cv2.split(values * np.float32(PATCH * math.sqrt(weight))) for values, weight in found]
@@ -64,13 +65,14 @@ def _texture(level: Level, cues: Cues) -> Floats:
     return extended(slopes, known.astype(np.float32))
 
 
-def _places(shape: tuple[int, ...]) -> Floats:
-    """(h, w, 2) x and y, in sides of a square as large as the picture.
+def _places(shape: tuple[int, ...], upright: float) -> Floats:
+    """(h, w, 2) x and y, in sides of a square as large as the picture; y times `upright`.
 
     Photos change from place to place, in perspective, light and focus: of two patches that fit
-    alike, the nearer one belongs.
+    alike, the nearer one belongs. They change most from top to bottom, from sky to ground.
     """
     rows, columns = np.indices(shape, np.float32)
+    rows *= np.float32(upright)
     places = np.stack([columns, rows], axis=2) / np.float32(math.sqrt(rows.size))
     return np.asarray(places, np.float32)
 

@@ -74,7 +74,7 @@ class Settings:
     repeat_step: int = 4  # ... on levels whose pixels stand for so many of the photo's, or more
     fall: float = 1.3  # by which a patch's vote loses weight with each pixel from the rim
     spread: float = 0.5  # of the weights of a vote, see patchmatch.vote
-    radius: int = 16  # of the random search, but where a level is begun with: there all is searched
+    radius: int = 16  # of the random search, but where a coarse level is begun with
     least_sources: int = 300  # a level with fewer is not gone down to
 
     def __post_init__(self) -> None:
@@ -216,10 +216,14 @@ class _Descent:
         return canvas
 
     def _begun(self, number: int) -> "_Canvas":
-        lone = len(self.levels) == 1
+        """The finest level, which costs most, is looked through once and refined less."""
+        rounds = self.settings.rounds
         canvas = self._canvas(number)
         canvas.begin()
-        canvas.refine(self.settings.lone_rounds if lone else self.settings.rounds[0])
+        if number < len(self.levels) - 1:
+            canvas.refine(rounds[0], everywhere=True)
+        else:
+            canvas.refine(self.settings.lone_rounds if number == 0 else rounds[:2][-1])
         return canvas
 
     def _gone_on(self, coarser: "_Canvas", number: int) -> "_Canvas":
@@ -255,7 +259,6 @@ class _Canvas:
         self.shape: tuple[int, int] = level.hole.shape
         self._settings, self._numbers, self._pool = settings, numbers, pool
         self._kernels = kernels
-        self._radius = settings.radius
         self._backwards = False  # the next sweep
         counts = level.step >= settings.repeat_step
         self._repeat = settings.repeat * contrast(level) if counts else 0.0
@@ -282,11 +285,11 @@ class _Canvas:
         On low-passed pictures, less and less: the start says where which colour goes, not how it
         looks, and what was voted for first looks like it only in the large.
         """
-        self._radius = max(self.shape)
         rgb = self.scene.picture.reshape(*self.shape, 3)
         for sigma in self._settings.low_pass:
             blurred = cv2.GaussianBlur(rgb, (0, 0), sigma)
-            self._match(self.scene._replace(picture=np.asarray(blurred, np.float32).ravel()))
+            scene = self.scene._replace(picture=np.asarray(blurred, np.float32).ravel())
+            self._match(scene, max(self.shape))
             self._vote()
 
     def go_on_from(self, coarser: Self) -> None:
@@ -308,10 +311,10 @@ class _Canvas:
         self.field.costs[~good] = 4 * coarser.field.costs.max()  # random ones: hardly a vote
         self._vote()
 
-    def refine(self, rounds: int) -> None:
-        """Match and vote by turns."""
+    def refine(self, rounds: int, *, everywhere: bool = False) -> None:
+        """Match and vote by turns; search near what is found already, or everywhere."""
         for _ in range(rounds):
-            self._match(self.scene)
+            self._match(self.scene, max(self.shape) if everywhere else self._settings.radius)
             self._vote()
 
     def _set_up(
@@ -345,7 +348,7 @@ class _Canvas:
         field: Field = self._kernels.Field(targets, sources, costs, trust.astype(np.float32))
         return field
 
-    def _match(self, scene: "Scene") -> None:
+    def _match(self, scene: "Scene", radius: int) -> None:
         for sweep, seed in enumerate(self._numbers.integers(0, 2**62, self._settings.sweeps)):
             if self._repeat:
                 self._count_uses()
@@ -356,7 +359,7 @@ class _Canvas:
                 self.field.sources.copy(),
                 fresh=sweep == 0,
                 backwards=self._backwards,
-                radius=self._radius,
+                radius=radius,
                 seed=int(seed),
             )
             self._in_strips(self.field.targets.size, work)

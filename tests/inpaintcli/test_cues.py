@@ -41,6 +41,14 @@ def test_a_way_as_long_as_the_picture_costs_the_same_in_any_size(height):
     assert cost == pytest.approx(colours, rel=1e-3)
 
 
+def test_a_way_up_counts_as_twice_as_long():
+    (level,) = levels(photo_pixels(90, 60))
+    place = features(level, Cues(upright=2))[..., PLACE]
+    up, across = np.abs(place[40, 5] - place[10, 5]), np.abs(place[10, 35] - place[10, 5])
+    np.testing.assert_allclose(up, [0, 2 * across[0]], rtol=1e-4)
+    assert across[1] == 0
+
+
 def test_places_mean_the_same_on_every_level():
     hole = hole_of(80, 160)
     fine, *coarser = levels(photo_pixels(160, 160), hole)

@@ -125,6 +125,32 @@ def test_patches_with_gaps_between_them_leave_none_in_the_hole(shape, spacing):
     assert contrast(texture.pixels, hole) > 0.3 * contrast(pixels, ~hole)
 
 
+@pytest.mark.parametrize("spacing", [1, 2, 3])
+def test_patches_that_are_all_alike_make_no_ruled_lines(spacing):
+    """All of them show one and the same bowl; votes of equal weight would leave ripples of it."""
+    side, inner = 60, slice(20, 40)
+    picture = np.zeros((side, side, 3), np.float32)
+    y, x = np.mgrid[-3:4, -3:4]
+    picture[:PATCH, :PATCH] = (y**2 + 3 * x**2 + x * y + 2 * y)[..., None]
+    numbers = np.full((side, side), -1, np.int32)
+    lattice = numbers[12:48:spacing, 12:48:spacing]
+    lattice[:] = np.arange(lattice.size).reshape(lattice.shape)
+    targets = np.flatnonzero(numbers >= 0).astype(np.int32)
+    features = np.zeros(side * side * patchmatch.FEATURES, np.float32)
+    costless = np.zeros(side * side, np.float32)
+    usable = np.zeros(side * side, np.bool_)
+    scene = patchmatch.Scene(
+        picture.ravel(), features, usable, numbers.ravel(), side, costless, spacing
+    )
+    sources = np.full(targets.size, 3 * side + 3, np.int32)
+    equal = np.ones(targets.size, np.float32)
+    holes = np.arange(12 * side, 48 * side, dtype=np.int32)
+    holes = holes[np.isin(holes % side, np.arange(20, 40))]
+    voted = patchmatch.Field(targets, sources, equal, equal)
+    patchmatch.vote(scene, voted, holes, (0, holes.size), 0.5, np.zeros(holes.size, np.float32))
+    np.testing.assert_allclose(picture[inner, inner], picture[30, 30, 0], atol=1e-4)
+
+
 @pytest.mark.parametrize("spacing", [0, 4])
 def test_patches_too_far_apart_are_refused(spacing):
     with pytest.raises(ValueError, match="1 to 3 is possible"):
@@ -326,7 +352,7 @@ def test_one_thing_does_not_appear_in_rows():
 
     def share(repeat: float) -> float:
         """Of the hole that shows the red place."""
-        settings = Settings(repeat=repeat, repeat_step=2)
+        settings = Settings(repeat=repeat, repeat_step=2, cues=Cues(near=0))
         filled = synthesize(pixels, start, hole, settings=settings).pixels
         return float((filled[hole][:, 0] - filled[hole][:, 1]).mean()) / 20
 
