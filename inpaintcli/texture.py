@@ -217,28 +217,33 @@ class _Descent:
 
     def _begun(self, number: int) -> "_Canvas":
         """The finest level, which costs most, is looked through once and refined less."""
-        rounds = self.settings.rounds
         canvas = self._canvas(number)
         canvas.begin()
-        if number < len(self.levels) - 1:
-            canvas.refine(rounds[0], everywhere=True)
+        if not self._is_finest(number):
+            canvas.refine(self.settings.rounds[0], everywhere=True)
         else:
-            canvas.refine(self.settings.lone_rounds if number == 0 else rounds[:2][-1])
+            canvas.refine(self._rounds(number) if number else self.settings.lone_rounds)
         return canvas
 
     def _gone_on(self, coarser: "_Canvas", number: int) -> "_Canvas":
         """The finest level costs most and gains least."""
-        rounds = self.settings.rounds
-        finest = number == len(self.levels) - 1
         canvas = self._canvas(number)
         canvas.go_on_from(coarser)
-        canvas.refine(rounds[-1] if finest else rounds[min(number, len(rounds) - 1)])
+        last = self.settings.rounds[-1]
+        canvas.refine(last if self._is_finest(number) else self._rounds(number))
         return canvas
+
+    def _rounds(self, number: int) -> int:
+        rounds = self.settings.rounds
+        return rounds[min(number, len(rounds) - 1)]
+
+    def _is_finest(self, number: int) -> bool:
+        return number == len(self.levels) - 1
 
     def _canvas(self, number: int) -> "_Canvas":
         from inpaintcli import patchmatch
 
-        spacing = self.settings.spacing if 0 < number == len(self.levels) - 1 else 1
+        spacing = self.settings.spacing if number and self._is_finest(number) else 1
         numbers = np.random.default_rng((self.seed, number))
         level = self.levels[-1 - number]
         return _Canvas(level, self.settings, numbers, self.pool, patchmatch, spacing)
