@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaintcli.blending import blend
+from inpaintcli.contours import continued
 from inpaintcli.holes import Box, Tile, bounding_box, regions
 from inpaintcli.picture import Mask
 from inpaintcli.pyramid import Floats
@@ -49,6 +50,7 @@ class Decision:
 
     box: of the part and what was seen around it, in the photo. thickness: in pixels. choice: the
     network's fill, patches, or a blend of both; the network's where patches could not be had.
+    contours: how many contours of the photo around were carried through the part.
     misfit: how badly the patches fit, in grey levels of 255, the mean over the part. trust: the
     patches' share in the colours of a blend, deep in the hole.
     """
@@ -56,6 +58,7 @@ class Decision:
     box: Box
     thickness: float
     choice: Literal["network", "patches", "blend"]
+    contours: int = 0
     misfit: float | None = None
     trust: float | None = None
 
@@ -66,6 +69,7 @@ class Decision:
             "box": box,
             "thickness": round(self.thickness, 1),
             "choice": self.choice,
+            "contours": self.contours,
             "misfit": _rounded(self.misfit, 1),
             "trust": _rounded(self.trust, 2),
         }
@@ -74,6 +78,8 @@ class Decision:
         """A line for people."""
         where = f"{self.box.width}x{self.box.height} at {self.box.left},{self.box.top}"
         told = f"{where}, {self.thickness:.0f} px thick: {self.choice}"
+        if self.contours:
+            told += f", {self.contours} contour{'s' * (self.contours != 1)} carried through"
         if self.trust is not None:
             told += f", patches trusted to {self.trust:.0%}"
         return told if self.misfit is None else f"{told}, misfit {self.misfit:.1f}"
@@ -136,19 +142,20 @@ def _treat(
     scale = min(1.0, math.sqrt(MOST_PIXELS / part.target.size))
     small, target = _scaled(start, scale), _scaled_mask(part.target, scale)
     source = ~_scaled_mask(~known[inside], scale)
+    drawn, contours = continued(small, target, source)
     try:
-        texture = synthesize(small, small, target, source=source, threads=threads)
+        texture = synthesize(drawn, drawn, target, source=source, threads=threads)
     except TooFewPatchesError as error:
         notes(f"{error} The network's own fill stays.")
         return Decision(part.box, thickness, "network")
     misfit = float(texture.misfit[target].mean())
     if detail == "auto":
         trust = trust_in_patches(float(target.mean()))
-        mixed = blend(texture, small, target, trust=trust)
-        decision = Decision(part.box, thickness, "blend", misfit, trust)
+        mixed = blend(texture, drawn, target, trust=trust)
+        decision = Decision(part.box, thickness, "blend", contours, misfit, trust)
     else:
         mixed = texture.pixels
-        decision = Decision(part.box, thickness, "patches", misfit)
+        decision = Decision(part.box, thickness, "patches", contours, misfit)
     answer = start + _scaled(mixed - small, 1.0, part.target.shape)
     _put(pixels[inside], answer / unit, part.target)
     return decision

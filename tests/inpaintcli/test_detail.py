@@ -55,6 +55,27 @@ def test_the_photos_texture_comes_into_the_hole(stripes, choice, named):
     assert named in decision.in_words()
 
 
+@pytest.mark.parametrize("depth", [8, 16])
+def test_an_edge_goes_on_straight_through_the_hole_and_it_is_said(depth):
+    """A wall and a sky of grain, and a fill that knows of no edge."""
+    top = 2**depth - 1
+    grain = np.random.default_rng(0).normal(0, 4, (160, 200, 3))
+    rows, columns = np.indices((160, 200))
+    below = (rows > 70 + 0.2 * (columns - 100))[..., None]
+    scene = np.where(below, [70.0, 90, 110], [200.0, 190, 160])
+    truth = np.clip((scene + grain) / 255 * top, 0, top).astype(f"uint{depth}")
+    hole = np.zeros((160, 200), bool)
+    hole[40:100, 70:130] = True
+    filled = np.where(hole[..., None], (135 / 255 * top), truth).astype(truth.dtype)
+    (decision,) = textured(filled, hole, ~hole, "auto", threads=1, notes=[].append)
+    assert decision.to_json()["contours"] == decision.contours >= 1
+    assert "carried through" in decision.in_words()
+    near = hole & (np.abs(rows - 70 - 0.2 * (columns - 100)) < 12)
+    wrong = (filled[..., 0] > 135 / 255 * top) != (truth[..., 0] > 135 / 255 * top)
+    assert wrong[near].mean() < 0.06
+    np.testing.assert_array_equal(filled[~hole], truth[~hole])
+
+
 def test_thin_holes_are_the_networks(stripes):
     pixels, _ = stripes
     hole = np.zeros(pixels.shape[:2], bool)
