@@ -75,6 +75,7 @@ class Field(NamedTuple):
     sources: Positions  # (m): centres of the best usable patches so far
     costs: Floats  # (m): how much the two differ: sum of squares
     trust: Floats  # (m): weight of the patch's votes
+    shifts: Floats  # (3 m): what is added to the colours that it shows
 
 
 def _can_cache(function: Callable[..., Any]) -> bool:
@@ -303,7 +304,7 @@ def vote(
                 shown = field.sources[i] - dy * scene.width - dx
                 weights += weight
                 for c in range(3):
-                    values[c] += weight * picture[3 * shown + c]
+                    values[c] += weight * (picture[3 * shown + c] + field.shifts[3 * i + c])
                 for c in range(TEXTURE):
                     values[3 + c] += weight * features[FEATURES * shown + c]
         for c in range(3):
@@ -323,7 +324,7 @@ def _example() -> list[tuple[Callable[..., None], tuple[Any, ...]]]:
     none, costless = np.zeros(side * side, np.bool_), np.zeros(side * side, np.float32)
     scene = Scene(zeros[: 3 * side * side], zeros, none, numbers, side, costless, 1)
     costs = np.zeros(1, np.float32)
-    field = Field(centre, centre.copy(), costs, np.ones(1, np.float32))
+    field = Field(centre, centre.copy(), costs, np.ones(1, np.float32), np.zeros(3, np.float32))
     return [
         (match, (scene, field, centre, (0, 1), True, False, 1, 0)),
         (vote, (scene, field, centre, (0, 1), 1.0, costs.copy())),

@@ -146,10 +146,39 @@ def test_patches_that_are_all_alike_make_no_ruled_lines(spacing):
     equal = np.ones(targets.size, np.float32)
     holes = np.arange(12 * side, 48 * side, dtype=np.int32)
     holes = holes[np.isin(holes % side, np.arange(20, 40))]
-    voted = patchmatch.Field(targets, sources, equal, equal)
+    voted = patchmatch.Field(targets, sources, equal, equal, np.zeros(3 * targets.size, np.float32))
     patchmatch.vote(scene, voted, holes, (0, holes.size), 0.5, np.zeros(holes.size, np.float32))
     assert picture[30, 30, 0] > 1, "nothing was voted for"
     np.testing.assert_allclose(picture[inner, inner], picture[30, 30, 0], atol=1e-4)
+
+
+def test_patches_of_a_sky_meet_without_a_step():
+    rows, columns = np.indices((160, 160), np.float32)
+    sky = (120 + 0.3 * columns + 8 * np.sin(rows / 25))[..., None].repeat(3, 2)
+    grain = np.random.default_rng(0).normal(0, 1, sky.shape)
+    things = 60 * (rows > 130)[..., None]  # a photo has contrasts elsewhere
+    pixels = (sky + grain - things).astype(np.float32)
+    hole = square_hole(160, 160, 70)
+    start = np.where(hole[..., None], sky, pixels).astype(np.float32)
+
+    def wrong(shade):
+        filled = synthesize(pixels, start, hole, settings=Settings(shade=shade)).pixels
+        off = cv2.GaussianBlur(filled - sky, (0, 0), 2.0)
+        return float(np.abs(np.diff(off, axis=1))[60:100, 60:100].max())
+
+    assert wrong(0.08) < 0.6 * wrong(0)
+
+
+def test_what_has_texture_is_not_shifted():
+    """Stripes, and a start that is far darker than any of them."""
+    columns = np.indices((120, 120))[1]
+    pixels = np.where(columns // 3 % 2, 160, 90)[..., None].repeat(3, 2).astype(np.float32)
+    hole = square_hole(120, 120, 50)
+    start = np.where(hole[..., None], 40, pixels).astype(np.float32)
+    plain, shifted = (
+        synthesize(pixels, start, hole, settings=Settings(shade=shade)).pixels for shade in (0, 0.3)
+    )
+    np.testing.assert_allclose(shifted, plain, atol=1.5)
 
 
 @pytest.mark.parametrize("spacing", [0, 4])
