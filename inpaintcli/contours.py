@@ -42,12 +42,15 @@ UNLIKE = (8.0, 0.35, 0.6)
 deviation beside them."""
 LONG = 0.07
 """What a join costs for each length of the shorter contour that it spans."""
+UNCLEAR = 5e-5
+"""What it costs for each pixel of its length and each level of the deviation beside its ends: in
+leaves, lines continue each other by chance."""
 MOST_LENGTH = 80.0
 """Pixels; longer contours count as so long."""
 MOST_LENGTHS = 8.0
 """Of the shorter contour, that a join may span."""
 MOST_COST = 1.6
-"""Of a join: its swing, its difference in colours and its length, in what each may be."""
+"""Of a join: swing and difference in colours, as shares of what each may be, and the rest."""
 LEAST_INSIDE = 0.8
 """Share of a join's length that is in the hole."""
 SAME = 2.0
@@ -181,6 +184,7 @@ def _costs(ends: Ends) -> tuple[Points, Points]:
         swing / (BEND[0] + BEND[1] * gap)
         + unlike / (UNLIKE[0] + UNLIKE[1] * contrast + UNLIKE[2] * noise)
         + LONG * gap / np.clip(shorter, 1, MOST_LENGTH)
+        + UNCLEAR * gap * noise
     )
     possible = (np.maximum(angles, angles.T) < MOST_ANGLE) & (contrast > LEAST_CONTRAST)
     possible &= (gap >= LEAST_LENGTH) & (gap <= MOST_LENGTHS * shorter)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inpaintcli.contours import WIDEST, continued, join
-from inpaintcli.ends import find_ends
+from inpaintcli.ends import Ends, find_ends
 from tests.conftest import photo_pixels
 
 ABOVE, BELOW = (200.0, 170.0, 60.0), (40.0, 60.0, 90.0)
@@ -127,6 +127,47 @@ def test_lines_between_other_colours_are_not_joined():
     assert count == 0
 
 
+def facing(gap, noise, length=32.0, apart=0.0):
+    """Two ends on one line, `gap` apart, that differ by `apart` in colour; and what is between."""
+    sides = np.array([[[160.0] * 3, [92.0] * 3], [[92.0] * 3, [160.0 + apart] * 3]])
+    ends = Ends(
+        np.array([[20.0, 50.0], [20.0 + gap, 50.0]]),
+        np.array([[1.0, 0.0], [-1.0, 0.0]]),
+        np.array([length, length]),
+        sides,
+        np.array([noise, noise]),
+    )
+    unknown = np.zeros((100, 300), bool)
+    unknown[:, 20 : 21 + int(gap)] = True
+    return ends, unknown
+
+
+@pytest.mark.parametrize(
+    ("gap", "noise", "length", "apart", "joined"),
+    [
+        (190, 5, 32, 0, True),
+        (40, 50, 32, 30, True),
+        (190, 50, 32, 120, False),  # in leaves lines continue each other by chance
+        (190, 5, 20, 0, False),  # longer than such short ones tell
+        (40, 5, 32, 150, False),
+    ],
+)
+def test_how_far_and_between_which_colours_ends_are_joined(gap, noise, length, apart, joined):
+    ends, unknown = facing(gap, noise, length, apart)
+    found = join(ends, unknown, unknown)
+    assert [(one.first, one.second) for one in found] == [(0, 1)] * joined
+    if joined:
+        assert found[0].gap == pytest.approx(gap)
+
+
+def test_a_join_may_leave_the_hole_for_a_fifth_of_its_way():
+    ends, unknown = facing(100, 5)
+    for wall, joined in ((15, True), (30, False)):
+        seen = unknown.copy()
+        seen[:, 60 : 60 + wall] = False
+        assert len(join(ends, seen, seen)) == joined
+
+
 def test_a_corner_is_left_to_the_network():
     x, y = places()
     hole = square()
@@ -146,7 +187,7 @@ def test_what_is_not_hidden_stays_apart():
 
 def test_joins_do_not_cross():
     x, y = places()
-    truth, hole = two(np.where(y > 0, x - 0.5 * y, x + 0.5 * y), ABOVE, BELOW), square()
+    truth, hole = two(np.where(y > 0, x - 0.5 * y, x + 0.5 * y), ABOVE, BELOW), square(14)
     truth[(np.abs(y - x) < 3) | (np.abs(y + x) < 3)] = 250  # an X
     start = blurred(truth, hole)
     ends = find_ends(start, ~hole)
