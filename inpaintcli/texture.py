@@ -30,9 +30,13 @@ from numpy.typing import NDArray
 
 from inpaintcli.canvas import Canvas, Settings
 from inpaintcli.pyramid import PATCH, Bools, Floats, Level, pyramid, source_patches
+from inpaintcli.ripples import unruled
 
 LEAST_SOURCES = 2000
 """With fewer patches to choose from, repetition shows more than blur does."""
+
+RULED = 2
+"""Patches so many pixels apart may leave ruled lines."""
 
 
 class TooFewPatchesError(ValueError):
@@ -138,6 +142,8 @@ def synthesize(
             canvas = _Descent(levels, settings, seed, pool).solved()
         answer = canvas.picture(pixels.shape[2])
         np.copyto(picture, answer, where=hole[..., None])
+        if len(levels) > 1 and settings.spacing == RULED:
+            picture = unruled(picture, hole)
         misfit[hole] = canvas.misfit()
     return Texture(picture, misfit, sources)
 
