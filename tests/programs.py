@@ -27,7 +27,9 @@ for name in names[:-1]:
 real, seconds = getattr(holder, names[-1]), float(sys.argv.pop(1))
 def paused(*arguments, **options):
     print("here", flush=True)
-    time.sleep(seconds)
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, 0.2))  # a signal just before a sleep is heard after it
     return real(*arguments, **options)
 setattr(holder, names[-1], paused)
 from inpaintcli.cli import main
