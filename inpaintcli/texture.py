@@ -34,7 +34,6 @@ from inpaintcli.ripples import unruled
 
 LEAST_SOURCES = 2000
 """With fewer patches to choose from, repetition shows more than blur does."""
-
 RULED = 2
 """Patches so many pixels apart may leave ruled lines."""
 
