@@ -9,8 +9,8 @@ long contour that the hole follows to the border of the photo goes straight on t
 
 What is drawn is a start for the texture pass, which gives it the texture of the photo: a band, full
 on the contour, fading to what the network has. The bounds are measured on photos of the training
-set: docs/log.md. Corners and ends that stop somewhere in the hole are not drawn: two of three would
-be further from the truth than the network's blur.
+set: docs/log.md. Corners and ends that stop somewhere in the hole are not drawn: most would be
+further from the truth than the network's blur.
 
 Pure functions over arrays; places are (x, y) in pixels, masks bool.
 """
