@@ -34,8 +34,10 @@ class Settings:
 
     thickness: float = 30  # of the hole at the coarsest level, about; twice that on the next
     pattern: float = 0.75  # what patches begun coarsest may cost at most, of those led by the start
+    thin_pattern: float = 1.0  # ... where the hole is so thin that there are two levels only
+    pattern_side: int = 29  # of the squares in which costs are compared
     rounds: tuple[int, ...] = (10, 6, 4)  # of matching and voting, coarsest level first; last stays
-    lone_rounds: int = 3  # ... in a hole so thin that there is one level only
+    lone_rounds: int = 3  # ... where there is one level only
     sweeps: int = 2  # of PatchMatch in a round
     spacing: int = 2  # of the patches over the hole, on the finest level of several; 1 to REACH
     low_pass: tuple[float, ...] = (4.0, 2.5, 1.5)  # sigmas of the blur before the first matches
@@ -45,7 +47,8 @@ class Settings:
     shade: float = 0.08  # calm patches are shown lighter or darker by so many contrasts at most
     calm: float = 0.05  # deviation of a half calm patch, in contrasts
     fall: float = 1.3  # by which a patch's vote loses weight with each pixel from the rim
-    spread: float = 0.5  # of the weights of a vote, see patchmatch.vote
+    spread: float = 0.2  # of the weights of a vote, see patchmatch.vote
+    meld: float = 10.0  # pixels over which a step between patches is spread; 0 leaves it
     radius: int = 16  # of the random search, but where a coarse level is begun with
     least_sources: int = 300  # a level with fewer is not gone down to
 
@@ -86,10 +89,6 @@ class Canvas:
         """Of each pixel of the hole, in raster order; see Texture."""
         return np.sqrt(self._misfit / (3 * PATCH * PATCH), dtype=np.float32)
 
-    def cost(self) -> float:
-        """How badly patches fit, the mean over the hole: a sum of squares, all cues included."""
-        return float(self._misfit.mean())
-
     def begin(self) -> None:
         """First matches, on a level that is begun with.
 
@@ -127,6 +126,45 @@ class Canvas:
         for _ in range(rounds):
             self._match(self.scene, max(self.shape) if everywhere else self._settings.radius)
             self._vote()
+
+    def adopt(self, other: Self, bar: float) -> None:
+        """Show what another canvas of this level shows, where that costs at most `bar` of this."""
+        mine, theirs = self._costs_around(), other._costs_around()
+        better = theirs <= np.float32(bar) * mine
+        np.copyto(self.field.sources, other.field.sources, where=better)
+        np.copyto(self.field.costs, other.field.costs, where=better)
+        self._vote()
+
+    def steps(self, places: NDArray[np.int32]) -> tuple[Floats, Floats]:
+        """(k, 3), (k, 3): steps of colour to the next pixel in a row and in a column, as shown."""
+        steps = np.zeros((places.size, 2, 3), np.float32)
+        work = partial(
+            self._kernels.vote_steps,
+            self.scene,
+            self.field,
+            places,
+            spread=self._settings.spread,
+            steps=steps.reshape(-1),
+        )
+        self.in_strips(places.size, work)
+        return steps[:, 0], steps[:, 1]
+
+    def in_strips(
+        self, size: int, work: Callable[[tuple[int, int]], None], *, least: int = 512
+    ) -> None:
+        """Cut `size` things into strips, none of much fewer than `least`, and work in threads."""
+        count = min(STRIPS, 1 + size // least)
+        cuts = [size * n // count for n in range(count + 1)]
+        for _ in self._pool.map(work, itertools.pairwise(cuts)):
+            pass
+
+    def _costs_around(self) -> Floats:
+        """(m): mean costs of the patches around each one, but for a factor."""
+        costs = np.zeros(self.shape, np.float32)
+        costs.ravel()[self.field.targets] = self.field.costs
+        side = self._settings.pattern_side
+        around = cv2.blur(costs, (side, side), borderType=cv2.BORDER_CONSTANT)
+        return np.asarray(around.ravel()[self.field.targets], np.float32)
 
     def _set_up(
         self, level: Level, usable: Bools, spacing: int
@@ -176,7 +214,7 @@ class Canvas:
                 radius=radius,
                 seed=int(seed),
             )
-            self._in_strips(self.field.targets.size, work)
+            self.in_strips(self.field.targets.size, work)
             self._backwards = not self._backwards
 
     def _count_uses(self) -> None:
@@ -213,14 +251,7 @@ class Canvas:
             spread=self._settings.spread,
             misfit=self._misfit,
         )
-        self._in_strips(self._holes.size, work)
-
-    def _in_strips(self, size: int, work: Callable[[tuple[int, int]], None]) -> None:
-        """Cut `size` things into strips and work on them in threads."""
-        count = min(STRIPS, 1 + size // 512)
-        cuts = [size * n // count for n in range(count + 1)]
-        for _ in self._pool.map(work, itertools.pairwise(cuts)):
-            pass
+        self.in_strips(self._holes.size, work)
 
 
 def _bounds_of_shifts(level: Level, settings: Settings) -> Floats:

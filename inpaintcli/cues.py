@@ -24,7 +24,7 @@ class Cues:
     guide_sigma: float = 3.0
     edges: float = 12.0  # of the start's low-passed slopes, where it has an edge
     edge_sigma: float = 2.0
-    edge_least: float = 1.0  # a slope that is half sure to be an edge, in root mean squares
+    edge_least: float = 0.5  # a slope that is half sure to be an edge, in root mean squares
     near: float = 0.5  # of a way as long as the picture: colours off by so many contrasts
     upright: float = 2.0  # a way up or down is so many times as long: photos have a horizon
 

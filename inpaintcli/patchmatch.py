@@ -1,10 +1,8 @@
 """Compiled kernels of the texture pass: the search for the nearest patch, and the vote.
 
-Compiled by Numba (0.68, llvmlite 0.50): wheels for Linux (x86-64, ARM), macOS (ARM) and Windows, so
-that nobody needs a C compiler. Importing it takes 0.25 s, so `inpaintcli.texture` imports this
-module only when a hole is to be filled. Compiling takes 2 s of one core, once for each version of
-this file, of Numba and of the processor; then the machine code lies in Numba's cache (beside this
-file, else in the user's cache folder, or where NUMBA_CACHE_DIR says).
+Importing Numba takes 0.25 s, so `inpaintcli.texture` imports this module only when a hole is to be
+filled. Compiling takes 3 s of one core, once for each version of this file, of Numba and of the
+processor.
 
 The kernels let go of Python's lock and are called from plain threads, each on its own strip of the
 targets. Numba's own `prange` was left alone: it compiles several times longer, and its fallback
@@ -14,19 +12,13 @@ would.
 Positions are flat: y * width + x. A patch is named by its centre.
 """
 
-import contextlib
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
-import numba as untyped_numba
 import numpy as np
-from numba.core.caching import FunctionCache as UntypedCache
 from numpy.typing import NDArray
 
-numba: Any = untyped_numba
-FunctionCache: Any = UntypedCache
+from inpaintcli.compiled import Call, kernel
 
-F = TypeVar("F", bound=Callable[..., Any])
 Scalar = Any
 """A number in a kernel: Numba finds out of which type."""
 Positions = NDArray[np.int32]
@@ -78,29 +70,7 @@ class Field(NamedTuple):
     shifts: Floats  # (3 m): what is added to the colours that it shows
 
 
-def _can_cache(function: Callable[..., Any]) -> bool:
-    try:
-        FunctionCache(function)
-    except RuntimeError:  # neither this folder nor the user's cache can be written to
-        return False
-    return True
-
-
-def _kernel(function: F) -> F:
-    """Compile on the first call.
-
-    Of fast arithmetic only what keeps infinities and NaN meaningful: sums may be reordered.
-    """
-    how = numba.njit(
-        nogil=True,
-        cache=_can_cache(function),
-        error_model="numpy",
-        fastmath={"reassoc", "contract", "arcp", "nsz"},
-    )
-    return cast("F", how(function))
-
-
-@_kernel
+@kernel
 def _unlike(picture: Floats, a: Scalar, b: Scalar, rows: tuple[Scalar, ...]) -> Scalar:
     """Sum of squared differences over some rows of two patches; `rows` are steps from the first.
 
@@ -115,7 +85,7 @@ def _unlike(picture: Floats, a: Scalar, b: Scalar, rows: tuple[Scalar, ...]) -> 
     return total
 
 
-@_kernel
+@kernel
 def _distance(scene: Scene, one: Scalar, other: Scalar, limit: Scalar) -> Scalar:
     """How much another patch differs from a target: a sum of squares, ended once past `limit`.
 
@@ -145,7 +115,7 @@ def _distance(scene: Scene, one: Scalar, other: Scalar, limit: Scalar) -> Scalar
     return total
 
 
-@_kernel
+@kernel
 def _random(state: Scalar) -> Scalar:
     """The next of a series of 64-bit numbers (splitmix64, Steele et al. 2014)."""
     mixed = np.uint64(state)
@@ -154,7 +124,7 @@ def _random(state: Scalar) -> Scalar:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-@_kernel
+@kernel
 def _propagated(
     scene: Scene, field: Field, before: Positions, strip: tuple[int, int], i: Scalar, step: Scalar
 ) -> tuple[Scalar, Scalar]:
@@ -177,7 +147,7 @@ def _propagated(
     return best, cost
 
 
-@_kernel
+@kernel
 def _searched(
     scene: Scene, p: Scalar, best: Scalar, cost: Scalar, radius: Scalar, state: Scalar
 ) -> tuple[Scalar, Scalar]:
@@ -199,7 +169,7 @@ def _searched(
     return best, cost
 
 
-@_kernel
+@kernel
 def match(
     scene: Scene,
     field: Field,
@@ -234,7 +204,7 @@ def match(
         field.sources[i], field.costs[i] = best, cost
 
 
-@_kernel
+@kernel
 def _exp(x: Scalar) -> Scalar:
     """exp(x) for x <= 0, off by at most 0.02: (1 + x / 16)^16; a third off a vote's time."""
     root = max(np.float32(0), np.float32(1) + x * np.float32(1 / 16))
@@ -244,7 +214,7 @@ def _exp(x: Scalar) -> Scalar:
     return root * root
 
 
-@_kernel
+@kernel
 def _scale(scene: Scene, field: Field, p: Scalar) -> tuple[Scalar, Scalar]:
     """Least and mean cost of the patches over pixel `p`."""
     low, total, count = HUGE, np.float32(0), np.float32(0)
@@ -259,7 +229,13 @@ def _scale(scene: Scene, field: Field, p: Scalar) -> tuple[Scalar, Scalar]:
     return low, total / max(count, np.float32(1))
 
 
-@_kernel
+@kernel
+def _weight(field: Field, i: Scalar, least: Scalar, slope: Scalar) -> Scalar:
+    """Of a patch's vote, wherever in the patch it is."""
+    return field.trust[i] * _exp((field.costs[i] - least) * slope)
+
+
+@kernel
 def vote(
     scene: Scene,
     field: Field,
@@ -299,8 +275,7 @@ def vote(
                 if q < 0 or q >= scene.numbers.size or scene.numbers[q] < 0:
                     continue
                 i = scene.numbers[q]
-                weight = field.trust[i] * _exp((field.costs[i] - least) * slope)
-                weight *= window[dy + REACH] * window[dx + REACH]
+                weight = _weight(field, i, least, slope) * window[dy + REACH] * window[dx + REACH]
                 shown = field.sources[i] - dy * scene.width - dx
                 weights += weight
                 for c in range(3):
@@ -314,8 +289,59 @@ def vote(
         misfit[n] = mean
 
 
-def _example() -> list[tuple[Callable[..., None], tuple[Any, ...]]]:
-    """The kernels, each with arguments of the types that they are always called with."""
+@kernel
+def vote_steps(
+    scene: Scene,
+    field: Field,
+    places: Positions,
+    strip: tuple[int, int],
+    spread: Scalar,
+    steps: Floats,
+) -> None:
+    """Steps of colour from pixels to the next ones, as the patches that lie over both show them.
+
+    Weights are those of `vote`.
+
+    Args:
+        scene: what is shown is its known part.
+        field: sources and costs.
+        places: (k) positions to start from.
+        strip: first of `places`, and the one after the last.
+        spread: as in `vote`.
+        steps: (6 k) is set: of three channels to the right, then down; 0 where no patch lies over
+            both pixels.
+    """
+    picture, row = scene.picture, 3 * scene.width
+    window = WINDOWS[scene.spacing - 1]
+    for n in range(strip[0], strip[1]):
+        p = places[n]
+        least, mean = _scale(scene, field, p)
+        slope = np.float32(-1) / (np.float32(spread) * mean + np.float32(1e-12))
+        right, down = np.float32(1e-20), np.float32(1e-20)
+        steps[6 * n : 6 * n + 6] = 0
+        for dy in range(-REACH, REACH + 1):
+            for dx in range(-REACH, REACH + 1):
+                q = p + dy * scene.width + dx
+                if q < 0 or q >= scene.numbers.size or scene.numbers[q] < 0:
+                    continue
+                i = scene.numbers[q]
+                weight = _weight(field, i, least, slope) * window[dy + REACH] * window[dx + REACH]
+                at = 3 * (field.sources[i] - dy * scene.width - dx)
+                if dx > -REACH:
+                    right += weight
+                    for c in range(3):
+                        steps[6 * n + c] += weight * (picture[at + c + 3] - picture[at + c])
+                if dy > -REACH:
+                    down += weight
+                    for c in range(3):
+                        steps[6 * n + 3 + c] += weight * (picture[at + c + row] - picture[at + c])
+        for c in range(3):
+            steps[6 * n + c] /= right
+            steps[6 * n + 3 + c] /= down
+
+
+def calls() -> list[Call]:
+    """Each of the kernels that others call, with arguments of the types that it gets."""
     side = PATCH + 2
     centre = np.array([side * REACH + REACH], np.int32)
     numbers = np.full(side * side, -1, np.int32)
@@ -328,30 +354,5 @@ def _example() -> list[tuple[Callable[..., None], tuple[Any, ...]]]:
     return [
         (match, (scene, field, centre, (0, 1), True, False, 1, 0)),
         (vote, (scene, field, centre, (0, 1), 1.0, costs.copy())),
+        (vote_steps, (scene, field, centre, (0, 1), 1.0, np.zeros(6, np.float32))),
     ]
-
-
-def prepare() -> None:
-    """Compile the kernels, or take them from the cache."""
-    for kernel, arguments in _example():
-        kernel(*arguments)
-
-
-def is_compiled() -> bool:
-    """Whether the kernels need not be compiled: this process or Numba's cache has them.
-
-    Asks a part of Numba that is not promised to stay; where it went, the answer is False, and a
-    note about compiling comes once too often.
-    """
-    with contextlib.suppress(Exception):
-        return all(_has(kernel, arguments) for kernel, arguments in _example())
-    return False
-
-
-def _has(kernel: Any, arguments: tuple[Any, ...]) -> bool:
-    signature = tuple(numba.typeof(argument) for argument in arguments)
-    if signature in kernel.overloads:
-        return True
-    cache = FunctionCache(kernel.py_func)
-    key = cache._index_key(signature, kernel.targetctx.codegen())  # noqa: SLF001 there is no other
-    return key in cache._cache_file._load_index()  # noqa: SLF001 way to ask

@@ -58,16 +58,18 @@ def pyramid(
         picture: (h, w, 1 or 3), with a first guess in the hole.
         hole: (h, w).
         source: (h, w), where texture may be taken from.
-        thickness: of the hole on the coarsest level, about, in its pixels.
+        thickness: of the hole on the coarsest level, about, in its pixels; a thinner one, too, has
+            a second level, if there is still a hole then.
         sources: no level has fewer whole patches to choose from, but for the finest.
     """
     depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     thickest = 2 * min(float(depth.max()), math.hypot(*hole.shape))
     rgb = np.ascontiguousarray(np.broadcast_to(picture, (*hole.shape, 3)))
     levels = [Level(rgb, hole, source, *_slopes(rgb, hole))]
-    for _ in range(round(math.log2(max(1.0, thickest / thickness)))):
+    for _ in range(max(1, round(math.log2(max(1.0, thickest / thickness))))):
         coarser = levels[-1].halved()
-        if np.count_nonzero(source_patches(coarser.source)) < sources:
+        enough = np.count_nonzero(source_patches(coarser.source)) >= sources
+        if not (enough and coarser.hole.any()):
             break
         levels.append(coarser)
     return levels

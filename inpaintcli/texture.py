@@ -73,16 +73,16 @@ def why_not() -> str | None:
 
 def is_compiled() -> bool:
     """Whether the kernels need not be compiled first, which takes some seconds."""
-    from inpaintcli import patchmatch
+    from inpaintcli import compiled, melding, patchmatch
 
-    return patchmatch.is_compiled()
+    return compiled.are_compiled([*patchmatch.calls(), *melding.calls()])
 
 
 def prepare() -> None:
     """Compile the kernels now, or load them, rather than in the first `synthesize`."""
-    from inpaintcli import patchmatch
+    from inpaintcli import compiled, melding, patchmatch
 
-    patchmatch.prepare()
+    compiled.compile_all([*patchmatch.calls(), *melding.calls()])
 
 
 def context_for(thickness: float) -> int:
@@ -139,6 +139,10 @@ def synthesize(
         )
         with ThreadPoolExecutor(max(1, threads)) as pool:
             canvas = _Descent(levels, settings, seed, pool).solved()
+            if settings.meld:
+                from inpaintcli import melding
+
+                melding.meld(canvas, hole, settings.meld)
         answer = canvas.picture(pixels.shape[2])
         np.copyto(picture, answer, where=hole[..., None])
         if len(levels) > 1 and settings.spacing == RULED:
@@ -181,9 +185,13 @@ class _Descent:
             canvas = self._gone_on(canvas, number)
             if number == 1:
                 led = self._begun(1)
-                if canvas.cost() > self.settings.pattern * led.cost():
-                    canvas = led
+                led.adopt(canvas, self._bar())
+                canvas = led
         return canvas
+
+    def _bar(self) -> float:
+        thin = len(self.levels) == 2
+        return self.settings.thin_pattern if thin else self.settings.pattern
 
     def _begun(self, number: int) -> Canvas:
         """The finest level, which costs most, is looked through once and refined less."""

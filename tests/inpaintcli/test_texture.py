@@ -318,7 +318,7 @@ def test_a_periodic_pattern_is_continued(side):
     def error(filled: np.ndarray) -> float:
         return float(np.abs(filled[hole] - pixels[hole].astype(float)).mean())
 
-    led = Settings(pattern=0)
+    led = Settings(pattern=0, thin_pattern=0)
     assert error(synthesize(pixels, start, hole).pixels) < 0.25 * error(start)
     assert error(synthesize(pixels, start, hole, settings=led).pixels) > 0.25 * error(start)
 

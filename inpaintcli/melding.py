@@ -1,0 +1,145 @@
+"""Takes the seams out of what patches make.
+
+Where two patches meet that show things in a different light there is a step that neither of them
+shows. So pixels get, besides their colour, the steps to their neighbours, as the patches that lie
+over both show them; and the hole becomes the picture that has these steps while it stays near the
+voted colours: the least sum of
+
+    (I(q) - I(p) - step(p, q))^2 over neighbours, + (I(p) - voted(p))^2 / reach^2 over pixels,
+
+a screened Poisson equation (Bhat et al. 2008, "Fourier analysis of the 2D screened Poisson equation
+for gradient domain problems"), as in Darabi et al. 2012, "Image melding", which does it after every
+vote; here it is done once, after the last: docs/log.md. A step that the start has too, as at the
+edge of a thing, stays.
+
+Imports Numba, so `inpaintcli.texture` imports it only when a hole is to be filled.
+"""
+
+import math
+from functools import partial
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaintcli.canvas import Canvas
+from inpaintcli.compiled import Call, kernel
+from inpaintcli.patchmatch import FEATURES, Positions, Scalar
+from inpaintcli.pyramid import PATCH, Bools, Floats
+
+SWEEPS = 3
+"""Of the solver, for each pixel of reach: SWEEPS_NOTE."""
+LEAST_STRIP = 8192
+"""Pixels: a sweep over fewer takes less time than to start a thread."""
+
+
+def meld(canvas: Canvas, hole: Bools, reach: float) -> None:
+    """Take out the seams of a level's present picture, within the photo's colours.
+
+    Args:
+        canvas: a level that was voted for.
+        hole: (h, w) of that level.
+        reach: pixels over which a step is spread.
+    """
+    scene = canvas.scene
+    colours = scene.picture.reshape(-1, 3)
+    lowest, highest = _range(canvas)
+    screen = 1 / reach**2
+    aims = _aims(canvas, _starts(hole), screen)
+    over = 2 / (1 + math.sqrt(1 - (4 / (4 + screen)) ** 2))  # the fastest, after Young 1954
+    y, x = np.nonzero(hole)
+    places = np.asarray(y * scene.width + x, np.int32)
+    halves = [places[(y + x) % 2 == colour] for colour in (0, 1)]
+    for _ in range(round(SWEEPS * reach)):
+        for half in halves:
+            work = partial(settle, scene.picture, aims, half, scene.width, screen=screen, over=over)
+            canvas.in_strips(half.size, work, least=LEAST_STRIP)
+    colours[places] = np.clip(colours[places], lowest, highest, dtype=np.float32)
+
+
+def _range(canvas: Canvas) -> NDArray[np.float64]:
+    """(2, 3): the lowest and the highest colours that any patch may show."""
+    usable = canvas.scene.usable.reshape(canvas.shape).astype(np.uint8)
+    shown = cv2.dilate(usable, np.ones((PATCH, PATCH), np.uint8))
+    planes = cv2.split(canvas.scene.picture.reshape(*canvas.shape, 3))
+    return np.array([cv2.minMaxLoc(plane, shown)[:2] for plane in planes]).T
+
+
+def _starts(hole: Bools) -> Positions:
+    """(k): pixels of the hole, and those that have one to the right or below."""
+    near = hole.copy()
+    near[:, :-1] |= hole[:, 1:]
+    near[:-1] |= hole[1:]
+    return np.flatnonzero(near).astype(np.int32)
+
+
+def _aims(canvas: Canvas, starts: Positions, screen: float) -> Floats:
+    """(3 n): right sides of the equations, where there is hole."""
+    scene = canvas.scene
+    picture = scene.picture.reshape(-1, 3)
+    sure = scene.features.reshape(-1, FEATURES)[starts, -1:]
+    aims = picture * np.float32(screen)
+    shown = canvas.steps(starts)
+    inside = (starts % scene.width < scene.width - 1, starts + scene.width < len(picture))
+    for ahead, steps, there in zip((1, scene.width), shown, inside, strict=True):
+        here = starts[there]
+        voted = picture[here + ahead] - picture[here]
+        step = steps[there] + sure[there] * (voted - steps[there])
+        aims[here] -= step
+        aims[here + ahead] += step
+    return aims.ravel()
+
+
+@kernel
+def settle(
+    picture: Floats,
+    aims: Floats,
+    places: Positions,
+    width: Scalar,
+    strip: tuple[int, int],
+    screen: Scalar,
+    over: Scalar,
+) -> None:
+    """Half a sweep of successive over-relaxation: pixels move towards where their neighbours ask.
+
+    Solves (screen + neighbours) x pixel - sum of neighbours = aim, a screened Poisson equation.
+
+    Args:
+        picture: (3 n) is changed at the places.
+        aims: (3 n) right sides of the equations.
+        places: (k) positions, no two of them neighbours: those of one colour of a chequerboard, so
+            that the order does not matter.
+        width: columns of the picture.
+        strip: first of `places`, and the one after the last.
+        screen: weight of a pixel's own value.
+        over: 1 to go all the way, up to 2 to go further.
+    """
+    row, size = 3 * width, picture.size
+    for n in range(strip[0], strip[1]):
+        first = 3 * places[n]
+        left, right = first % row > 0, (first + 3) % row > 0
+        above, below = first >= row, first + row < size
+        share = np.float32(over) / (np.float32(screen) + np.float32(left + right + above + below))
+        if left and right and above and below:
+            for at in range(first, first + 3):
+                asked = aims[at] + picture[at - 3] + picture[at + 3]
+                asked += picture[at - row] + picture[at + row]
+                picture[at] += share * asked - np.float32(over) * picture[at]
+            continue
+        for at in range(first, first + 3):
+            asked = aims[at]
+            if left:
+                asked += picture[at - 3]
+            if right:
+                asked += picture[at + 3]
+            if above:
+                asked += picture[at - row]
+            if below:
+                asked += picture[at + row]
+            picture[at] += share * asked - np.float32(over) * picture[at]
+
+
+def calls() -> list[Call]:
+    """The kernel, with arguments of the types that it gets."""
+    zeros, centre = np.zeros(27, np.float32), np.array([4], np.int32)
+    return [(settle, (zeros, zeros.copy(), centre, 3, (0, 1), 1.0, 1.0))]
