@@ -34,8 +34,7 @@ class Settings:
 
     thickness: float = 30  # of the hole at the coarsest level, about; twice that on the next
     pattern: float = 0.75  # what patches begun coarsest may cost at most, of those led by the start
-    thin_pattern: float = 1.0  # ... where the hole is so thin that there are two levels only
-    pattern_side: int = 29  # of the squares in which costs are compared
+    pattern_side: int = 29  # pixels, of the squares in which this is decided
     rounds: tuple[int, ...] = (10, 6, 4)  # of matching and voting, coarsest level first; last stays
     lone_rounds: int = 3  # ... where there is one level only
     sweeps: int = 2  # of PatchMatch in a round

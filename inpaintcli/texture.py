@@ -7,8 +7,9 @@ patch most like it, then each pixel of the hole becomes the mean of what the pat
 et al. 2009); texture features keep flat patches from winning everywhere (Newson et al. 2014, "Video
 inpainting of complex scenes"). What is ours: the start is a network's fill instead of noise, and
 its low-passed colours, and its edges where it has some, stay a soft guide on every level, the
-firmer the finer. Patches begin on the level where the hole is 42 to 85 pixels thick, or one level
-coarser where a pattern of the photo then fits far better (`_Descent`). Of patches that fit alike
+firmer the finer. Patches begin on the level where the hole is 42 to 85 pixels thick; one level
+coarser in thinner holes, and in thick ones where a pattern of the photo then fits far better
+(`_Descent`). At last the seams between patches are taken out (`melding`). Of patches that fit alike
 the nearer one is taken, and none too often (Kaspar et al. 2015, "Self tuning texture
 optimization"). On the finest level patches stand two pixels apart: a quarter of the work, and
 sharper, as fewer are averaged. `benchmarks/texture.py` measures it.
@@ -178,20 +179,16 @@ class _Descent:
 
         There are two ways to begin. On the coarsest level patches see so much of the photo that a
         pattern finds its step, but they see past the start; on the next finer one they follow it.
-        That is the better way, unless the patches of the other fit far better.
+        In thick holes that is the better way, but where the patches of the other fit far better.
         """
         canvas = self._begun(0)
         for number in range(1, len(self.levels)):
             canvas = self._gone_on(canvas, number)
-            if number == 1:
+            if number == 1 and len(self.levels) > 2:
                 led = self._begun(1)
-                led.adopt(canvas, self._bar())
+                led.adopt(canvas, self.settings.pattern)
                 canvas = led
         return canvas
-
-    def _bar(self) -> float:
-        thin = len(self.levels) == 2
-        return self.settings.thin_pattern if thin else self.settings.pattern
 
     def _begun(self, number: int) -> Canvas:
         """The finest level, which costs most, is looked through once and refined less."""

@@ -306,7 +306,7 @@ def test_the_unit_of_the_pixels_does_not_matter():
     np.testing.assert_allclose(shares.misfit * 256, bytes_.misfit, atol=0.01)
 
 
-@pytest.mark.parametrize("side", [50, 110])
+@pytest.mark.parametrize("side", [90, 110])
 def test_a_periodic_pattern_is_continued(side):
     """Found by the beginning on the coarsest level; patches led by a smooth start would lose it."""
     y, x = np.mgrid[0 : 3 * side + 10, 0 : 3 * side + 10]
@@ -318,9 +318,25 @@ def test_a_periodic_pattern_is_continued(side):
     def error(filled: np.ndarray) -> float:
         return float(np.abs(filled[hole] - pixels[hole].astype(float)).mean())
 
-    led = Settings(pattern=0, thin_pattern=0)
+    led = Settings(pattern=0)
     assert error(synthesize(pixels, start, hole).pixels) < 0.25 * error(start)
     assert error(synthesize(pixels, start, hole, settings=led).pixels) > 0.25 * error(start)
+
+
+@pytest.mark.parametrize("side", [16, 24, 36])
+def test_a_periodic_pattern_goes_on_through_a_stroke(side):
+    """A smooth start in a thin hole says nothing of the pattern's step."""
+    y, x = np.mgrid[0:160, 0:160]
+    plane = np.where(((x // 6) + (y // 6)) % 2, 200, 60) + 3 * np.sin(x / 5)
+    pixels = np.repeat(plane[..., None], 3, axis=2).astype(np.uint8)
+    hole = np.zeros(plane.shape, bool)
+    hole[80 - side // 2 : 80 + side // 2, 20:140] = True
+    start = smooth_start(pixels, hole)
+    error = [
+        np.abs(filled[hole] - pixels[hole].astype(float)).mean()
+        for filled in (start, synthesize(pixels, start, hole).pixels)
+    ]
+    assert error[1] < 0.25 * error[0]
 
 
 def test_bricks_get_their_texture_back():
