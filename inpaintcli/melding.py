@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 
 from inpaintcli.canvas import Canvas
 from inpaintcli.compiled import Call, kernel
-from inpaintcli.patchmatch import FEATURES, Positions, Scalar
+from inpaintcli.patchmatch import Positions, Scalar
 from inpaintcli.pyramid import PATCH, Bools, Floats
 
 SWEEPS = 3
-"""Of the solver, for each pixel of reach: SWEEPS_NOTE."""
+"""Of the solver, for each pixel of reach: 0.7 of 255 off at most in a hole of 260 px, 0.05 in the
+mean."""
 LEAST_STRIP = 8192
 """Pixels: a sweep over fewer takes less time than to start a thread."""
 
@@ -75,18 +76,11 @@ def _starts(hole: Bools) -> Positions:
 
 def _aims(canvas: Canvas, starts: Positions, screen: float) -> Floats:
     """(3 n): right sides of the equations, where there is hole."""
-    scene = canvas.scene
-    picture = scene.picture.reshape(-1, 3)
-    sure = scene.features.reshape(-1, FEATURES)[starts, -1:]
-    aims = picture * np.float32(screen)
-    shown = canvas.steps(starts)
-    inside = (starts % scene.width < scene.width - 1, starts + scene.width < len(picture))
-    for ahead, steps, there in zip((1, scene.width), shown, inside, strict=True):
-        here = starts[there]
-        voted = picture[here + ahead] - picture[here]
-        step = steps[there] + sure[there] * (voted - steps[there])
-        aims[here] -= step
-        aims[here + ahead] += step
+    aims = canvas.scene.picture.reshape(-1, 3) * np.float32(screen)
+    for ahead, step in zip((1, canvas.shape[1]), canvas.steps(starts), strict=True):
+        inside = starts + ahead < len(aims)  # a step out of the last column is 0
+        aims[starts] -= step
+        aims[starts[inside] + ahead] += step[inside]
     return aims.ravel()
 
 

@@ -290,6 +290,24 @@ def vote(
 
 
 @kernel
+def _finish(
+    picture: Floats,
+    at: Scalar,
+    ahead: Scalar,
+    steps: Floats,
+    first: Scalar,
+    weights: Scalar,
+    sure: Scalar,
+) -> None:
+    """Sums of three steps become means, or as surely as there is an edge, the picture's own."""
+    if weights > 0:
+        for c in range(3):
+            shown = steps[first + c] / weights
+            own = picture[at + ahead + c] - picture[at + c]
+            steps[first + c] = shown + sure * (own - shown)
+
+
+@kernel
 def vote_steps(
     scene: Scene,
     field: Field,
@@ -300,10 +318,10 @@ def vote_steps(
 ) -> None:
     """Steps of colour from pixels to the next ones, as the patches that lie over both show them.
 
-    Weights are those of `vote`.
+    Weights are those of `vote`. Where the start has an edge, the picture's own steps stay.
 
     Args:
-        scene: what is shown is its known part.
+        scene: what is shown is its known part; `picture` was voted for.
         field: sources and costs.
         places: (k) positions to start from.
         strip: first of `places`, and the one after the last.
@@ -317,7 +335,8 @@ def vote_steps(
         p = places[n]
         least, mean = _scale(scene, field, p)
         slope = np.float32(-1) / (np.float32(spread) * mean + np.float32(1e-12))
-        right, down = np.float32(1e-20), np.float32(1e-20)
+        sure = scene.features[FEATURES * p + FEATURES - 1]
+        right, down = np.float32(0), np.float32(0)
         steps[6 * n : 6 * n + 6] = 0
         for dy in range(-REACH, REACH + 1):
             for dx in range(-REACH, REACH + 1):
@@ -335,9 +354,8 @@ def vote_steps(
                     down += weight
                     for c in range(3):
                         steps[6 * n + 3 + c] += weight * (picture[at + c + row] - picture[at + c])
-        for c in range(3):
-            steps[6 * n + c] /= right
-            steps[6 * n + 3 + c] /= down
+        _finish(picture, 3 * p, 3, steps, 6 * n, right, sure)
+        _finish(picture, 3 * p, row, steps, 6 * n + 3, down, sure)
 
 
 def calls() -> list[Call]:

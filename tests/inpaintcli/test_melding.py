@@ -67,7 +67,7 @@ def test_an_edge_of_the_start_stays(pool):
     assert steps[1] > 0.8 * steps[0]
 
 
-def test_steps_are_those_of_what_is_shown(pool):
+def test_steps_are_those_of_what_is_shown_and_on_edges_the_pictures_own(pool):
     picture = np.random.default_rng(1).uniform(0, 255, (*SHAPE, 3)).astype(np.float32)
     level = pyramid(picture, HOLE, ~HOLE, thickness=30, sources=300)[0]
     canvas = Canvas(level, Settings(), np.random.default_rng(0), pool, patchmatch, 1)
@@ -79,8 +79,13 @@ def test_steps_are_those_of_what_is_shown(pool):
     canvas.field.trust[~shown] = 0
     canvas.field.costs[:] = 1
     inner = edge[(edge % SHAPE[1] > 30) & (edge % SHAPE[1] < 70)]
-    right, down = canvas.steps(inner)
+    sure = canvas.scene.features.reshape(-1, patchmatch.FEATURES)[:, -1]
     flat = picture.reshape(-1, 3)
+    sure[:] = 1
+    right, _ = canvas.steps(inner)
+    np.testing.assert_allclose(right, flat[inner + 1] - flat[inner], atol=1e-3)
+    sure[:] = 0
+    right, down = canvas.steps(inner)
     np.testing.assert_allclose(right, flat[inner - up + 1] - flat[inner - up], atol=1e-3)
     np.testing.assert_allclose(down, flat[inner - up + SHAPE[1]] - flat[inner - up], atol=1e-3)
 
