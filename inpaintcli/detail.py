@@ -32,7 +32,7 @@ from inpaintcli.texture import (
 Detail = Literal["auto", "network", "patches"]
 LEAST_THICKNESS = 12.0
 """Pixels; thinner parts are the network's, which patches do not better there (docs/log.md)."""
-COMPILE_S = 5
+COMPILE_S = 8
 SHARES = (0.23, 0.40)
 """Of the hole in what is seen of the photo, between which trust in patches falls: in a large hole
 what they invent is far from the truth, and there is little to take them from. Of what can be known

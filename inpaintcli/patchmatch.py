@@ -1,8 +1,8 @@
 """Compiled kernels of the texture pass: the search for the nearest patch, and the vote.
 
 Importing Numba takes 0.25 s, so `inpaintcli.texture` imports this module only when a hole is to be
-filled. Compiling takes 3 s of one core, once for each version of this file, of Numba and of the
-processor.
+filled. Compiling takes 6 to 8 s of one core with that of `melding`, once for each version of these
+files, of Numba and of the processor.
 
 The kernels let go of Python's lock and are called from plain threads, each on its own strip of the
 targets. Numba's own `prange` was left alone: it compiles several times longer, and its fallback

@@ -107,8 +107,8 @@ def synthesize(
 ) -> Texture:
     """Fill a hole with texture from the known part of the picture.
 
-    The result has only colours between those of known pixels, but for calm patches, which may be
-    shown a little lighter or darker: patches are averaged, not painted.
+    The result has only colours between those of known pixels: patches are averaged, not painted,
+    and where seams are taken out no colour leaves that range.
 
     Args:
         pixels: (h, w, 1 or 3) of any numeric type and range; what is in the hole is not looked at.

@@ -93,7 +93,7 @@ def test_with_too_little_photo_around_the_network_serves_and_it_is_said():
     filled, (decision,) = run(pixels, hole, "patches", notes)
     assert (filled[hole] == 130).all()
     assert decision == Decision(Box(0, 0, 50, 50), decision.thickness, "network")
-    assert "patches" in notes[0]
+    assert "patches" in notes[-1]  # a note about compiling may come before
 
 
 def test_without_the_compiler_the_network_serves_and_it_is_said(stripes, monkeypatch):
