@@ -18,14 +18,12 @@ Imports Numba, so `inpaintcli.texture` imports it only when a hole is to be fill
 import math
 from functools import partial
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from inpaintcli.canvas import Canvas
 from inpaintcli.compiled import Call, kernel
 from inpaintcli.patchmatch import Positions, Scalar
-from inpaintcli.pyramid import PATCH, Bools, Floats
+from inpaintcli.pyramid import Bools, Floats
 
 SWEEPS = 3
 """Of the solver, for each pixel of reach: 0.7 of 255 off at most in a hole of 260 px, 0.05 in the
@@ -35,7 +33,7 @@ LEAST_STRIP = 8192
 
 
 def meld(canvas: Canvas, hole: Bools, reach: float) -> None:
-    """Take out the seams of a level's present picture, within the photo's colours.
+    """Take out the seams of a level's present picture, in place; colours may overshoot.
 
     Args:
         canvas: a level that was voted for.
@@ -43,8 +41,6 @@ def meld(canvas: Canvas, hole: Bools, reach: float) -> None:
         reach: pixels over which a step is spread.
     """
     scene = canvas.scene
-    colours = scene.picture.reshape(-1, 3)
-    lowest, highest = _range(canvas)
     screen = 1 / reach**2
     aims = _aims(canvas, _starts(hole), screen)
     over = 2 / (1 + math.sqrt(1 - (4 / (4 + screen)) ** 2))  # the fastest, after Young 1954
@@ -55,15 +51,6 @@ def meld(canvas: Canvas, hole: Bools, reach: float) -> None:
         for half in halves:
             work = partial(settle, scene.picture, aims, half, scene.width, screen=screen, over=over)
             canvas.in_strips(half.size, work, least=LEAST_STRIP)
-    colours[places] = np.clip(colours[places], lowest, highest, dtype=np.float32)
-
-
-def _range(canvas: Canvas) -> NDArray[np.float64]:
-    """(2, 3): the lowest and the highest colours that any patch may show."""
-    usable = canvas.scene.usable.reshape(canvas.shape).astype(np.uint8)
-    shown = cv2.dilate(usable, np.ones((PATCH, PATCH), np.uint8))
-    planes = cv2.split(canvas.scene.picture.reshape(*canvas.shape, 3))
-    return np.array([cv2.minMaxLoc(plane, shown)[:2] for plane in planes]).T
 
 
 def _starts(hole: Bools) -> Positions:

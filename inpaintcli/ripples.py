@@ -38,8 +38,7 @@ def unruled(picture: Floats, hole: Bools) -> Floats:
         hole: (h, w) bool, True where there may be such lines.
 
     Returns:
-        The same where `hole` is False or the photo around has such lines itself; in the hole no
-        colour that is beyond those that it had.
+        The same where `hole` is False or the photo around has such lines itself.
     """
     box = bounding_box(hole)
     if box is None:
@@ -57,10 +56,6 @@ def unruled(picture: Floats, hole: Bools) -> Floats:
             continue
         weight = sure * (depth > DEPTH)
         answer[around] += weight[..., None] * lines
-    for channel in range(picture.shape[2]):
-        before, after = (a[around][..., channel] for a in (picture, answer))
-        lowest, highest, _, _ = cv2.minMaxLoc(before, inside.astype(np.uint8))
-        np.copyto(after, np.clip(after, lowest, highest), where=inside)
     return answer
 
 

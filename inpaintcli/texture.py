@@ -7,12 +7,12 @@ patch most like it, then each pixel of the hole becomes the mean of what the pat
 et al. 2009); texture features keep flat patches from winning everywhere (Newson et al. 2014, "Video
 inpainting of complex scenes"). What is ours: the start is a network's fill instead of noise, and
 its low-passed colours, and its edges where it has some, stay a soft guide on every level, the
-firmer the finer. Patches begin on the level where the hole is 42 to 85 pixels thick; one level
-coarser in thinner holes, and in thick ones where a pattern of the photo then fits far better
-(`_Descent`). At last the seams between patches are taken out (`melding`). Of patches that fit alike
-the nearer one is taken, and none too often (Kaspar et al. 2015, "Self tuning texture
-optimization"). On the finest level patches stand two pixels apart: a quarter of the work, and
-sharper, as fewer are averaged. `benchmarks/texture.py` measures it.
+firmer the finer. In holes of up to 85 pixels' thickness patches begin at half the size; in thicker
+ones where the hole is 42 to 85 pixels thick, or one level coarser where a pattern of the photo then
+fits far better (`_Descent`). At last the seams between patches are taken out (`melding`). Of
+patches that fit alike the nearer one is taken, and none too often (Kaspar et al. 2015, "Self tuning
+texture optimization"). On the finest level patches stand two pixels apart: a quarter of the work,
+and sharper, as fewer are averaged. `benchmarks/texture.py` measures it.
 
 Pure functions over arrays; the same seed gives the same pixels for any number of threads. Cost
 follows the hole, but for a little preparation of the whole crop; peak memory is about 200 bytes for
@@ -26,6 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -108,7 +109,7 @@ def synthesize(
     """Fill a hole with texture from the known part of the picture.
 
     The result has only colours between those of known pixels: patches are averaged, not painted,
-    and where seams are taken out no colour leaves that range.
+    and what takes out seams and ruled lines is kept to that range.
 
     Args:
         pixels: (h, w, 1 or 3) of any numeric type and range; what is in the hole is not looked at.
@@ -128,7 +129,8 @@ def synthesize(
     _check(pixels, start, hole, source)
     settings = settings or Settings()
     source = ~hole if source is None else source & ~hole
-    sources = int(np.count_nonzero(source_patches(source)))
+    usable = source_patches(source)
+    sources = int(np.count_nonzero(usable))
     if sources < LEAST_SOURCES:
         raise TooFewPatchesError(sources)
     picture = pixels.astype(np.float32)
@@ -148,8 +150,19 @@ def synthesize(
         np.copyto(picture, answer, where=hole[..., None])
         if len(levels) > 1 and settings.spacing == RULED:
             picture = unruled(picture, hole)
+        _keep_to_colours(picture, hole, usable)
         misfit[hole] = canvas.misfit()
     return Texture(picture, misfit, sources)
+
+
+def _keep_to_colours(picture: Floats, hole: Bools, usable: Bools) -> None:
+    """In the hole no colour beyond those that patches may show, in place."""
+    shown = cv2.dilate(usable.astype(np.uint8), np.ones((PATCH, PATCH), np.uint8))
+    for channel in range(picture.shape[2]):
+        plane = np.ascontiguousarray(picture[..., channel])
+        lowest, highest, _, _ = cv2.minMaxLoc(plane, shown)
+        np.clip(plane, lowest, highest, out=plane)
+        np.copyto(picture[..., channel], plane, where=hole)
 
 
 def _check(pixels: NDArray[Any], start: NDArray[Any], hole: Bools, source: Bools | None) -> None:
@@ -179,7 +192,8 @@ class _Descent:
 
         There are two ways to begin. On the coarsest level patches see so much of the photo that a
         pattern finds its step, but they see past the start; on the next finer one they follow it.
-        In thick holes that is the better way, but where the patches of the other fit far better.
+        With more than two levels that is the better way, but where patches of the other fit far
+        better.
         """
         canvas = self._begun(0)
         for number in range(1, len(self.levels)):
@@ -191,13 +205,13 @@ class _Descent:
         return canvas
 
     def _begun(self, number: int) -> Canvas:
-        """The finest level, which costs most, is looked through once and refined less."""
+        """Where the finest level is the only one it is refined less: it costs most."""
         canvas = self._canvas(number)
         canvas.begin()
         if not self._is_finest(number):
             canvas.refine(self.settings.rounds[0], everywhere=True)
         else:
-            canvas.refine(self._rounds(number) if number else self.settings.lone_rounds)
+            canvas.refine(self.settings.lone_rounds)
         return canvas
 
     def _gone_on(self, coarser: Canvas, number: int) -> Canvas:

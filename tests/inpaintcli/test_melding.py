@@ -41,7 +41,6 @@ def test_a_step_between_patches_is_spread(pool):
     start = two_greys()
     start[HOLE] = 110
     canvas = canvas_that_shows(start, pool)
-    canvas.refine(0)
     canvas._vote()
     before = canvas.picture(1)[40, 12:84, 0].copy()
     assert np.abs(np.diff(before)).max() > 2, "the seam that is to be taken out"
