@@ -161,8 +161,7 @@ def _keep_to_colours(picture: Floats, hole: Bools, usable: Bools) -> None:
     for channel in range(picture.shape[2]):
         plane = np.ascontiguousarray(picture[..., channel])
         lowest, highest, _, _ = cv2.minMaxLoc(plane, shown)
-        np.clip(plane, lowest, highest, out=plane)
-        np.copyto(picture[..., channel], plane, where=hole)
+        np.copyto(picture[..., channel], np.clip(plane, lowest, highest), where=hole)
 
 
 def _check(pixels: NDArray[Any], start: NDArray[Any], hole: Bools, source: Bools | None) -> None:

@@ -224,6 +224,17 @@ def test_grey_is_filled_as_three_equal_channels_are():
     np.testing.assert_array_equal(one.pixels[..., 0], three.pixels[..., 1])
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_known_pixel_that_no_patch_shows_is_kept(channels):
+    pixels = photo_pixels(80, 90, channels)
+    hole = square_hole(80, 90, 24)
+    pixels[40, 45] = pixels.max() + 9  # brighter than all that may be copied
+    hole[40, 45] = False
+    filled = synthesize(pixels, smooth_start(pixels, hole), hole).pixels
+    np.testing.assert_array_equal(filled[~hole], pixels[~hole])
+    assert filled[hole].max() < pixels[40, 45].min()
+
+
 def test_nothing_to_fill_changes_nothing():
     pixels = photo_pixels(64, 64)
     texture = synthesize(pixels, np.zeros_like(pixels), np.zeros((64, 64), bool))
