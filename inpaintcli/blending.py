@@ -3,7 +3,8 @@
 The network sees the whole hole and is nearly right beside its rim; deep inside it can only guess,
 and its guess is a blur of what might be there. Over sharp patches that shows as haze. So colours
 are the network's near the rim, and the patches' own deep in the hole; the detail is theirs
-everywhere. Where the photo around is as calm as a sky, they are the network's throughout.
+everywhere. Where the photo around, or what patches show, is as calm as a sky, colours are the
+network's throughout: there no haze is seen, but steps between patches are.
 docs/log.md has what was compared, `benchmarks/texture.py` measures the time.
 """
 
@@ -32,6 +33,10 @@ CALM = 0.85
 sky's are right, and patches make clouds with edges of it. Skies have 0.2 to 0.8, a cardboard box
 1.1, a water's surface 2.5."""
 CALM_SIGMA = 3.0
+BUSY = 0.5
+"""Mean slope of the low-passed patches, of 255 a pixel, at which what they show is half calm. No
+slope counts for more than twice that, or a step between two calm patches would not be calm."""
+BUSY_SIGMA = 8.0
 GRAIN_SIGMA = 1.5
 """Where it is calm, patches give only what is finer than this: coarser steps of theirs show."""
 SEEN = 32
@@ -43,7 +48,6 @@ def blend(
     start: NDArray[Any],
     hole: Bools,
     *,
-    trust: float = 1.0,
     top: float = 255,
 ) -> Floats:
     """Patches and the network's fill in one.
@@ -57,7 +61,6 @@ def blend(
         texture: from `synthesize`.
         start: as it was given there.
         hole: as it was given there.
-        trust: how far the patches are trusted, 0 to 1: their share in the colours deep in the hole.
         top: value of white.
 
     Returns:
@@ -70,18 +73,19 @@ def blend(
         near = box.grown(SEEN, *hole.shape).slices
         unit = np.float32(255 / top)
         patches, network = texture.pixels[near] * unit, start[near].astype(np.float32) * unit
-        mixed[near] += _change(patches, network, hole[near], trust) / unit
+        mixed[near] += _change(patches, network, hole[near]) / unit
     return mixed
 
 
-def _change(patches: Floats, network: Floats, hole: Bools, trust: float) -> Floats:
+def _change(patches: Floats, network: Floats, hole: Bools) -> Floats:
     """(h, w, c) in 0 to 255: what a blend differs from the patches by; 0 outside the hole."""
     channels = patches.shape[2]
     inside = in_channels(hole.astype(np.float32), channels)
     change = (network - patches) * inside
     depth, unrest = _depth(hole), _unrest(network, hole)
     low = _colours(change, patches, unrest)
-    mixed = low * in_channels(1 - np.float32(trust) * _deep(depth) * unrest, channels)
+    own = _deep(depth) * np.minimum(unrest, _busy(patches))
+    mixed = low * in_channels(1 - own, channels)
     rim = in_channels(np.maximum(0, 1 - depth / np.float32(RIM)), channels)
     return (mixed + rim * (change - mixed)) * inside
 
@@ -104,10 +108,16 @@ def _calm_colours(change: Floats, patches: Floats) -> Floats:
     return low + in_channels(steps, change.shape[2]) * (change - low)
 
 
-def _steep(slopes: Floats) -> Floats:
+def _steep(slopes: Floats, usual: float = CALM) -> Floats:
     """0 for the slopes of a sky, of 255 a pixel, 1 for those of things."""
     power = np.square(np.square(slopes))
-    return np.asarray(power / (power + np.float32(CALM**4)), np.float32)
+    return np.asarray(power / (power + np.float32(usual**4)), np.float32)
+
+
+def _busy(patches: Floats) -> Floats:
+    """(h, w): 0 where patches (0 to 255) show something calm, 1 where they are full of things."""
+    slopes = np.minimum(_slopes(_low_pass(patches, CALM_SIGMA)), np.float32(2 * BUSY))
+    return _steep(np.asarray(cv2.GaussianBlur(slopes, (0, 0), BUSY_SIGMA), np.float32), BUSY)
 
 
 def _low_pass(pixels: Floats, sigma: float) -> Floats:

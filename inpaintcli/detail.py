@@ -3,7 +3,7 @@
 The network knows which colour goes where, and blurs where the hole is thick; patches of the photo
 have its texture, and fail where nothing similar is there. Thin holes are the network's alone, thick
 ones a blend: `blending` decides for each pixel, by its depth in the hole and by what the photo
-around is like; here it is decided how far patches are trusted in all.
+around and the patches are like.
 """
 
 import math
@@ -33,12 +33,6 @@ Detail = Literal["auto", "network", "patches"]
 LEAST_THICKNESS = 12.0
 """Pixels; thinner parts are the network's, which patches do not better there (docs/log.md)."""
 COMPILE_S = 8
-SHARES = (0.23, 0.40)
-"""Of the hole in what is seen of the photo, between which trust in patches falls: in a large hole
-what they invent is far from the truth, and there is little to take them from. Of what can be known
-nothing foretells better how they do, a trial on known pixels least of all (docs/log.md)."""
-TRUST = (1.0, 0.3)
-"""The patches' share in the colours deep in a hole, at these shares."""
 MOST_PIXELS = 5_000_000
 """Of a part and what is seen around it: about 1 GB in the texture pass. Larger ones are worked on
 at a smaller scale."""
@@ -51,8 +45,7 @@ class Decision:
     box: of the part and what was seen around it, in the photo. thickness: in pixels. choice: the
     network's fill, patches, or a blend of both; the network's where patches could not be had.
     contours: how many contours of the photo around were carried through the part.
-    misfit: how badly the patches fit, in grey levels of 255, the mean over the part. trust: the
-    patches' share in the colours of a blend, deep in the hole.
+    misfit: how badly the patches fit, in grey levels of 255, the mean over the part.
     """
 
     box: Box
@@ -60,7 +53,6 @@ class Decision:
     choice: Literal["network", "patches", "blend"]
     contours: int = 0
     misfit: float | None = None
-    trust: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As the result line tells it; the box as left, top, width, height."""
@@ -70,8 +62,7 @@ class Decision:
             "thickness": round(self.thickness, 1),
             "choice": self.choice,
             "contours": self.contours,
-            "misfit": _rounded(self.misfit, 1),
-            "trust": _rounded(self.trust, 2),
+            "misfit": None if self.misfit is None else round(self.misfit, 1),
         }
 
     def in_words(self) -> str:
@@ -80,13 +71,7 @@ class Decision:
         told = f"{where}, {self.thickness:.0f} px thick: {self.choice}"
         if self.contours:
             told += f", {self.contours} contour{'s' * (self.contours != 1)} carried through"
-        if self.trust is not None:
-            told += f", patches trusted to {self.trust:.0%}"
         return told if self.misfit is None else f"{told}, misfit {self.misfit:.1f}"
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)
 
 
 def textured(
@@ -150,20 +135,14 @@ def _treat(
         return Decision(part.box, thickness, "network")
     misfit = float(texture.misfit[target].mean())
     if detail == "auto":
-        trust = trust_in_patches(float(target.mean()))
-        mixed = blend(texture, drawn, target, trust=trust)
-        decision = Decision(part.box, thickness, "blend", contours, misfit, trust)
+        mixed = blend(texture, drawn, target)
+        decision = Decision(part.box, thickness, "blend", contours, misfit)
     else:
         mixed = texture.pixels
         decision = Decision(part.box, thickness, "patches", contours, misfit)
     answer = start + _scaled(mixed - small, 1.0, part.target.shape)
     _put(pixels[inside], answer / unit, part.target)
     return decision
-
-
-def trust_in_patches(hole: float) -> float:
-    """The share of patches in the colours of a blend, by the hole's share in what is seen."""
-    return float(np.interp(hole, SHARES, TRUST))
 
 
 def _scaled(

@@ -41,15 +41,25 @@ def test_colours_are_the_networks_near_the_rim_and_the_patches_own_deep_in_the_h
     assert mixed.dtype == np.float32
     np.testing.assert_array_equal(mixed[~hole], texture.pixels[~hole])
     assert shift(mixed, texture, (depth > 1) & (depth < 5)) > 0.4 * RED
-    assert abs(shift(mixed, texture, depth > 26)) < 0.05 * RED
+    assert abs(shift(mixed, texture, depth > 26)) < 0.1 * RED
 
 
-def test_the_less_patches_are_trusted_the_more_colours_are_the_networks():
+@pytest.mark.parametrize("detail", [0.1, 12.0])
+def test_where_patches_are_calm_a_step_between_them_is_not_seen(detail):
+    """In a photo full of things; where patches show things, too, their own edges stay."""
     texture, start, hole = scene()
-    deep = depths(hole) > 30
-    shifts = [shift(blend(texture, start, hole, trust=t), texture, deep) for t in (0.3, 0.7, 1.0)]
-    assert shifts[0] > shifts[1] > shifts[2]
-    assert shifts[0] > 0.3 * RED
+    known, middle = texture.pixels.copy(), SIDE // 2
+    steps = np.full_like(known, 128)
+    steps[:, middle:] += 16
+    steps += cv2.GaussianBlur(known - 128, (0, 0), 1.5) / 20 * detail
+    patches = np.where(hole[..., None], steps, known)
+    mixed = blend(Texture(patches, texture.misfit, 9999), start, hole)
+    deep = np.s_[60:100, middle - 12 : middle + 12]
+    left, right = np.split(mixed[deep].mean(axis=(0, 2)), 2)
+    risen = right.mean() - left.mean()
+    own = np.split(patches[deep].mean(axis=(0, 2)), 2)
+    share = risen / (own[1].mean() - own[0].mean())
+    assert share < 0.5 if detail < 1 else share > 0.8
 
 
 def test_a_hole_in_a_sky_keeps_the_networks_colours():
@@ -99,15 +109,15 @@ def test_only_what_lies_near_the_hole_is_looked_at():
     np.testing.assert_array_equal(one[~far], two[~far])
 
 
-@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.sampled_from([1.0, 255.0, 65535.0]))
-def test_any_hole_is_blended_in_any_units(seed, trust, top):
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1.0, 255.0, 65535.0]))
+def test_any_hole_is_blended_in_any_units(seed, top):
     rng = np.random.default_rng(seed)
     pixels, start = rng.uniform(0, top, (2, 24, 31, 3)).astype(np.float32)
     hole = rng.random((24, 31)) < rng.random()
     texture = Texture(pixels, np.zeros(hole.shape, np.float32), 9999)
-    mixed = blend(texture, start, hole, trust=trust, top=top)
+    mixed = blend(texture, start, hole, top=top)
     assert np.isfinite(mixed).all()
     np.testing.assert_array_equal(mixed[~hole], pixels[~hole])
     unit = Texture(pixels / top, texture.misfit, 9999)
-    again = blend(unit, start / top, hole, trust=trust, top=1.0)
+    again = blend(unit, start / top, hole, top=1.0)
     np.testing.assert_allclose(again * top, mixed, rtol=1e-3, atol=1e-3 * top)
