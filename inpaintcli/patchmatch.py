@@ -23,8 +23,6 @@ Scalar = Any
 """A number in a kernel: Numba finds out of which type."""
 Positions = NDArray[np.int32]
 Floats = NDArray[np.float32]
-Voters = NDArray[np.int32]
-"""(k, 3): the patches over a pixel: their numbers, and how far down and right their centres are."""
 
 PATCH = 7
 """Side of a patch: `pyramid.PATCH`, again because Numba's cache knows of changes of this file
@@ -217,44 +215,24 @@ def _exp(x: Scalar) -> Scalar:
 
 
 @kernel
-def _weigh(
-    scene: Scene, field: Field, p: Scalar, spread: Scalar, over: Voters, weights: Floats
-) -> tuple[Scalar, Scalar]:
-    """The patches over pixel `p`, and the weights of their votes.
-
-    Weights are trust x exp(-(cost - least) / (spread x mean)), least and mean being those of the
-    patches over the pixel (Wexler 2007, section 3.2, whose sigma is their 75th percentile), times
-    those of WINDOWS. A patch that would reach over the picture's side does not exist, so that no
-    column wraps around.
-
-    Args:
-        scene: where the patches are.
-        field: their costs and their trust.
-        p: a pixel.
-        spread: smaller lets the best patches decide: sharper, and more seams.
-        over: is set, in as many rows as there are patches.
-        weights: (PATCH^2), likewise.
-
-    Returns:
-        The number of patches, and their mean cost.
-    """
-    count, least, total = 0, HUGE, np.float32(0)
+def _scale(scene: Scene, field: Field, p: Scalar) -> tuple[Scalar, Scalar]:
+    """Least and mean cost of the patches over pixel `p`."""
+    low, total, count = HUGE, np.float32(0), np.float32(0)
     for dy in range(-REACH, REACH + 1):
         for dx in range(-REACH, REACH + 1):
             q = p + dy * scene.width + dx
             if 0 <= q < scene.numbers.size and scene.numbers[q] >= 0:
-                i = scene.numbers[q]
-                over[count, 0], over[count, 1], over[count, 2] = i, dy, dx
-                least = min(least, field.costs[i])
-                total += field.costs[i]
-                count += 1
-    mean = total / max(np.float32(count), np.float32(1))
-    slope = np.float32(-1) / (np.float32(spread) * mean + np.float32(1e-12))
-    window = WINDOWS[scene.spacing - 1]
-    for k in range(count):
-        i, place = over[k, 0], window[over[k, 1] + REACH] * window[over[k, 2] + REACH]
-        weights[k] = field.trust[i] * _exp((field.costs[i] - least) * slope) * place
-    return count, mean
+                cost = field.costs[scene.numbers[q]]
+                low = min(low, cost)
+                total += cost
+                count += np.float32(1)
+    return low, total / max(count, np.float32(1))
+
+
+@kernel
+def _weight(field: Field, i: Scalar, least: Scalar, slope: Scalar) -> Scalar:
+    """Of a patch's vote, wherever in the patch it is."""
+    return field.trust[i] * _exp((field.costs[i] - least) * slope)
 
 
 @kernel
@@ -268,37 +246,47 @@ def vote(
 ) -> None:
     """Each pixel of the hole becomes the mean of what the patches over it show there.
 
-    After Wexler 2007, section 3.2. What is shown is known, so pixels can be written in place and in
-    any order.
+    Weights are trust x exp(-(cost - least) / (spread x mean)), least and mean being those of the
+    patches over the pixel (Wexler 2007, section 3.2, whose sigma is their 75th percentile), times
+    those of WINDOWS.
+    What is shown is known, so pixels can be written in place and in any order. A patch that
+    would reach over the picture's side does not exist, so that no column wraps around.
 
     Args:
         scene: `picture` and the texture in `features` are changed in the hole.
         field: sources and costs.
         holes: (k) positions to fill.
         strip: first of `holes`, and the one after the last.
-        spread: see `_weigh`.
+        spread: smaller lets the best patches decide: sharper, and more seams.
         misfit: (k) is set to the mean cost of the patches over each pixel.
     """
     picture, features = scene.picture, scene.features
-    over, weights = np.empty((PATCH**2, 3), np.int32), np.empty(PATCH**2, np.float32)
     values = np.zeros(3 + TEXTURE, np.float32)
+    window = WINDOWS[scene.spacing - 1]
     for n in range(strip[0], strip[1]):
         p = holes[n]
-        count, misfit[n] = _weigh(scene, field, p, spread, over, weights)
+        least, mean = _scale(scene, field, p)
+        slope = np.float32(-1) / (np.float32(spread) * mean + np.float32(1e-12))
         values[:] = 0
-        total = np.float32(0)
-        for k in range(count):
-            i, weight = over[k, 0], weights[k]
-            shown = field.sources[i] - over[k, 1] * scene.width - over[k, 2]
-            total += weight
-            for c in range(3):
-                values[c] += weight * (picture[3 * shown + c] + field.shifts[3 * i + c])
-            for c in range(TEXTURE):
-                values[3 + c] += weight * features[FEATURES * shown + c]
+        weights = np.float32(0)
+        for dy in range(-REACH, REACH + 1):
+            for dx in range(-REACH, REACH + 1):
+                q = p + dy * scene.width + dx
+                if q < 0 or q >= scene.numbers.size or scene.numbers[q] < 0:
+                    continue
+                i = scene.numbers[q]
+                weight = _weight(field, i, least, slope) * window[dy + REACH] * window[dx + REACH]
+                shown = field.sources[i] - dy * scene.width - dx
+                weights += weight
+                for c in range(3):
+                    values[c] += weight * (picture[3 * shown + c] + field.shifts[3 * i + c])
+                for c in range(TEXTURE):
+                    values[3 + c] += weight * features[FEATURES * shown + c]
         for c in range(3):
-            picture[3 * p + c] = values[c] / total
+            picture[3 * p + c] = values[c] / weights
         for c in range(TEXTURE):
-            features[FEATURES * p + c] = values[3 + c] / total
+            features[FEATURES * p + c] = values[3 + c] / weights
+        misfit[n] = mean
 
 
 @kernel
@@ -342,24 +330,30 @@ def vote_steps(
             both pixels.
     """
     picture, row = scene.picture, 3 * scene.width
-    over, weights = np.empty((PATCH**2, 3), np.int32), np.empty(PATCH**2, np.float32)
+    window = WINDOWS[scene.spacing - 1]
     for n in range(strip[0], strip[1]):
         p = places[n]
-        count, _ = _weigh(scene, field, p, spread, over, weights)
+        least, mean = _scale(scene, field, p)
+        slope = np.float32(-1) / (np.float32(spread) * mean + np.float32(1e-12))
         sure = scene.features[FEATURES * p + FEATURES - 1]
         right, down = np.float32(0), np.float32(0)
         steps[6 * n : 6 * n + 6] = 0
-        for k in range(count):
-            dy, dx, weight = over[k, 1], over[k, 2], weights[k]
-            at = 3 * (field.sources[over[k, 0]] - dy * scene.width - dx)
-            if dx > -REACH:
-                right += weight
-                for c in range(3):
-                    steps[6 * n + c] += weight * (picture[at + c + 3] - picture[at + c])
-            if dy > -REACH:
-                down += weight
-                for c in range(3):
-                    steps[6 * n + 3 + c] += weight * (picture[at + c + row] - picture[at + c])
+        for dy in range(-REACH, REACH + 1):
+            for dx in range(-REACH, REACH + 1):
+                q = p + dy * scene.width + dx
+                if q < 0 or q >= scene.numbers.size or scene.numbers[q] < 0:
+                    continue
+                i = scene.numbers[q]
+                weight = _weight(field, i, least, slope) * window[dy + REACH] * window[dx + REACH]
+                at = 3 * (field.sources[i] - dy * scene.width - dx)
+                if dx > -REACH:
+                    right += weight
+                    for c in range(3):
+                        steps[6 * n + c] += weight * (picture[at + c + 3] - picture[at + c])
+                if dy > -REACH:
+                    down += weight
+                    for c in range(3):
+                        steps[6 * n + 3 + c] += weight * (picture[at + c + row] - picture[at + c])
         _finish(picture, 3 * p, 3, steps, 6 * n, right, sure)
         _finish(picture, 3 * p, row, steps, 6 * n + 3, down, sure)
 
