@@ -3,8 +3,8 @@
 The network sees the whole hole and is nearly right beside its rim; deep inside it can only guess,
 and its guess is a blur of what might be there. Over sharp patches that shows as haze. So colours
 are the network's near the rim, and the patches' own deep in the hole; the detail is theirs
-everywhere. Where the photo around, or what patches show, is as calm as a sky, colours are the
-network's throughout: there no haze is seen, but steps between patches are.
+everywhere. Where the photo around is as calm as a sky, or both fills are, colours are the network's
+throughout: there no haze is seen, but steps between patches are.
 docs/log.md has what was compared, `benchmarks/texture.py` measures the time.
 """
 
@@ -34,8 +34,8 @@ sky's are right, and patches make clouds with edges of it. Skies have 0.2 to 0.8
 1.1, a water's surface 2.5."""
 CALM_SIGMA = 3.0
 BUSY = 0.5
-"""Mean slope of the low-passed patches, of 255 a pixel, at which what they show is half calm. No
-slope counts for more than twice that, or a step between two calm patches would not be calm."""
+"""Mean slope of a low-passed fill, of 255 a pixel, at which it is half calm. No slope counts for
+more than twice that, or a step between two calm patches would not be calm."""
 BUSY_SIGMA = 8.0
 GRAIN_SIGMA = 1.5
 """Where it is calm, patches give only what is finer than this: coarser steps of theirs show."""
@@ -84,7 +84,8 @@ def _change(patches: Floats, network: Floats, hole: Bools) -> Floats:
     change = (network - patches) * inside
     depth, unrest = _depth(hole), _unrest(network, hole)
     low = _colours(change, patches, unrest)
-    own = _deep(depth) * np.minimum(unrest, _busy(patches))
+    busy = np.maximum(_busy(patches), _busy(network))
+    own = _deep(depth) * np.minimum(unrest, busy)
     mixed = low * in_channels(1 - own, channels)
     rim = in_channels(np.maximum(0, 1 - depth / np.float32(RIM)), channels)
     return (mixed + rim * (change - mixed)) * inside
@@ -114,9 +115,9 @@ def _steep(slopes: Floats, usual: float = CALM) -> Floats:
     return np.asarray(power / (power + np.float32(usual**4)), np.float32)
 
 
-def _busy(patches: Floats) -> Floats:
-    """(h, w): 0 where patches (0 to 255) show something calm, 1 where they are full of things."""
-    slopes = np.minimum(_slopes(_low_pass(patches, CALM_SIGMA)), np.float32(2 * BUSY))
+def _busy(fill: Floats) -> Floats:
+    """(h, w): 0 where a fill (0 to 255) shows something calm, 1 where it is full of things."""
+    slopes = np.minimum(_slopes(_low_pass(fill, CALM_SIGMA)), np.float32(2 * BUSY))
     return _steep(np.asarray(cv2.GaussianBlur(slopes, (0, 0), BUSY_SIGMA), np.float32), BUSY)
 
 

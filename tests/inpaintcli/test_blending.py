@@ -44,22 +44,28 @@ def test_colours_are_the_networks_near_the_rim_and_the_patches_own_deep_in_the_h
     assert abs(shift(mixed, texture, depth > 26)) < 0.1 * RED
 
 
-@pytest.mark.parametrize("detail", [0.1, 12.0])
-def test_where_patches_are_calm_a_step_between_them_is_not_seen(detail):
-    """In a photo full of things; where patches show things, too, their own edges stay."""
+@pytest.mark.parametrize(
+    ("detail", "mottled", "stays"), [(0.1, False, False), (12.0, False, True), (0.1, True, True)]
+)
+def test_a_step_between_patches_is_not_seen_where_both_fills_are_calm(detail, mottled, stays):
+    """In a photo full of things; of two restless fills the patches' edges stay."""
     texture, start, hole = scene()
     known, middle = texture.pixels.copy(), SIDE // 2
-    steps = np.full_like(known, 128)
+    blurred = (cv2.GaussianBlur(known, (0, 0), 3.0) - 128) / 20
+    steps = 128 + detail * blurred
     steps[:, middle:] += 16
-    steps += cv2.GaussianBlur(known - 128, (0, 0), 1.5) / 20 * detail
     patches = np.where(hole[..., None], steps, known)
-    mixed = blend(Texture(patches, texture.misfit, 9999), start, hole)
-    deep = np.s_[60:100, middle - 12 : middle + 12]
-    left, right = np.split(mixed[deep].mean(axis=(0, 2)), 2)
-    risen = right.mean() - left.mean()
-    own = np.split(patches[deep].mean(axis=(0, 2)), 2)
-    share = risen / (own[1].mean() - own[0].mean())
-    assert share < 0.5 if detail < 1 else share > 0.8
+    network = np.where(hole[..., None], start + 20 * mottled * blurred, known)
+    mixed = blend(Texture(patches, texture.misfit, 9999), network, hole)
+    assert (risen(mixed) > 0.8 * risen(patches)) == stays
+    assert (risen(mixed) < 0.5 * risen(patches)) == (not stays)
+
+
+def risen(picture):
+    """By how much the right side of a hole's middle is lighter than the left."""
+    middle = SIDE // 2
+    left, right = np.split(picture[60:100, middle - 12 : middle + 12].mean(axis=(0, 2)), 2)
+    return right.mean() - left.mean()
 
 
 def test_a_hole_in_a_sky_keeps_the_networks_colours():
