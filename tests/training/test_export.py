@@ -390,7 +390,7 @@ def test_the_training_of_an_older_run_is_told_as_not_recorded(tiny_recipes) -> N
 def test_the_best_weights_are_exported_where_they_are_asked_for(
     tiny_recipes: dict[str, Recipe], tmp_path: Path
 ) -> None:
-    recipe = tiny_recipes["membrane"]
+    recipe = tiny_recipes["blockwise"]
     write_run(tmp_path, recipe)
     with pytest.raises(UnreadableError, match="best"):
         export_run(tmp_path, best=True)
