@@ -2,6 +2,7 @@
 
 python benchmarks/texture.py time
 python benchmarks/texture.py pass
+python benchmarks/texture.py parts
 python benchmarks/texture.py fill PHOTOS STARTS OUT [--limit N] [--patches] [--set NAME=VALUE]
 
 `time` measures made-up photos: square holes of 32 to 1024 px with the context that a fill gives
@@ -11,6 +12,9 @@ and processor seconds, which other programs disturb less; also per 1,000 pixels 
 `pass` measures what `--detail auto` adds to `--detail network`, blend and grain included:
 seconds of whole fills in turns, the median of the differences; 256 px in a photo of 512, 100 px
 and 300 px in 24 megapixels.
+
+`parts` measures what the pass is made of, in scikit-image's 512x512 `astronaut` with a hole of 64
+to 256 px: contours, synthesis with two threads, blend; medians of wall-clock seconds in turns.
 
 `fill` gives fills texture and writes them to OUT for a scorer. PHOTOS holds NAME.jpg and
 NAME.mask.png (white = hole), STARTS the network's fills NAME.png. With --patches the patches alone,
@@ -30,9 +34,11 @@ from typing import Any
 
 import cv2
 import numpy as np
+from skimage import data
 
 from inpaintcli import pipeline
 from inpaintcli.blending import blend
+from inpaintcli.contours import continued
 from inpaintcli.cues import Cues
 from inpaintcli.picture import Picture
 from inpaintcli.pipeline import open_model
@@ -110,6 +116,32 @@ def pass_all(rounds: int = 7) -> None:
             print(json.dumps(row), flush=True)
 
 
+def parts_all(rounds: int = 7) -> None:
+    """Print one line of JSON for each hole."""
+    photo = data.astronaut()
+    prepare()
+    with open_model() as model:
+        for side in (64, 128, 256):
+            hole = square(512, side)
+            network = pipeline.fill(Picture(photo), hole, model, detail="network").picture.pixels
+            start = network.astype(np.float32)
+            times = []
+            for _ in range(rounds + 1):
+                clock = [time.perf_counter()]
+                drawn, count = continued(start, hole, ~hole)
+                clock.append(time.perf_counter())
+                texture = synthesize(drawn, drawn, hole, threads=2)
+                clock.append(time.perf_counter())
+                blend(texture, drawn, hole)
+                clock.append(time.perf_counter())
+                times.append(np.diff(clock))
+            medians = np.median(times[1:], axis=0).round(3).tolist()
+            names = ("contours_s", "synthesis_s", "blend_s")
+            row: dict[str, Any] = {"case": f"{side} px", "contours": count}
+            row |= dict(zip(names, medians, strict=True))
+            print(json.dumps(row), flush=True)
+
+
 def fill(options: argparse.Namespace) -> None:
     """Write filled pictures and print what they cost."""
     changes = {k: ast.literal_eval(v) for k, v in (item.split("=", 1) for item in options.set)}
@@ -141,6 +173,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("time")
     commands.add_parser("pass")
+    commands.add_parser("parts")
     filling = commands.add_parser("fill")
     filling.add_argument("photos", type=Path)
     filling.add_argument("starts", type=Path)
@@ -153,6 +186,8 @@ def main() -> None:
         time_all()
     elif options.command == "pass":
         pass_all()
+    elif options.command == "parts":
+        parts_all()
     else:
         fill(options)
 

@@ -25,6 +25,8 @@ BEFORE = 10
 """Pixels before the hole, at most, where a contour may be lost sight of."""
 LOCAL = 40
 """Pixels before the hole that tell where a contour heads."""
+LOOKS = 9
+"""Places along a contour where it is asked how far the hole is, before it is looked at closely."""
 MOST_ENDS = 1000
 """The longest contours are taken where there are more: it bounds the time."""
 
@@ -65,8 +67,10 @@ def find_ends(picture: Floats, known: Bools) -> Ends:
     """Ends of the contours of a picture, (h, w, 1 or 3) in 0 to 255, at the rim of the known."""
     unknown: Floats = (~known).astype(np.float32)
     near = np.asarray(cv2.dilate(unknown, np.ones((3, 3))) > 0, np.bool_)
+    clear = (~near).astype(np.uint8)
+    away = np.asarray(cv2.distanceTransform(clear, cv2.DIST_L2, cv2.DIST_MASK_5), np.float32)
     found = chain.from_iterable(
-        islice(_Plane(shades, near, picture, unknown).ends(), MOST_ENDS)
+        islice(_Plane(shades, near, away, picture, unknown).ends(), MOST_ENDS)
         for shades in _planes(picture)
     )
     ends = sorted(found, key=lambda end: -end.length)[:MOST_ENDS]
@@ -116,11 +120,13 @@ def _planes(picture: Floats) -> Iterator[NDArray[np.uint8]]:
 class _Plane:
     """One plane of a picture, and what is known of it.
 
-    near: True where it is unknown, and one pixel around. unknown: 1 where it is, else 0.
+    near: True where it is unknown, and one pixel around. away: pixels from there, within 2 %.
+    unknown: 1 where it is, else 0.
     """
 
     shades: NDArray[np.uint8]
     near: Bools
+    away: Floats
     picture: Floats
     unknown: Floats
 
@@ -131,9 +137,20 @@ class _Plane:
         segments: Points = np.zeros((0, 4)) if found is None else np.asarray(found, np.float64)
         segments = segments.reshape(-1, 2, 2)
         lengths = np.hypot(*(segments[:, 1] - segments[:, 0]).T)
+        segments, lengths = (a[lengths >= LEAST_LENGTH] for a in (segments, lengths))
+        likely = self._may_come_near(segments, lengths)
+        segments, lengths = segments[likely], lengths[likely]
         for number in np.argsort(-lengths, kind="stable"):
-            if lengths[number] >= LEAST_LENGTH:
-                yield from self._ends_of(smooth, *segments[number])
+            yield from self._ends_of(smooth, *segments[number])
+
+    def _may_come_near(self, segments: Points, lengths: Points) -> Bools:
+        """(n): False for segments that are too far from what is unknown; most are."""
+        half = (segments[:, 1] - segments[:, 0]) * (0.5 + BEFORE / lengths)[:, None]
+        along = np.linspace(-1, 1, LOOKS)[:, None, None]
+        last = np.array(self.away.shape[::-1]) - 1
+        x, y = np.rint(np.clip(segments.mean(1) + along * half, 0, last)).astype(int).T
+        between = np.hypot(*half.T) / (LOOKS - 1)
+        return np.asarray((self.away[y, x] <= 1.05 * between[:, None] + 2).any(1), np.bool_)
 
     def _ends_of(self, smooth: Floats, start: Points, end: Points) -> Iterator[_End]:
         """Where a segment, or what it goes on to, comes out of the known picture."""
