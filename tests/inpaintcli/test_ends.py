@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from inpaintcli.ends import LEAST_LENGTH, MOST_ENDS, find_ends
+from inpaintcli.ends import LEAST_LENGTH, MOST_ENDS, _Plane, find_ends
 from tests.conftest import photo_pixels
 
 SIDE = 120
@@ -94,3 +94,28 @@ def test_of_very_many_the_longest_are_kept():
     assert len(ends) == MOST_ENDS
     assert (np.diff(ends.length) <= 0).all()
     assert ends.length.min() > 2 * LEAST_LENGTH
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_passed_over_without_a_closer_look_has_no_ends(seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    picture = np.full((200, 260, 3), 128, np.uint8)
+    for _ in range(60):
+        start, end = rng.integers(0, (260, 200), (2, 2)).tolist()
+        cv2.line(picture, start, end, rng.integers(0, 256, 3).tolist(), int(rng.integers(1, 9)))
+    known = np.ones((200, 260), bool)
+    for left, top in rng.integers(0, (240, 180), (4, 2)):
+        known[top : top + 20, left : left + 12] = False
+    quick, looked = find_ends(picture.astype(np.float32), known), []
+    real = _Plane._may_come_near
+
+    def all_of_them(plane, segments, lengths):
+        looked.append(real(plane, segments, lengths))
+        return np.ones(len(lengths), np.bool_)
+
+    monkeypatch.setattr(_Plane, "_may_come_near", all_of_them)
+    slow = find_ends(picture.astype(np.float32), known)
+    assert len(slow) > 10
+    assert np.concatenate(looked).mean() < 0.7, "little was passed over"
+    for name in ("at", "heading", "length", "sides", "noise"):
+        np.testing.assert_array_equal(getattr(quick, name), getattr(slow, name))
