@@ -40,7 +40,7 @@ BUSY_SIGMA = 8.0
 GRAIN_SIGMA = 1.5
 """Where it is calm, patches give only what is finer than this: coarser steps of theirs show."""
 SEEN = 32
-"""Pixels of photo around the hole that are looked at, some more than the widest blur reaches."""
+"""Pixels of photo around the hole that are looked at: four sigmas of the widest blur."""
 
 
 def blend(
@@ -82,30 +82,34 @@ def _change(patches: Floats, network: Floats, hole: Bools) -> Floats:
     channels = patches.shape[2]
     inside = in_channels(hole.astype(np.float32), channels)
     change = (network - patches) * inside
-    depth, unrest = _depth(hole), _unrest(network, hole)
-    low = _colours(change, patches, unrest)
-    busy = np.maximum(_busy(patches), _busy(network))
+    shown, guessed = (_slopes(_low_pass(fill, CALM_SIGMA)) for fill in (patches, network))
+    depth, unrest = _depth(hole), _unrest(guessed, hole)
+    low = _colours(change, patches, shown, unrest)
+    busy = np.maximum(_busy(shown), _busy(guessed))
     own = _deep(depth) * np.minimum(unrest, busy)
     mixed = low * in_channels(1 - own, channels)
     rim = in_channels(np.maximum(0, 1 - depth / np.float32(RIM)), channels)
     return (mixed + rim * (change - mixed)) * inside
 
 
-def _colours(change: Floats, patches: Floats, unrest: Floats) -> Floats:
-    """(h, w, c): the part of a change of colour that is coarser than the texture."""
+def _colours(change: Floats, patches: Floats, slopes: Floats, unrest: Floats) -> Floats:
+    """(h, w, c): the part of a change of colour that is coarser than the texture.
+
+    `slopes` are those of the low-passed patches.
+    """
     channels = change.shape[2]
     fine, coarse = (_low_pass(change, sigma) for sigma in SIGMAS)
     strength = cv2.GaussianBlur(_slopes(patches), (0, 0), STRENGTH_SIGMA)
     faint = in_channels(1 / (1 + np.square(strength / np.float32(STRONG))), channels)
     low = coarse + faint * (fine - coarse)
     calm = np.asarray(1 - unrest, np.float32)
-    return low + in_channels(calm, channels) * (_calm_colours(change, patches) - low)
+    return low + in_channels(calm, channels) * (_calm_colours(change, slopes) - low)
 
 
-def _calm_colours(change: Floats, patches: Floats) -> Floats:
+def _calm_colours(change: Floats, slopes: Floats) -> Floats:
     """(h, w, c): all of a change but grain; all of it where patches meet in a step."""
     low = _low_pass(change, GRAIN_SIGMA)
-    steps = _steep(_slopes(_low_pass(patches, CALM_SIGMA)))
+    steps = _steep(slopes)
     return low + in_channels(steps, change.shape[2]) * (change - low)
 
 
@@ -115,10 +119,10 @@ def _steep(slopes: Floats, usual: float = CALM) -> Floats:
     return np.asarray(power / (power + np.float32(usual**4)), np.float32)
 
 
-def _busy(fill: Floats) -> Floats:
-    """(h, w): 0 where a fill (0 to 255) shows something calm, 1 where it is full of things."""
-    slopes = np.minimum(_slopes(_low_pass(fill, CALM_SIGMA)), np.float32(2 * BUSY))
-    return _steep(np.asarray(cv2.GaussianBlur(slopes, (0, 0), BUSY_SIGMA), np.float32), BUSY)
+def _busy(slopes: Floats) -> Floats:
+    """(h, w): 0 where a low-passed fill with such slopes is calm, 1 where it is full of things."""
+    bounded = np.minimum(slopes, np.float32(2 * BUSY))
+    return _steep(np.asarray(cv2.GaussianBlur(bounded, (0, 0), BUSY_SIGMA), np.float32), BUSY)
 
 
 def _low_pass(pixels: Floats, sigma: float) -> Floats:
@@ -147,10 +151,9 @@ def _deep(depth: Floats) -> Floats:
     return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
 
 
-def _unrest(network: Floats, hole: Bools) -> Floats:
-    """(h, w): 0 where the photo around (0 to 255) is calm, 1 where it is full of things."""
+def _unrest(slopes: Floats, hole: Bools) -> Floats:
+    """(h, w): 0 where the photo around, low-passed, is calm by its slopes, 1 where it is not."""
     known: Floats = (~hole).astype(np.float32)
-    slopes = _slopes(_low_pass(network, CALM_SIGMA))
     total = cv2.GaussianBlur(slopes * known, (0, 0), STRENGTH_SIGMA)
     share = cv2.GaussianBlur(known, (0, 0), STRENGTH_SIGMA)
     near = (share > 0.3).astype(np.float32) * known

@@ -90,7 +90,7 @@ def _bundled() -> list[np.ndarray]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # up to a minute of processor time each, but machines may be busy
+@pytest.mark.timeout(900)  # about a minute of processor time each, but machines may be busy
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_200_steps_halve_the_reconstruction_loss(name: str, photos: Photos) -> None:
     assert len(photos) == 32
