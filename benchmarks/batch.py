@@ -29,20 +29,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from inpaintcli_engines.select import open_engine
 from PIL import Image
 
-from engines.select import open_engine
-from inpaintcli.batch import Outcome, Settings, read_pair
-from inpaintcli.detail import Detail
-from inpaintcli.errands import Job
-from inpaintcli.journal import NAME, Journal
-from inpaintcli.keys import Making
-from inpaintcli.models import find_card
-from inpaintcli.pairs import plan_folder
-from inpaintcli.pipeline import Model, fill, open_model
-from inpaintcli.records import Records
-from inpaintcli.resume import JournalLedger, remaining
-from inpaintcli.workers import default_workers, fill_files, open_models
+from inpaintcli.batch.fill_settings import FillSettings, read_pair
+from inpaintcli.batch.fingerprints import RunFingerprint
+from inpaintcli.batch.jobs import LocalJob
+from inpaintcli.batch.journal import NAME, Journal
+from inpaintcli.batch.outcome import Outcome
+from inpaintcli.batch.plan import plan_folder
+from inpaintcli.batch.records import JournalEntries
+from inpaintcli.batch.resume import JournalRecorder, remaining
+from inpaintcli.batch.thread_pool import default_workers, fill_files, open_models
+from inpaintcli.inpaint.detail import Detail
+from inpaintcli.inpaint.pipeline import Model, fill, open_model
+from inpaintcli.models.cards import find_card
 
 SIDE, HOLE, BLOCK = 512, 128, 20
 
@@ -69,7 +70,7 @@ def make_photos(folder: Path, count: int) -> None:
         Image.fromarray(mask).save(folder / f"{number:06d}.mask.png")
 
 
-def only_fill(jobs: tuple[Job, ...], models: list[Model], settings: Settings) -> float:
+def only_fill(jobs: tuple[LocalJob, ...], models: list[Model], settings: FillSettings) -> float:
     """Seconds to fill the photos from arrays, as many at a time as there are models."""
     pairs = [read_pair(job, settings) for job in jobs]
     started = time.perf_counter()
@@ -89,19 +90,19 @@ def throughput(folder: Path, photos: int, workers: int | None, detail: Detail) -
     make_photos(folder / "photos", photos)
     plan = plan_folder(folder / "photos", None, folder / "out", overwrite=True)
     blocks = [plan.jobs[start : start + BLOCK] for start in range(0, photos, BLOCK)]
-    settings, count = Settings(detail=detail), workers or default_workers(photos)
+    settings, count = FillSettings(detail=detail), workers or default_workers(photos)
     whole: list[float] = []
     filling: list[float] = []
     memory: list[float] = []
     with ExitStack() as stack:
         models = open_models(stack, lambda threads: open_model(threads=threads), count)
-        ledger = opened(stack, folder / "out")
+        recorder = opened(stack, folder / "out")
         only_fill(blocks[0], models, settings)  # compiles the texture pass
         for block in blocks:
             filling.append(only_fill(block, models, settings))
             started = time.perf_counter()
-            for outcome in fill_files(block, models, settings, notes=print, ledger=ledger):
-                ledger.settle(outcome)
+            for outcome in fill_files(block, models, settings, notes=print, recorder=recorder):
+                recorder.settle(outcome)
                 memory.append(resident_mib())
             whole.append(time.perf_counter() - started)
     half = len(memory) // 2
@@ -118,27 +119,27 @@ def throughput(folder: Path, photos: int, workers: int | None, detail: Detail) -
     }
 
 
-def opened(stack: ExitStack, out: Path) -> JournalLedger:
+def opened(stack: ExitStack, out: Path) -> JournalRecorder:
     """A journal in a new folder."""
     out.mkdir()
-    making = Making(model=find_card().sha256, options=Settings().of_pixels())
-    return JournalLedger(stack.enter_context(Journal(out)), making)
+    fingerprint = RunFingerprint(model=find_card().sha256, options=FillSettings().of_pixels())
+    return JournalRecorder(stack.enter_context(Journal(out)), fingerprint)
 
 
 def second_run(folder: Path, photos: int) -> dict[str, Any]:
     """Seconds of the processor to plan, and to see by the journal that all is done."""
     for name in ("photos", "out"):
         (folder / name).mkdir()
-    making = Making(model="m" * 64, options=Settings().of_pixels())
+    fingerprint = RunFingerprint(model="m" * 64, options=FillSettings().of_pixels())
     for number in range(photos):
         (folder / "photos" / f"{number:06d}.jpg").write_bytes(b"%d" % number)
         (folder / "out" / f"{number:06d}.jpg").touch()
     time.sleep(2.5)  # younger files are not known by their stamps
     with Journal(folder / "out") as journal, no_fsync():
-        ledger = JournalLedger(journal, making)
+        recorder = JournalRecorder(journal, fingerprint)
         for job in plan_folder(folder / "photos", "alpha", folder / "out", overwrite=True).jobs:
-            key = making.key_of(job.photo, job.mask, (None, None))
-            ledger.settle(
+            key = fingerprint.key_of(job.photo, job.mask, (None, None))
+            recorder.settle(
                 Outcome(
                     status="filled", input=job.photo, mask=None, output=job.output, key=key,
                     sha256="s" * 64,
@@ -147,7 +148,7 @@ def second_run(folder: Path, photos: int) -> dict[str, Any]:
     before, started = resident_mib(), time.process_time()
     plan = plan_folder(folder / "photos", "alpha", folder / "out", overwrite=True)
     planned = time.process_time()
-    left = remaining(plan, Records(folder / "out" / NAME), folder / "out", making)
+    left = remaining(plan, JournalEntries(folder / "out" / NAME), folder / "out", fingerprint)
     ended = time.process_time()
     return {
         "photos": photos,

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from inpaintcli.holes import plan
-from inpaintcli.images import read_picture
-from inpaintcli.masks import read_mask
-from inpaintcli.pipeline import Model, fill, open_model, sizes_of
+from inpaintcli.imaging.images import read_picture
+from inpaintcli.imaging.masks import read_mask
+from inpaintcli.imaging.regions import plan
+from inpaintcli.inpaint.pipeline import Model, fill, open_model, sizes_of
 
 
 def score(photos: list[Path], model: Model) -> dict[str, float]:

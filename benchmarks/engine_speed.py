@@ -16,11 +16,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from inpaintcli_engines.base import cores
+from inpaintcli_engines.select import available_backends, open_engine
+from inpaintcli_training.catalog import build_generator, find_recipe
 
-from engines.base import cores
-from engines.select import available_backends, open_engine
-from inpaintcli.models import Card, find_card
-from training.catalog import build_generator, find_recipe
+from inpaintcli.models.cards import Card, find_card
 
 
 def runners(card: Card, size: int, recipes: list[str]) -> dict[str, Callable[[], object]]:

@@ -18,11 +18,11 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 import numpy as np
+from inpaintcli_engines.backends import onnxruntime_any, tensorrt_gpu
+from inpaintcli_engines.base import EngineError, Profile
+from inpaintcli_engines.nvidia import nvidia
 
-from engines.backends import onnxruntime_any, tensorrt_gpu
-from engines.base import EngineError, Profile
-from engines.nvidia import nvidia
-from inpaintcli.models import Card, find_card
+from inpaintcli.models.cards import Card, find_card
 
 Arrays = dict[str, np.ndarray]
 Runner = Callable[[Arrays], object]
@@ -38,7 +38,7 @@ def torch_runners(card: Card, missing: dict[str, str]) -> dict[str, Runner]:
     if not torch.cuda.is_available():
         missing["torch"] = f"{torch.__version__} sees no CUDA device"
         return {}
-    from training.catalog import build_generator, find_recipe
+    from inpaintcli_training.catalog import build_generator, find_recipe
 
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from inpaintcli_engines.base import Arrays
+from inpaintcli_engines.half_precision import typed
+from inpaintcli_engines.select import open_engine
 from seen import decibels, recorded, squares
 
-from engines.base import Arrays
-from engines.select import open_engine
-from engines.typed import typed
-from inpaintcli.models import Card, cards, find_card
+from inpaintcli.models.cards import Card, cards, find_card
 from tests.engines.halves import half_values, rounded
 
 LEAST_DB = 40.0  # asked of every photo

@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from inpaintcli_engines.backends import openvino_cpu
+from inpaintcli_engines.base import Arrays, Engine
+from inpaintcli_engines.half_precision import typed
 from seen import decibels, recorded, squares
 
-from engines.backends import openvino_cpu
-from engines.base import Arrays, Engine
-from engines.typed import typed
-from inpaintcli.models import find_card
+from inpaintcli.models.cards import find_card
 
 LEAST_DB = 38.0  # below it a card variant is not worth having
 _MEMBRANE = 16  # channels

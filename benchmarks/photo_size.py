@@ -12,8 +12,8 @@ import statistics
 
 import numpy as np
 
-from inpaintcli.picture import Picture
-from inpaintcli.pipeline import Model, fill, open_model
+from inpaintcli.imaging.picture import Picture
+from inpaintcli.inpaint.pipeline import Model, fill, open_model
 
 SIZES = {"2": (1200, 1700), "24": (4000, 6000)}
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from inpaintcli_engines.base import Arrays, Engine
 from numpy.typing import NDArray
 
-from engines.base import Arrays, Engine
-from inpaintcli.batch import Settings, read_pair
-from inpaintcli.models import Card
-from inpaintcli.pairs import plan_folder
-from inpaintcli.pipeline import Model, fill, open_model
+from inpaintcli.batch.fill_settings import FillSettings, read_pair
+from inpaintcli.batch.plan import plan_folder
+from inpaintcli.inpaint.pipeline import Model, fill, open_model
+from inpaintcli.models.cards import Card
 
 
 class Recorder(Engine):
@@ -33,7 +33,7 @@ def recorded(folder: Path, card: Card, limit: int) -> list[list[Arrays]]:
     name = str(card.path)
     with tempfile.TemporaryDirectory() as out, open_model(name, precision="fp32") as model:
         for job in plan_folder(folder, None, Path(out), overwrite=False).jobs[:limit]:
-            picture, mask = read_pair(job, Settings())
+            picture, mask = read_pair(job, FillSettings())
             recorder = Recorder(model.engine)
             fill(picture, mask, Model(card, recorder, ""), detail="network")
             found.append(recorder.seen)

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from inpaintcli.journal import NAME
+from inpaintcli.batch.journal import NAME
 
 SIDE = 64
 

@@ -18,7 +18,7 @@ to 256 px: contours, synthesis with two threads, blend; medians of wall-clock se
 
 `fill` gives fills texture and writes them to OUT for a scorer. PHOTOS holds NAME.jpg and
 NAME.mask.png (white = hole), STARTS the network's fills NAME.png. With --patches the patches alone,
-else blended with the network's fill; --set changes a field of texture.Settings, or of its cues:
+else blended with the network's fill; --set changes a field of SynthesisSettings, or of its cues:
 cues.edges=0.
 """
 
@@ -36,13 +36,19 @@ import cv2
 import numpy as np
 from skimage import data
 
-from inpaintcli import pipeline
-from inpaintcli.blending import blend
-from inpaintcli.contours import continued
-from inpaintcli.cues import Cues
-from inpaintcli.picture import Picture
-from inpaintcli.pipeline import open_model
-from inpaintcli.texture import Settings, TooFewPatchesError, context_for, prepare, synthesize
+from inpaintcli.imaging.picture import Picture
+from inpaintcli.inpaint import pipeline
+from inpaintcli.inpaint.blending import blend
+from inpaintcli.inpaint.contours import continued
+from inpaintcli.inpaint.pipeline import open_model
+from inpaintcli.texture.cues import Cues
+from inpaintcli.texture.synthesis import (
+    FillSettings,
+    TooFewPatchesError,
+    context_for,
+    prepare,
+    synthesize,
+)
 
 
 def made_up(side: int, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +152,7 @@ def fill(options: argparse.Namespace) -> None:
     """Write filled pictures and print what they cost."""
     changes = {k: ast.literal_eval(v) for k, v in (item.split("=", 1) for item in options.set)}
     cues = {k.removeprefix("cues."): changes.pop(k) for k in list(changes) if k.startswith("cues.")}
-    settings = replace(Settings(), **changes, cues=replace(Cues(), **cues))
+    settings = replace(FillSettings(), **changes, cues=replace(Cues(), **cues))
     options.out.mkdir(parents=True, exist_ok=True)
     seconds = []
     for path in sorted(options.photos.glob("*.jpg"))[: options.limit]:

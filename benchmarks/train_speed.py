@@ -24,12 +24,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-
-from training.catalog import find_recipe, recipes
-from training.data import Crops, Photos
-from training.masks import random_hole
-from training.recipe import Recipe, with_settings
-from training.trainer import Trainer, set_arithmetic
+from inpaintcli_training.catalog import find_recipe, recipes
+from inpaintcli_training.data.crops import Crops, Photos
+from inpaintcli_training.data.masks import random_hole
+from inpaintcli_training.loop.trainer import Trainer, set_arithmetic
+from inpaintcli_training.recipe import Recipe, with_settings
 
 
 def plain(recipe: Recipe) -> Recipe:

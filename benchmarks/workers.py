@@ -18,10 +18,10 @@ from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
+from inpaintcli_engines.base import Engine, cores
 
-from engines.base import Engine, cores
-from inpaintcli.pipeline import open_model
-from inpaintcli.workers import open_models
+from inpaintcli.batch.thread_pool import open_models
+from inpaintcli.inpaint.pipeline import open_model
 
 
 def inputs(side: int) -> dict[str, np.ndarray]:

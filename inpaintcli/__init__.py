@@ -4,20 +4,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engines.base import EngineError
+    from inpaintcli_engines.base import EngineError
+
     from inpaintcli.api import fill
     from inpaintcli.errors import InpaintError
-    from inpaintcli.pipeline import Model, open_model
+    from inpaintcli.inpaint.pipeline import Model, open_model
 
 __version__ = "0.1.0"
 __all__ = ["EngineError", "InpaintError", "Model", "__version__", "fill", "open_model"]
 
 _HOMES = {
-    "EngineError": "engines.base",
+    "EngineError": "inpaintcli_engines.base",
     "InpaintError": "inpaintcli.errors",
-    "Model": "inpaintcli.pipeline",
+    "Model": "inpaintcli.inpaint.pipeline",
     "fill": "inpaintcli.api",
-    "open_model": "inpaintcli.pipeline",
+    "open_model": "inpaintcli.inpaint.pipeline",
 }
 
 

@@ -9,22 +9,22 @@ from typing import Any, Literal, TypedDict, Unpack, cast, get_args, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli.batch import Settings
-from inpaintcli.detail import Detail
-from inpaintcli.filler import fill_file
-from inpaintcli.images import ignore
-from inpaintcli.masks import THRESHOLD, fit_mask, mask_from_alpha, mask_of
-from inpaintcli.matching import ALPHA
-from inpaintcli.pairs import plan_photo
-from inpaintcli.picture import Mask, Picture, Samples
-from inpaintcli.pipeline import Model, open_model
-from inpaintcli.pipeline import fill as fill_picture
-from inpaintcli.places import file_of
+from inpaintcli.batch.fill_settings import FillSettings
+from inpaintcli.batch.job_runner import fill_file
+from inpaintcli.batch.mask_lookup import ALPHA
+from inpaintcli.batch.plan import plan_photo
+from inpaintcli.imaging.images import ignore
+from inpaintcli.imaging.masks import THRESHOLD, fit_mask, mask_from_alpha, mask_of
+from inpaintcli.imaging.picture import Mask, Picture, Samples
+from inpaintcli.inpaint.detail import Detail
+from inpaintcli.inpaint.pipeline import Model, open_model
+from inpaintcli.inpaint.pipeline import fill as fill_picture
+from inpaintcli.storage.places import file_of
 
 Source = str | os.PathLike[str]
 
 
-class Options(TypedDict, total=False):
+class FillOptions(TypedDict, total=False):
     """What may be asked for besides; names and defaults are those of the command line.
 
     model: a `Model` that is open already, or a card's name or path; None is the default model.
@@ -47,7 +47,7 @@ class Options(TypedDict, total=False):
 
 @overload
 def fill(
-    photo: NDArray[Any], mask: NDArray[Any] | Literal["alpha"], **options: Unpack[Options]
+    photo: NDArray[Any], mask: NDArray[Any] | Literal["alpha"], **options: Unpack[FillOptions]
 ) -> NDArray[Any]: ...
 
 
@@ -58,7 +58,7 @@ def fill(
     output: Source | None = None,
     *,
     overwrite: bool = False,
-    **options: Unpack[Options],
+    **options: Unpack[FillOptions],
 ) -> Path: ...
 
 
@@ -68,7 +68,7 @@ def fill(
     output: Source | None = None,
     *,
     overwrite: bool = False,
-    **options: Unpack[Options],
+    **options: Unpack[FillOptions],
 ) -> NDArray[Any] | Path:
     """Fill the holes of one photo; every other pixel comes back as it was.
 
@@ -86,7 +86,7 @@ def fill(
 
     Raises:
         UnreadableError: photo or mask cannot be read.
-        MisfitError: mask and photo do not fit, or the hole is the whole picture.
+        MaskMismatchError: mask and photo do not fit, or the hole is the whole picture.
         OutputError: the output exists and `overwrite` is false, or it cannot be written.
         ModelError: the model is missing or damaged.
         EngineError: the engine cannot be had, or failed.
@@ -101,7 +101,7 @@ def fill(
     return _fill_file(Path(photo), mask, output, overwrite, options)
 
 
-def _fill_array(photo: NDArray[Any], mask: Any, options: Options) -> NDArray[Any]:
+def _fill_array(photo: NDArray[Any], mask: Any, options: FillOptions) -> NDArray[Any]:
     settings, notes = _settings(options), options.get("notes", ignore)
     picture = _picture(_native(photo))
     hole = fit_mask(_hole(mask, picture, settings), picture, resize=settings.resize_mask)
@@ -123,7 +123,7 @@ def _fill_array(photo: NDArray[Any], mask: Any, options: Options) -> NDArray[Any
 
 
 def _fill_file(
-    photo: Path, mask: Source | None, output: Source | None, overwrite: bool, options: Options
+    photo: Path, mask: Source | None, output: Source | None, overwrite: bool, options: FillOptions
 ) -> Path:
     settings, notes = _settings(options, overwrite), options.get("notes", ignore)
     named = None if mask is None else os.fspath(mask)
@@ -134,21 +134,21 @@ def _fill_file(
     return file_of(job.output)
 
 
-def _settings(options: Options, overwrite: bool = False) -> Settings:
+def _settings(options: FillOptions, overwrite: bool = False) -> FillSettings:
     """The settings among the options.
 
     Raises:
         TypeError: there is no option of such a name.
         ValueError: there is no such detail.
     """
-    known = Options.__optional_keys__
+    known = FillOptions.__optional_keys__
     for name in options:
         if name not in known:
             raise TypeError(f"fill() has no option '{name}'; it has {', '.join(sorted(known))}")
     if options.get("detail", "auto") not in get_args(Detail):
         choices = ", ".join(get_args(Detail))
         raise ValueError(f"there is no detail '{options['detail']}'; there are {choices}")
-    return Settings(
+    return FillSettings(
         invert_mask=options.get("invert_mask", False),
         mask_threshold=options.get("mask_threshold", THRESHOLD),
         grow=options.get("grow", 0),
@@ -160,7 +160,7 @@ def _settings(options: Options, overwrite: bool = False) -> Settings:
 
 
 @contextmanager
-def _lent(options: Options) -> Iterator[Model]:
+def _lent(options: FillOptions) -> Iterator[Model]:
     """The model that was passed, or one that is open for this call only."""
     model = options.get("model")
     if isinstance(model, Model):
@@ -199,13 +199,13 @@ def _native(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _hole(mask: Any, picture: Picture, settings: Settings) -> Mask:
+def _hole(mask: Any, picture: Picture, settings: FillSettings) -> Mask:
     """True in the hole.
 
     Raises:
         TypeError: the mask is no array, nor "alpha".
         ValueError: its shape or dtype is none of those that `fill` takes, or it is 0 and 1.
-        MisfitError: it is "alpha" and the photo has none.
+        MaskMismatchError: it is "alpha" and the photo has none.
     """
     threshold, invert = settings.mask_threshold, settings.invert_mask
     if isinstance(mask, str) and mask == ALPHA:

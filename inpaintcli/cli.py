@@ -14,7 +14,7 @@ from inpaintcli import __version__
 from inpaintcli.commands import doctor, engine, evaluate, fill, harmonize, models, training, watch
 from inpaintcli.console import ReaderGoneError, complain
 from inpaintcli.errors import ExitCode, InpaintError
-from inpaintcli.stopping import Interrupted, Interrupts, take_signals
+from inpaintcli.signals import Interrupted, Interrupts, take_signals
 
 app = typer.Typer(
     name="inpaintcli",
@@ -78,7 +78,7 @@ def _run() -> int:
 
 def _unexpected(error: Exception) -> int:
     """An engine's error, which engines own, or a fault of the program."""
-    from engines.base import EngineError
+    from inpaintcli_engines.base import EngineError
 
     if isinstance(error, EngineError):
         return _failed(error.message, error.hint, error.code)

@@ -13,14 +13,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from engines.base import EngineError, cores
-from engines.cache import PlanCache
-from engines.nvidia import nvidia
-from engines.select import BACKENDS
+from inpaintcli_engines.base import EngineError, cores
+from inpaintcli_engines.nvidia import nvidia
+from inpaintcli_engines.select import BACKENDS
+from inpaintcli_engines.tensorrt.cache import PlanCache
+
 from inpaintcli import __version__
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, ModelError
-from inpaintcli.models import DEFAULT, cards, verify
+from inpaintcli.models.cards import DEFAULT, cards, verify
 
 State = Literal["ok", "absent", "bad", "note"]
 _MARKS: dict[State, str] = {"ok": "+", "absent": "-", "bad": "!", "note": " "}
@@ -147,7 +148,7 @@ def _engines() -> Iterator[Finding]:
 
 def _precisions() -> str:
     """What OpenVINO computes in here, the one that it would take first."""
-    from engines.backends import openvino_cpu
+    from inpaintcli_engines.backends import openvino_cpu
 
     return f"usable, {', '.join(openvino_cpu.precisions())}"
 

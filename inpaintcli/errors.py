@@ -11,7 +11,7 @@ class ExitCode(IntEnum):
     SOME_FAILED = 1
     USAGE = 2
     UNREADABLE = 3
-    MISFIT = 4
+    MASK_MISMATCH = 4
     OUTPUT = 5
     MODEL = 6
     ENGINE_UNAVAILABLE = 7
@@ -46,10 +46,10 @@ class UnreadableError(InpaintError):
     code = ExitCode.UNREADABLE
 
 
-class MisfitError(InpaintError):
+class MaskMismatchError(InpaintError):
     """Mask and photo do not fit each other."""
 
-    code = ExitCode.MISFIT
+    code = ExitCode.MASK_MISMATCH
 
 
 class OutputError(InpaintError):

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from inpaintcli_engines.base import Engine, EngineInfo, TensorSpec
 from PIL import Image
 
-from engines.base import Engine, EngineInfo, TensorSpec
-from inpaintcli.models import Card
-from inpaintcli.pipeline import Model
+from inpaintcli.inpaint.pipeline import Model
+from inpaintcli.models.cards import Card
 
 
 class GreyEngine(Engine):

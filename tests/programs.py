@@ -15,11 +15,12 @@ ROOT = str(Path(__file__).parent.parent)
 PAUSE = """
 import importlib, sys, time
 sys.path.insert(0, sys.argv.pop(1))
-from inpaintcli import evaluate, filling
-from inpaintcli.pipeline import Model
+from inpaintcli.evaluation import evaluate
+from inpaintcli.batch import fill_one
+from inpaintcli.inpaint.pipeline import Model
 from tests.conftest import GreyEngine, card
 grey = lambda *_, **__: Model(card(), GreyEngine(), "for tests")
-filling.open_model = evaluate.open_model = grey
+fill_one.open_model = evaluate.open_model = grey
 module, path = sys.argv.pop(1).split(":")
 holder, names = importlib.import_module(module), path.split(".")
 for name in names[:-1]:

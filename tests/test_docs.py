@@ -70,7 +70,7 @@ def test_every_command_in_the_readme_exists(helps):
 
 def test_the_recipes_are_those_of_the_training_page():
     pytest.importorskip("torch", reason="the extra `train` is not installed")
-    from training.catalog import recipes
+    from inpaintcli_training.catalog import recipes
 
     text = (ROOT / "docs/training.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE)) == set(recipes())

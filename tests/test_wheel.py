@@ -22,11 +22,14 @@ def names(tmp_path_factory):
 
 
 def test_the_model_and_its_card_are_inside(names):
-    assert {"inpaintcli/cards/membrane.toml", "inpaintcli/cards/membrane.onnx"} <= names
+    assert {
+        "inpaintcli/models/cards/shipped/membrane.toml",
+        "inpaintcli/models/cards/shipped/membrane.onnx",
+    } <= names
 
 
 def test_the_page_of_the_report_is_inside(names):
-    assert "inpaintcli/templates/report.html" in names
+    assert "inpaintcli/batch/templates/contact_sheet.html" in names
 
 
 def test_every_module_and_the_type_marker_are_inside(names):

@@ -2,8 +2,8 @@
 
 import typer
 
+from inpaintcli.commands.options import JsonOption
 from inpaintcli.console import Console
-from inpaintcli.options import JsonOption
 
 
 def doctor(json: JsonOption = False) -> None:

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from inpaintcli.console import Console
-from inpaintcli.options import (
+from inpaintcli.commands.options import (
     GpuOption,
     JsonOption,
     ModelOption,
@@ -13,6 +12,7 @@ from inpaintcli.options import (
     PrecisionOption,
     QuietOption,
 )
+from inpaintcli.console import Console
 
 app = typer.Typer(help="Compiled engines and their cache.", no_args_is_help=True)
 
@@ -26,18 +26,18 @@ def build(
     quiet: QuietOption = False,
 ) -> None:
     """Compile a model for the GPU now, so that the first photo need not wait for it."""
-    from inpaintcli import engines_command
+    from inpaintcli.models import compiled_engines
 
     console = Console(json=json, quiet=quiet)
-    engines_command.build(console, model, device, precision.value)
+    compiled_engines.build(console, model, device, precision.value)
 
 
 @app.command("list")
 def list_engines(json: JsonOption = False) -> None:
     """List the compiled engines, the last used first."""
-    from inpaintcli import engines_command
+    from inpaintcli.models import compiled_engines
 
-    engines_command.list_plans(Console(json=json))
+    compiled_engines.list_plans(Console(json=json))
 
 
 @app.command("show")
@@ -46,14 +46,14 @@ def show_engine(
     json: JsonOption = False,
 ) -> None:
     """Show all that is known of a compiled engine, and how it agrees with the CPU."""
-    from inpaintcli import engines_command
+    from inpaintcli.models import compiled_engines
 
-    engines_command.show_plan(Console(json=json), key)
+    compiled_engines.show_plan(Console(json=json), key)
 
 
 @app.command("clear")
 def clear_engines(json: JsonOption = False) -> None:
     """Remove all compiled engines."""
-    from inpaintcli import engines_command
+    from inpaintcli.models import compiled_engines
 
-    engines_command.clear_plans(Console(json=json))
+    compiled_engines.clear_plans(Console(json=json))

@@ -5,9 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inpaintcli.console import Console
-from inpaintcli.errors import UnreadableError
-from inpaintcli.options import (
+from inpaintcli.commands.options import (
     Detail,
     DeviceOption,
     EngineName,
@@ -22,9 +20,11 @@ from inpaintcli.options import (
     ThresholdOption,
     VerboseOption,
 )
+from inpaintcli.console import Console
+from inpaintcli.errors import UnreadableError
 
 if TYPE_CHECKING:
-    from inpaintcli.evaluation.run import Judge
+    from inpaintcli.evaluation.scoring import FeatureScorer
 
 
 def evaluate(
@@ -81,12 +81,12 @@ def evaluate(
     P, FD, LPIPS and FID need the extra `train` and --features DIR; without, they are left out, and
     that is said. Exit codes: as for fill; 1 where some photos could not be scored.
     """
-    from inpaintcli.evaluate import Run, evaluate_folder
+    from inpaintcli.evaluation.evaluate import EvaluationRequest, evaluate_folder
     from inpaintcli.evaluation.masks import KINDS, parse_kinds
-    from inpaintcli.evaluation.run import Reading
+    from inpaintcli.evaluation.scoring import Reading
 
     judge, left_out = _judge(features)
-    run = Run(
+    request = EvaluationRequest(
         console=Console(json=json, quiet=quiet, verbose=verbose),
         models=model or [None],
         details=[choice.value for choice in detail or [Detail.auto]],
@@ -105,10 +105,10 @@ def evaluate(
         overwrite=overwrite,
         left_out=left_out,
     )
-    raise typer.Exit(evaluate_folder(run, folder, mask, judge))
+    raise typer.Exit(evaluate_folder(request, folder, mask, judge))
 
 
-def _judge(features: Path | None) -> tuple["Judge | None", tuple[str, ...]]:
+def _judge(features: Path | None) -> tuple["FeatureScorer | None", tuple[str, ...]]:
     """What scores by deep features, or why there is nothing.
 
     Raises:
@@ -119,7 +119,7 @@ def _judge(features: Path | None) -> tuple["Judge | None", tuple[str, ...]]:
     if not features.is_dir():
         raise UnreadableError(f"{features} is not a folder.", hint="--features takes one.")
     try:
-        from training.scores import FeatureScores
+        from inpaintcli_training.scores.scorer import FeatureScores
     except ModuleNotFoundError as error:
         reason = f"the package {error.name} is not installed (extra `train`)."
         return None, (f"P, FD, LPIPS and FID: {reason}",)

@@ -5,9 +5,7 @@ from typing import Annotated
 
 import typer
 
-from inpaintcli.console import Console
-from inpaintcli.errors import UsageError
-from inpaintcli.options import (
+from inpaintcli.commands.options import (
     Detail,
     DetailOption,
     DeviceOption,
@@ -30,6 +28,8 @@ from inpaintcli.options import (
     VerboseOption,
     WorkersOption,
 )
+from inpaintcli.console import Console
+from inpaintcli.errors import UsageError
 
 
 def fill(
@@ -111,11 +111,12 @@ def fill(
     4 mask and photo do not fit, 5 output exists or cannot be written, 6 model missing or damaged,
     7 engine or device not available, 8 engine failed, 70 fault of the program, 130 interrupted.
     """
-    from inpaintcli import filling, filling_many
-    from inpaintcli.batch import Settings
-    from inpaintcli.places import place
+    from inpaintcli.batch import fill_many, fill_one
+    from inpaintcli.batch.fill_settings import FillSettings
+    from inpaintcli.cluster.schedule import on_ray
+    from inpaintcli.storage.places import place
 
-    settings = Settings(
+    settings = FillSettings(
         invert_mask=invert_mask,
         mask_threshold=mask_threshold,
         grow=grow,
@@ -124,7 +125,7 @@ def fill(
         detail=detail.value,
         overwrite=overwrite,
     )
-    run = filling.Run(
+    run = fill_one.FillRequest(
         settings=settings,
         console=Console(json=json, quiet=quiet, verbose=verbose),
         model=model,
@@ -135,8 +136,8 @@ def fill(
         attention_map=attention_map,
     )
     source, target = place(photo), None if output is None else place(output)
-    if filling_many.is_many(source):
-        many = filling_many.Many(
+    if fill_many.is_many(source):
+        many = fill_many.BatchOptions(
             source=source,
             mask=mask,
             output=target,
@@ -146,13 +147,13 @@ def fill(
             fail_fast=fail_fast,
             report=report,
             workers=workers,
-            ray=ray,
+            schedule=None if ray is None else on_ray(ray),
             journal=journal,
         )
-        raise typer.Exit(filling_many.fill_many(run, many))
+        raise typer.Exit(fill_many.fill_many(run, many))
     if not isinstance(source, Path) or source.exists():
         _refuse_for_one(include=include, exclude=exclude, report=report, journal=journal, ray=ray)
-    raise typer.Exit(filling.fill_photo(run, source, mask, target))
+    raise typer.Exit(fill_one.fill_photo(run, source, mask, target))
 
 
 def _refuse_for_one(**options: object) -> None:

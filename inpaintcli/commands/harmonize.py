@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from inpaintcli.console import Console
-from inpaintcli.options import (
+from inpaintcli.commands.options import (
     DeviceOption,
     DryRunOption,
     EngineName,
@@ -22,6 +21,7 @@ from inpaintcli.options import (
     ThresholdOption,
     VerboseOption,
 )
+from inpaintcli.console import Console
 
 
 def harmonize(
@@ -54,17 +54,17 @@ def harmonize(
 
     Needs a model that does it, see docs/papers/block-wise.md. Exit codes: as for fill.
     """
-    from inpaintcli.batch import Settings
-    from inpaintcli.filling import Run
-    from inpaintcli.harmonizing import harmonize_photo
+    from inpaintcli.batch.fill_one import FillRequest
+    from inpaintcli.batch.fill_settings import FillSettings
+    from inpaintcli.batch.harmonize_one import harmonize_photo
 
-    settings = Settings(
+    settings = FillSettings(
         invert_mask=invert_mask,
         mask_threshold=mask_threshold,
         resize_mask=resize_mask,
         overwrite=overwrite,
     )
-    run = Run(
+    run = FillRequest(
         settings=settings,
         console=Console(json=json, quiet=quiet, verbose=verbose),
         model=model,

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from inpaintcli.commands.options import JsonOption
 from inpaintcli.console import Console
-from inpaintcli.options import JsonOption
 
 app = typer.Typer(help="The models that are shipped or installed.", no_args_is_help=True)
 
@@ -13,9 +13,9 @@ app = typer.Typer(help="The models that are shipped or installed.", no_args_is_h
 @app.command("list")
 def list_models(json: JsonOption = False) -> None:
     """List the models by name; the default is marked."""
-    from inpaintcli import showing
+    from inpaintcli.models import model_info
 
-    showing.list_models(Console(json=json))
+    model_info.list_models(Console(json=json))
 
 
 @app.command("show")
@@ -24,14 +24,14 @@ def show_model(
     json: JsonOption = False,
 ) -> None:
     """Show a model's card."""
-    from inpaintcli import showing
+    from inpaintcli.models import model_info
 
-    showing.show_model(Console(json=json), name)
+    model_info.show_model(Console(json=json), name)
 
 
 @app.command("verify")
 def verify_models(json: JsonOption = False) -> None:
     """Check every model's file against the sha256 of its card."""
-    from inpaintcli import showing
+    from inpaintcli.models import model_info
 
-    raise typer.Exit(showing.verify_models(Console(json=json)))
+    raise typer.Exit(model_info.verify_models(Console(json=json)))

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from inpaintcli.commands.options import DeviceOption
 from inpaintcli.console import Console
 from inpaintcli.errors import UsageError
-from inpaintcli.options import DeviceOption
 
 
 def train(
@@ -109,7 +109,7 @@ def _training() -> ModuleType:
         UsageError: the extra is not installed.
     """
     try:
-        from training import commands
+        from inpaintcli_training import commands
     except ModuleNotFoundError as error:
         raise UsageError(
             f"Training needs the package {error.name}, which is not installed.",

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from inpaintcli.console import Console
-from inpaintcli.options import (
+from inpaintcli.commands.options import (
     Detail,
     DetailOption,
     DeviceOption,
@@ -29,6 +28,7 @@ from inpaintcli.options import (
     VerboseOption,
     WorkersOption,
 )
+from inpaintcli.console import Console
 
 POLL_S = 2.0
 """Between two looks, where --poll says no number."""
@@ -107,10 +107,11 @@ def watch(
     SIGINT and SIGTERM let the photos at work finish; exit codes 130 and 0. What is there already
     is done first, but for what the journal says is done. docs/watch.md tells the rest.
     """
-    from inpaintcli import filling, watching
-    from inpaintcli.batch import Settings
+    from inpaintcli.batch import fill_one
+    from inpaintcli.batch.fill_settings import FillSettings
+    from inpaintcli.watch import watcher
 
-    settings = Settings(
+    settings = FillSettings(
         invert_mask=invert_mask,
         mask_threshold=mask_threshold,
         grow=grow,
@@ -119,7 +120,7 @@ def watch(
         detail=detail.value,
         overwrite=overwrite,
     )
-    run = filling.Run(
+    run = fill_one.FillRequest(
         settings=settings,
         console=Console(json=json, quiet=quiet, verbose=verbose),
         model=model,
@@ -128,7 +129,7 @@ def watch(
         precision=precision.value,
         dry_run=dry_run,
     )
-    options = watching.Options(
+    options = watcher.WatchOptions(
         mask_timeout_s=mask_timeout,
         poll_s=poll,
         once=once,
@@ -140,4 +141,4 @@ def watch(
         metrics_port=metrics_port,
         workers=workers,
     )
-    raise typer.Exit(watching.watch_folder(run, options, folder, mask, output))
+    raise typer.Exit(watcher.watch_folder(run, options, folder, mask, output))

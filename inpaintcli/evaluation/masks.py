@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli.errors import MisfitError, UsageError
-from inpaintcli.picture import Mask
+from inpaintcli.errors import MaskMismatchError, UsageError
+from inpaintcli.imaging.picture import Mask
 
 CENTRE = "centre"
 BINS = tuple(f"{low:02}-{low + 10:02}" for low in range(0, 60, 10))
@@ -55,10 +55,10 @@ def draw(kind: str, height: int, width: int, *, seed: int, name: str) -> Mask:
         name: of the photo, its path below the folder.
 
     Raises:
-        MisfitError: the photo is too small to draw on.
+        MaskMismatchError: the photo is too small to draw on.
     """
     if min(height, width) < _SMALLEST_SIDE:
-        raise MisfitError(
+        raise MaskMismatchError(
             f"{name} is {width}x{height}: too small for drawn holes.",
             hint=f"They need {_SMALLEST_SIDE} pixels a side; pass masks of your own with --mask.",
         )

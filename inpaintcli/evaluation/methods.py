@@ -7,9 +7,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from inpaintcli.detail import Detail
-from inpaintcli.picture import Mask, Picture, Samples
-from inpaintcli.pipeline import Model, fill
+from inpaintcli.imaging.picture import Mask, Picture, Samples
+from inpaintcli.inpaint.detail import Detail
+from inpaintcli.inpaint.pipeline import Model, fill
 
 RADIUS = 5
 

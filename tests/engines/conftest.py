@@ -5,9 +5,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-
-from engines import nvidia
-from engines.nvidia import Gpu, Nvidia
+from inpaintcli_engines import nvidia
+from inpaintcli_engines.nvidia import Gpu, Nvidia
 
 
 @pytest.fixture
@@ -30,10 +29,14 @@ def gpu(monkeypatch, tmp_path):
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     here = Nvidia("590.1", "13.1", (Gpu("Fake GPU", "8.9", 1 << 30),), None)
-    for name in ("engines.plans", "engines.select", "engines.backends.tensorrt_gpu"):
+    for name in (
+        "inpaintcli_engines.tensorrt.plans",
+        "inpaintcli_engines.select",
+        "inpaintcli_engines.backends.tensorrt_gpu",
+    ):
         monkeypatch.setattr(f"{name}.nvidia", lambda: here)
-    monkeypatch.setattr("engines.backends.onnxruntime_any.nvidia", lambda: here)
-    monkeypatch.setattr("engines.backends.tensorrt_gpu._found", lambda _module: True)
+    monkeypatch.setattr("inpaintcli_engines.backends.onnxruntime_any.nvidia", lambda: here)
+    monkeypatch.setattr("inpaintcli_engines.backends.tensorrt_gpu._found", lambda _module: True)
     monkeypatch.setenv("INPAINTCLI_CACHE", str(tmp_path / "cache"))
     nvidia.nvidia.cache_clear()
     return fake_cuda, fake_tensorrt

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from engines.base import OutOfDeviceMemoryError, Silent
-from engines.batching import Batches
+from inpaintcli_engines.base import OutOfDeviceMemoryError, Silent
+from inpaintcli_engines.batching import Batches
 
 
 class Device:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.engines import bindings, fake_cuda
 
-ENGINES = Path(__file__).parents[2] / "engines"
+ENGINES = Path(__file__).parents[2] / "engines/inpaintcli_engines"
 VERSIONS = [
     ("tensorrt-cu12-bindings", "10.3.0"),
     ("tensorrt-cu12-bindings", "10.16.1.11"),

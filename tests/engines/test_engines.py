@@ -6,17 +6,17 @@ import sys
 
 import numpy as np
 import pytest
+from inpaintcli_engines.base import EngineFailedError, EngineUnavailableError
+from inpaintcli_engines.nvidia import Gpu, Nvidia, nvidia
+from inpaintcli_engines.select import BACKENDS, available_backends, open_engine
 
-from engines.base import EngineFailedError, EngineUnavailableError
-from engines.nvidia import Gpu, Nvidia, nvidia
-from engines.select import BACKENDS, available_backends, open_engine
-from inpaintcli.models import find_card
+from inpaintcli.models.cards import find_card
 
 AFFINITIES = """
 import os, sys, threading
 from pathlib import Path
 import numpy as np
-from engines.select import open_engine
+from inpaintcli_engines.select import open_engine
 
 seen, over = set(), threading.Event()
 
@@ -210,8 +210,6 @@ def test_with_no_engine_at_all_the_reasons_are_told(model_path, monkeypatch):
 
 
 def test_the_door_is_light():
-    code = (
-        "import sys, engines.select; print({'openvino', 'onnxruntime', 'torch'} & set(sys.modules))"
-    )
+    code = "import sys, inpaintcli_engines.select; print({'openvino', 'onnxruntime', 'torch'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"

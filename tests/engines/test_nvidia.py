@@ -3,8 +3,7 @@
 import ctypes
 
 import pytest
-
-from engines import nvidia
+from inpaintcli_engines import nvidia
 
 
 class Driver:

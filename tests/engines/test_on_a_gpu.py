@@ -11,15 +11,16 @@ import time
 
 import numpy as np
 import pytest
+from inpaintcli_engines.backends import onnxruntime_any, tensorrt_gpu
+from inpaintcli_engines.backends.reference import reference_engine
+from inpaintcli_engines.base import Profile, Silent
+from inpaintcli_engines.select import open_engine
+from inpaintcli_engines.tensorrt.cache import PlanCache
+from inpaintcli_engines.tensorrt.cuda import Cuda
+from inpaintcli_engines.tensorrt.parity import LEAST_DB, compare
+from inpaintcli_engines.tensorrt.plans import plan_key
 
-from engines.backends import onnxruntime_any, tensorrt_gpu
-from engines.base import Profile, Silent
-from engines.cache import PlanCache
-from engines.cuda import Cuda
-from engines.parity import LEAST_DB, compare, reference_engine
-from engines.plans import plan_key
-from engines.select import open_engine
-from inpaintcli.models import find_card
+from inpaintcli.models.cards import find_card
 
 MISSING = tensorrt_gpu.why_not("cuda")
 pytestmark = [
@@ -130,7 +131,7 @@ def test_another_profile_makes_another_plan(cache):
 
 
 def test_the_key_tells_the_machine():
-    from engines.build import BuildSettings
+    from inpaintcli_engines.tensorrt.build import BuildSettings
 
     key = plan_key(find_card().file, Cuda(), "fp16", PROFILE, BuildSettings())
     assert all(value not in ("", None) for value in dataclasses.asdict(key).values())

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import inpaintcli
-from inpaintcli.errors import MisfitError, OutputError, UnreadableError
+from inpaintcli.errors import MaskMismatchError, OutputError, UnreadableError
 from tests.conftest import photo_pixels
 
 
@@ -87,8 +87,8 @@ def test_an_empty_mask_gives_a_copy(mask):
         (np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 1), bool), ValueError, "h, w"),
         (np.zeros((4, 4, 3), np.uint8), None, TypeError, "NoneType"),
         (np.zeros((4, 4, 3), np.uint8), "mask.png", TypeError, "str"),
-        (np.zeros((4, 4, 3), np.uint8), np.zeros((5, 4), bool), MisfitError, "4x5"),
-        (np.zeros((4, 4, 3), np.uint8), "alpha", MisfitError, "transparency"),
+        (np.zeros((4, 4, 3), np.uint8), np.zeros((5, 4), bool), MaskMismatchError, "4x5"),
+        (np.zeros((4, 4, 3), np.uint8), "alpha", MaskMismatchError, "transparency"),
         ("a.png", np.zeros((4, 4), bool), TypeError, "both"),
         ("gone.png", "alpha", UnreadableError, "gone.png"),
     ],

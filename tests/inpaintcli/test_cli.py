@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from inpaintcli import __version__
-from inpaintcli.journal import NAME
+from inpaintcli.batch.journal import NAME
 from tests.conftest import photo_pixels
 from tests.programs import PROGRAM, PYTHON, running, until
 

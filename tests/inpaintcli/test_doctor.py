@@ -6,9 +6,9 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from inpaintcli_engines.nvidia import Gpu, Nvidia, nvidia
+from inpaintcli_engines.select import BACKENDS
 
-from engines.nvidia import Gpu, Nvidia, nvidia
-from engines.select import BACKENDS
 from inpaintcli import doctor
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, ModelError
@@ -131,7 +131,7 @@ def test_programs_that_are_missing_come_with_the_command_that_installs_them(monk
 
 def test_looking_for_a_gpu_that_is_not_there_costs_nothing_heavy():
     code = (
-        "import sys; from engines.nvidia import nvidia; nvidia();"
+        "import sys; from inpaintcli_engines.nvidia import nvidia; nvidia();"
         "print({'tensorrt', 'cuda', 'onnxruntime', 'torch'} & set(sys.modules))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

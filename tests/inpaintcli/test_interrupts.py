@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inpaintcli.journal import NAME
-from inpaintcli.stopping import ECHO_S, STOPPING
+from inpaintcli.batch.journal import NAME
+from inpaintcli.signals import ECHO_S, STOPPING
 from tests.conftest import photo_pixels
 from tests.programs import paused, running, until
 
@@ -32,7 +32,7 @@ def outputs(out):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    "where", ["inpaintcli.filling_many:plan_folder", "inpaintcli.workers:open_models"]
+    "where", ["inpaintcli.batch.fill_many:plan_folder", "inpaintcli.batch.thread_pool:open_models"]
 )
 def test_before_any_photo_is_at_work_a_signal_ends_the_run_at_once(folder, tmp_path, where, number):
     command = [*paused(where, 600), "fill", folder, "-o", tmp_path / "out", "--json", *NETWORK]
@@ -46,7 +46,7 @@ def test_before_any_photo_is_at_work_a_signal_ends_the_run_at_once(folder, tmp_p
 
 
 def test_one_photo_leaves_nothing_behind(folder, tmp_path):
-    command = [*paused("inpaintcli.filler:read_pair", 600), "fill", folder / "0.png"]
+    command = [*paused("inpaintcli.batch.job_runner:read_pair", 600), "fill", folder / "0.png"]
     with running([*command, "-o", tmp_path / "out.png"], LIMIT_S) as process:
         until(process, "here")
         process.send_signal(signal.SIGINT)
@@ -57,7 +57,7 @@ def test_one_photo_leaves_nothing_behind(folder, tmp_path):
 
 def batch(folder, tmp_path, seconds):
     """A run with one worker, which pauses with each photo: two photos are at work at a time."""
-    command = [*paused("inpaintcli.filler:read_pair", seconds), "fill", folder]
+    command = [*paused("inpaintcli.batch.job_runner:read_pair", seconds), "fill", folder]
     command += ["-o", tmp_path / "out", "--workers", "1", "--json", *NETWORK]
     return running(command, LIMIT_S, start_new_session=True)
 
@@ -94,7 +94,13 @@ def test_a_later_signal_ends_at_once_and_the_next_run_does_the_rest(folder, tmp_
 
 def test_during_the_report_the_sums_are_told_already(folder, tmp_path):
     report = tmp_path / "report.html"
-    command = [*paused("inpaintcli.report:Report.write", 600), "fill", folder, "--json", *NETWORK]
+    command = [
+        *paused("inpaintcli.batch.contact_sheet:ContactSheet.write", 600),
+        "fill",
+        folder,
+        "--json",
+        *NETWORK,
+    ]
     with running([*command, "-o", tmp_path / "out", "--report", report], LIMIT_S) as process:
         said = until(process, "here")
         process.send_signal(signal.SIGINT)
@@ -108,7 +114,11 @@ def test_an_evaluation_that_is_interrupted_leaves_no_report(tmp_path):
     photos, report = tmp_path / "photos", tmp_path / "report.html"
     photos.mkdir()
     Image.fromarray(photo_pixels(64, 80)).save(photos / "a.png")
-    command = [*paused("inpaintcli.evaluation.tally:Tally.add", 600), "evaluate", photos]
+    command = [
+        *paused("inpaintcli.evaluation.score_table:ScoreTable.add", 600),
+        "evaluate",
+        photos,
+    ]
     command += ["--holes", "centre", "--report", report, *NETWORK]
     with running(command, LIMIT_S) as process:
         until(process, "here")

@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from inpaintcli_training.catalog import FAMILIES, recipes
+from inpaintcli_training.data.crops import Batch, Crops, Photos
+from inpaintcli_training.recipe import Recipe
 from safetensors.torch import save_file
-
-from training.catalog import FAMILIES, recipes
-from training.data import Batch, Crops, Photos
-from training.recipe import Recipe
 
 # Number in the network, channels in and out, of VGG-19's convolutions up to relu3_4.
 VGG19 = (

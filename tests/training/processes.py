@@ -13,16 +13,15 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+from inpaintcli_training import distributed
+from inpaintcli_training.data.crops import Crops, Photos
+from inpaintcli_training.generators import blockwise, contextual, dmfn, membrane, regionwise
+from inpaintcli_training.layers.blocks import BatchNorm
+from inpaintcli_training.loop.loop import DivergedError, Every, Trainer, load_state, save, train
+from inpaintcli_training.loop.runs import load_record
+from inpaintcli_training.loop.validation import read_validation
+from inpaintcli_training.recipe import Recipe
 from torch import nn
-
-from training import distributed
-from training.data import Crops, Photos
-from training.generators import blockwise, contextual, dmfn, membrane, regionwise
-from training.layers import BatchNorm
-from training.loop import DivergedError, Every, Trainer, load_state, save, train
-from training.recipe import Recipe
-from training.runs import load_record
-from training.validation import read_validation
 
 _SMALL = {"crop": 32, "short_side": (32, 48), "batch": 4, "images": 24, "precision": "fp32"}
 MEMBRANE = replace(

@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from inpaintcli_training import commands
+from inpaintcli_training.commands import list_recipes, load_weights, run_export, run_training
+from inpaintcli_training.export.parity import Parity
+from inpaintcli_training.loop.runs import load_ema, load_recipe, load_state
+from inpaintcli_training.recipe import Recipe
 from safetensors.torch import load_file, save_file
 
 from inpaintcli.errors import OutputError, UnreadableError, UsageError
-from training import commands
-from training.commands import list_recipes, load_weights, run_export, run_training
-from training.parity import Parity
-from training.recipe import Recipe
-from training.runs import load_ema, load_recipe, load_state
 
 SMALL = {
     "generator.channels": "[4, 4, 4, 4]",

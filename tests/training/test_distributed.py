@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from inpaintcli_training import distributed
 
 from inpaintcli.errors import UsageError
-from training import distributed
 
 SCRIPT = Path(__file__).with_name("processes.py")
 ROOT = SCRIPT.parents[2]

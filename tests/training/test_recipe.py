@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from inpaintcli_training.catalog import FAMILIES, build_generator, find_recipe, recipes
+from inpaintcli_training.recipe import HoleMix, Pasted, restored, to_json, with_settings
 
 from inpaintcli.errors import UsageError
-from training.catalog import FAMILIES, build_generator, find_recipe, recipes
-from training.recipe import HoleMix, Pasted, restored, to_json, with_settings
 
 NAMES = sorted(recipes())
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from inpaintcli.errors import MisfitError, UsageError
+from inpaintcli.errors import MaskMismatchError, UsageError
 from inpaintcli.evaluation import masks
 
 BINS = [kind for kind in masks.KINDS if kind != masks.CENTRE]
@@ -79,5 +79,5 @@ def test_kinds_are_parsed_in_order_and_strangers_refused():
 
 
 def test_small_photos_are_refused():
-    with pytest.raises(MisfitError, match=r"tiny.png is 40x31"):
+    with pytest.raises(MaskMismatchError, match=r"tiny.png is 40x31"):
         masks.draw("centre", 31, 40, seed=1, name="tiny.png")

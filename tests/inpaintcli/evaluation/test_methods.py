@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from inpaintcli.evaluation.methods import by_model, classical
-from inpaintcli.picture import Picture
+from inpaintcli.imaging.picture import Picture
 from tests.conftest import photo_pixels
 
 

@@ -4,18 +4,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from inpaintcli_training.catalog import build_generator, find_recipe
+from inpaintcli_training.data.crops import Batch, Crops, Photos
+from inpaintcli_training.export import exporter
+from inpaintcli_training.generators import blockwise
+from inpaintcli_training.layers.blocks import count_parameters
+from inpaintcli_training.loop.runs import load_state, write_state
+from inpaintcli_training.loop.trainer import Trainer
+from inpaintcli_training.recipe import Recipe, with_settings
 from safetensors.torch import save_file
 from torch import nn
 
 from inpaintcli.errors import UnreadableError, UsageError
-from training import export
-from training.catalog import build_generator, find_recipe
-from training.data import Batch, Crops, Photos
-from training.generators import blockwise
-from training.layers import count_parameters
-from training.recipe import Recipe, with_settings
-from training.runs import load_state, write_state
-from training.trainer import Trainer
 
 DONE = 10**9  # images after which every procedure is over
 
@@ -386,9 +386,9 @@ def test_a_graph_exported_at_any_time_of_the_procedure_does_what_torch_does(imag
             nn.init.normal_(tensor, std=0.3)
             if name.endswith("running_var"):
                 tensor.abs_().add_(0.5)
-    generator.load_state_dict({k: export._rounded(w) for k, w in generator.state_dict().items()})
+    generator.load_state_dict({k: exporter._rounded(w) for k, w in generator.state_dict().items()})
     generator.begin(images)
-    model = export.to_onnx(generator)
+    model = exporter.to_onnx(generator)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     for count, height, width in ((1, 32, 32), (3, 40, 72)):
         image = torch.rand(count, 3, height, width) * 2 - 1

@@ -3,17 +3,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from inpaintcli_training.catalog import build_generator, find_recipe
+from inpaintcli_training.data.crops import Batch
+from inpaintcli_training.export.exporter import to_onnx
+from inpaintcli_training.generators import contextual
+from inpaintcli_training.layers.attention import Attention
+from inpaintcli_training.layers.blocks import composite, count_parameters
+from inpaintcli_training.losses.reconstruction import spatial_discount
+from inpaintcli_training.recipe import Recipe, restored, to_json, with_settings
 from torch import nn
 
 from inpaintcli.errors import UsageError
-from training.attention import Attention
-from training.catalog import build_generator, find_recipe
-from training.data import Batch
-from training.export import to_onnx
-from training.generators import contextual
-from training.layers import composite, count_parameters
-from training.losses import spatial_discount
-from training.recipe import Recipe, restored, to_json, with_settings
 
 FORMS = [pytest.param(form, id=form) for form in contextual.FORMS]
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from inpaintcli_training.catalog import build_generator, find_recipe
+from inpaintcli_training.data.crops import Batch
+from inpaintcli_training.generators import dmfn
+from inpaintcli_training.layers.blocks import composite, count_parameters
+from inpaintcli_training.recipe import Recipe, with_settings
 from torch import nn
 
 from inpaintcli.errors import UnreadableError, UsageError
-from training.catalog import build_generator, find_recipe
-from training.data import Batch
-from training.generators import dmfn
-from training.layers import composite, count_parameters
-from training.recipe import Recipe, with_settings
 
 FORMS = [pytest.param(form, id=form) for form in dmfn.FORMS]
 

@@ -2,14 +2,13 @@ from pathlib import Path
 
 import pytest
 import torch
-
-from training.catalog import build_generator
-from training.data import Batch
-from training.discriminators import cut
-from training.generators import membrane
-from training.layers import composite
-from training.pullpush import membrane as smooth_fill
-from training.recipe import Recipe, with_settings
+from inpaintcli_training.catalog import build_generator
+from inpaintcli_training.data.crops import Batch
+from inpaintcli_training.generators import membrane
+from inpaintcli_training.layers.blocks import composite
+from inpaintcli_training.layers.pullpush import membrane as smooth_fill
+from inpaintcli_training.losses.discriminators import cut
+from inpaintcli_training.recipe import Recipe, with_settings
 
 
 @pytest.fixture(params=["1", "2"], ids=["one size", "two sizes"])

@@ -7,18 +7,18 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from inpaintcli_training.catalog import build_generator, find_recipe
+from inpaintcli_training.data.crops import Batch
+from inpaintcli_training.data.masks import random_hole
+from inpaintcli_training.generators import regionwise
+from inpaintcli_training.layers.blocks import composite, count_parameters
+from inpaintcli_training.layers.bodies import MirrorConv
+from inpaintcli_training.perceptual.feature_networks import vgg19
+from inpaintcli_training.recipe import Recipe, with_settings
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from inpaintcli.errors import UnreadableError, UsageError
-from training.bodies import MirrorConv
-from training.catalog import build_generator, find_recipe
-from training.data import Batch
-from training.generators import regionwise
-from training.layers import composite, count_parameters
-from training.masks import random_hole
-from training.networks import vgg19
-from training.recipe import Recipe, with_settings
 
 
 def small() -> regionwise.Generator:

@@ -1,0 +1,255 @@
+"""Compiled plans on disk: found by everything that could make them stale, built once, kept whole.
+
+A plan lies as `DIGEST.plan` beside its sidecar `DIGEST.json`, which holds the key in words, the
+plan's sha256 and the figures of its parity. The sidecar is written last, so a plan without one does
+not count. The folder is platformdirs' user cache (on Linux `$XDG_CACHE_HOME/inpaintcli/engines`);
+`INPAINTCLI_CACHE` names another, `INPAINTCLI_CACHE_MIB` its size limit.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from inpaintcli_engines.base import EngineFailedError, Precision, Profile
+
+LIMIT_MIB = 4096  # what all plans together may take; a plan of the shipped model takes some tens
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanKey:
+    """Everything that a plan depends on; a change of any of it makes another plan."""
+
+    onnx_sha256: str
+    precision: Precision
+    profile: Profile
+    tensorrt: str
+    cuda: str
+    driver: str
+    gpu: str
+    compute_capability: str
+    system: str  # operating system and processor
+    workspace_mib: int
+    effort: int  # TensorRT's builder optimisation level
+    method: int  # counts the changes of how we make plans: types, flags
+
+    @property
+    def digest(self) -> str:
+        """The key as a file name."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    @property
+    def machine(self) -> str:
+        """What timings of kernels depend on, as a file name."""
+        parts = (self.tensorrt, self.cuda, self.driver, self.gpu, self.compute_capability)
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A plan fresh from the builder, with what its sidecar is to say."""
+
+    plan: bytes
+    parity: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CachedPlan:
+    """An installed plan."""
+
+    digest: str
+    plan: Path
+    sidecar: dict[str, Any]
+    used: float  # seconds since the epoch
+
+    @property
+    def size(self) -> int:
+        """Bytes of the plan."""
+        return int(self.sidecar["size"])
+
+
+def default_folder() -> Path:
+    """Where plans are kept, see above."""
+    named = os.environ.get("INPAINTCLI_CACHE")
+    if named:
+        return Path(named) / "engines"
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("inpaintcli", appauthor=False)) / "engines"
+
+
+def default_limit() -> int:
+    """How many bytes all plans may take together.
+
+    Raises:
+        EngineFailedError: the environment variable is no number.
+    """
+    named = os.environ.get("INPAINTCLI_CACHE_MIB", str(LIMIT_MIB))
+    if not named.isdigit():
+        raise EngineFailedError(f"INPAINTCLI_CACHE_MIB is '{named}', not a number of MiB.")
+    return int(named) << 20
+
+
+class PlanCache:
+    """A folder of plans; several processes may use it at once."""
+
+    def __init__(self, folder: Path | None = None, limit: int | None = None) -> None:
+        self.folder = folder or default_folder()
+        self.limit = default_limit() if limit is None else limit
+
+    def obtain(self, key: PlanKey, build: Callable[[], Built]) -> CachedPlan:
+        """The plan of that key: the installed one if it is whole, else a new one.
+
+        One process builds at a time, the others wait and find what it installed.
+
+        Raises:
+            EngineFailedError: the folder cannot be written to.
+            EngineError: what `build` raises; nothing is installed then.
+        """
+        found = self.find(key)
+        if found is not None:
+            return found
+        with self._lock():
+            return self.find(key) or self._install(key, build())
+
+    def find(self, key: PlanKey) -> CachedPlan | None:
+        """The installed plan of that key, marked as used; a damaged one is removed."""
+        entry = self._entry(key.digest)
+        if entry is None:
+            return None
+        try:
+            with entry.plan.open("rb") as file:
+                whole = hashlib.file_digest(file, "sha256").hexdigest() == entry.sidecar["sha256"]
+        except OSError:
+            whole = False
+        if not whole or entry.sidecar["key"] != _plain(key):
+            self.remove(entry.digest)
+            return None
+        with contextlib.suppress(OSError):  # a cache that others own may be read, not touched
+            os.utime(self._sidecar(entry.digest))
+        return entry
+
+    def entries(self) -> list[CachedPlan]:
+        """All installed plans, the last used first."""
+        found = (self._entry(path.stem) for path in self.folder.glob("*.json"))
+        return sorted((e for e in found if e is not None), key=lambda e: e.used, reverse=True)
+
+    def remove(self, digest: str) -> None:
+        """Take a plan away; nothing happens if it is gone."""
+        for path in (self._sidecar(digest), self._plan(digest)):  # what vouches for it goes first
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def clear(self) -> tuple[int, int]:
+        """Take everything away: how many plans, and how many bytes, that was."""
+        with self._lock():
+            gone = self.entries()
+            for path in self.folder.iterdir():
+                if path.suffix in {".plan", ".json", ".timing", ".part"}:
+                    path.unlink(missing_ok=True)
+        return len(gone), sum(entry.size for entry in gone)
+
+    def timings(self, key: PlanKey) -> bytes:
+        """What the builder learnt about kernels on this machine; empty the first time."""
+        try:
+            return self._timings(key).read_bytes()
+        except OSError:
+            return b""
+
+    def keep_timings(self, key: PlanKey, content: bytes) -> None:
+        """Keep it for the next build; a folder that cannot be written to loses it, no more."""
+        with contextlib.suppress(OSError):
+            self._write(self._timings(key), content)
+
+    def _install(self, key: PlanKey, built: Built) -> CachedPlan:
+        sidecar = {
+            "schema": 1,
+            "key": _plain(key),
+            "sha256": hashlib.sha256(built.plan).hexdigest(),
+            "size": len(built.plan),
+            "parity": built.parity,
+            "build_seconds": round(built.seconds, 1),
+            "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        try:
+            self._write(self._plan(key.digest), built.plan)
+            self._write(self._sidecar(key.digest), json.dumps(sidecar, indent=1).encode())
+        except OSError as error:
+            raise EngineFailedError(
+                f"The plan cannot be kept in {self.folder}: {error.strerror}.",
+                hint="Free some space, or name another folder in INPAINTCLI_CACHE.",
+            ) from error
+        self._trim(keep=key.digest)
+        return CachedPlan(key.digest, self._plan(key.digest), sidecar, time.time())
+
+    def _trim(self, keep: str) -> None:
+        """Remove what was not used for longest until the rest fits; the newest always stays."""
+        room = self.limit
+        for entry in self.entries():
+            room -= entry.size
+            if room < 0 and entry.digest != keep:
+                self.remove(entry.digest)
+
+    def _entry(self, digest: str) -> CachedPlan | None:
+        path = self._sidecar(digest)
+        try:
+            sidecar = json.loads(path.read_text(encoding="utf-8"))
+            used = path.stat().st_mtime
+        except (OSError, ValueError):
+            return None
+        lacks = {"key", "sha256", "size", "parity"} - sidecar.keys()
+        return None if lacks else CachedPlan(digest, self._plan(digest), sidecar, used)
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        import filelock
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.folder / "building.lock")
+            lock.acquire()
+        except OSError as error:
+            raise EngineFailedError(
+                f"The cache {self.folder} cannot be written to: {error.strerror}.",
+                hint="Name another folder in INPAINTCLI_CACHE.",
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """The file appears under its name only when whole."""
+        handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def _plan(self, digest: str) -> Path:
+        return self.folder / f"{digest}.plan"
+
+    def _sidecar(self, digest: str) -> Path:
+        return self.folder / f"{digest}.json"
+
+    def _timings(self, key: PlanKey) -> Path:
+        return self.folder / f"{key.machine}.timing"
+
+
+def _plain(key: PlanKey) -> dict[str, Any]:
+    """The key as it comes back from JSON."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(key)))
+    return plain

@@ -1,0 +1,135 @@
+"""A model's plan for this machine: found, or typed, built, compared with the CPU and installed."""
+
+import hashlib
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from inpaintcli_engines.base import (
+    Engine,
+    EngineError,
+    EngineFailedError,
+    Precision,
+    Profile,
+    Reporter,
+)
+from inpaintcli_engines.half_precision import typed
+from inpaintcli_engines.nvidia import nvidia
+from inpaintcli_engines.tensorrt.build import METHOD, BuildSettings, Timings, build_plan
+from inpaintcli_engines.tensorrt.cache import Built, CachedPlan, PlanCache, PlanKey
+from inpaintcli_engines.tensorrt.cuda import Cuda
+from inpaintcli_engines.tensorrt.parity import compare
+from inpaintcli_engines.tensorrt.runner import Plan, TensorRTEngine, describe
+
+# Plans at work in this process, by digest and device: workers share the weights.
+_loaded: "WeakValueDictionary[tuple[str, int], Plan]" = WeakValueDictionary()
+
+
+def plan_key(
+    path: Path, device: Cuda, precision: Precision, profile: Profile, settings: BuildSettings
+) -> PlanKey:
+    """Everything that a plan of this model on this device depends on."""
+    import tensorrt as trt
+
+    gpu, capability = device.properties()
+    runtime, newest = device.versions()
+    return PlanKey(
+        onnx_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        precision=precision,
+        profile=profile,
+        tensorrt=str(trt.__version__),
+        cuda=runtime,
+        driver=nvidia().driver or newest,
+        gpu=gpu,
+        compute_capability=capability,
+        system=f"{platform.system()} {platform.machine()}",
+        workspace_mib=settings.workspace_mib,
+        effort=settings.effort,
+        method=METHOD,
+    )
+
+
+def obtain_plan(
+    path: Path,
+    device: Cuda,
+    precision: Precision,
+    profile: Profile,
+    report: Reporter,
+    *,
+    reference: Callable[[Path], Engine],
+    cache: PlanCache | None = None,
+    settings: BuildSettings | None = None,
+) -> tuple[Plan, CachedPlan]:
+    """The model's plan on a device, from the cache or built now.
+
+    A new plan is kept if it agrees with what `reference` opens: the model on the CPU, in fp32.
+    A plan that is whole on disk and yet refused by TensorRT is built again, once.
+
+    Raises:
+        EngineError: it cannot be built, disagrees with the CPU, or cannot be kept.
+    """
+    cache, settings = cache or PlanCache(), settings or BuildSettings()
+    key = plan_key(path, device, precision, profile, settings)
+
+    def build() -> Built:
+        return _build(path, device, key, cache, settings, report, reference)
+
+    entry = cache.obtain(key, build)
+    place = (key.digest, device.index)
+    try:
+        plan = _loaded.get(place) or Plan(entry.plan, device)
+    except EngineFailedError as error:
+        report.note(f"{error.message} It is built again.")
+        cache.remove(key.digest)
+        entry = cache.obtain(key, build)
+        plan = Plan(entry.plan, device)
+    _loaded[place] = plan
+    return plan, entry
+
+
+def _build(
+    path: Path,
+    device: Cuda,
+    key: PlanKey,
+    cache: PlanCache,
+    settings: BuildSettings,
+    report: Reporter,
+    reference: Callable[[Path], Engine],
+) -> Built:
+    report.note(
+        f"Compiling {path.name} for {key.gpu} in {key.precision}: once, some minutes; then cached"
+    )
+    started = time.perf_counter()
+    timings = Timings(cache.timings(key), lambda content: cache.keep_timings(key, content))
+    model = typed(path.read_bytes(), key.precision)
+    content = build_plan(model, device, key.profile, settings, timings, report)
+    seconds = time.perf_counter() - started
+    part = cache.folder / f"{key.digest}.part"
+    part.write_bytes(content)
+    try:
+        parity = _parity(path, part, device, key, report, reference)
+    except EngineError as error:
+        raise EngineFailedError(error.message, hint=error.hint) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return Built(content, parity, seconds)
+
+
+def _parity(
+    path: Path,
+    plan: Path,
+    device: Cuda,
+    key: PlanKey,
+    report: Reporter,
+    reference: Callable[[Path], Engine],
+) -> dict[str, object]:
+    """How the new plan compares, run just as it will be."""
+    own = Cuda(device.index)  # a stream that the trial may close
+    info = describe(own, key.precision, threads=1)
+    with (
+        TensorRTEngine(Plan(plan, own), own, key.profile, info, report) as engine,
+        reference(path) as expected,
+    ):
+        return compare(engine, expected, key.profile).to_json()

@@ -1,0 +1,1 @@
+"""Many photos: planned, run, recorded."""

@@ -1,0 +1,134 @@
+"""Which mask belongs to which photo: by relative path and stem.
+
+In the mask folder it is `NAME.EXT`, `NAME.mask.EXT` or `NAME_mask.EXT`, any image suffix; without a
+mask folder `NAME.mask.EXT` beside the photo. One mask file serves all photos; `alpha` takes each
+photo's transparent pixels.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+from typing import TypeVar
+
+from inpaintcli.errors import MaskMismatchError, UnreadableError, UsageError
+from inpaintcli.storage.folders import look_into
+from inpaintcli.storage.places import Place, is_one, is_one_place, place, relative
+
+ALPHA = "alpha"
+Relative = TypeVar("Relative", bound=PurePath)
+_ENDINGS = (".mask", "_mask")
+
+
+def is_named_as_mask(path: Place) -> bool:
+    """Whether it is a mask beside its photo, by its name: NAME.mask.EXT."""
+    return path.stem.endswith(_ENDINGS[0])
+
+
+def photos_of_mask(mask: Relative, *, beside: bool) -> tuple[Relative, ...]:
+    """The photos that a mask of that relative path is for, without suffix.
+
+    Args:
+        mask: relative to its folder.
+        beside: the folder is that of the photos, where a bare name is a photo's.
+    """
+    stem = mask.stem
+    bare = [] if beside else [stem]
+    served = [stem.removesuffix(ending) for ending in _ENDINGS if stem.endswith(ending)]
+    return tuple(mask.with_name(name) for name in (*bare, *served) if name)
+
+
+class MaskIndex:
+    """Masks by the relative path and stem of the photo that they are for."""
+
+    def __init__(self, masks: Iterable[Place], folder: Place, *, beside: bool) -> None:
+        """Index `masks`, all in `folder`; `beside` photos, a bare name is no mask."""
+        self._of: dict[PurePath, list[Place]] = defaultdict(list)
+        self._all = tuple(masks)
+        for path in self._all:
+            for photo in photos_of_mask(PurePath(relative(path, folder)), beside=beside):
+                self._of[photo].append(path)
+
+    def of(self, photo: PurePath) -> Place | None:
+        """The mask for a photo at that relative path, if there is one.
+
+        Raises:
+            MaskMismatchError: more than one fits.
+        """
+        found = self.fitting(photo)
+        if len(found) > 1:
+            names = ", ".join(sorted(path.name for path in found))
+            raise MaskMismatchError(f"More than one mask fits {photo}: {names}.", hint="Keep one.")
+        return found[0] if found else None
+
+    def fitting(self, photo: PurePath) -> list[Place]:
+        """All masks for a photo at that relative path."""
+        return self._of.get(PurePath(photo.with_name(photo.stem)), [])
+
+    def without(self, used: set[Place]) -> tuple[Place, ...]:
+        """The masks that no photo uses."""
+        return tuple(path for path in self._all if path not in used)
+
+
+def mask_for(
+    photo: Place, mask: str | None, indexes: dict[Place, MaskIndex] | None = None
+) -> Place | None:
+    """The mask of one photo, or None for its transparent pixels.
+
+    Args:
+        photo: the file.
+        mask: a file, a folder of masks, ALPHA, or None for the mask beside the photo.
+        indexes: of the folders already looked into; filled here, so that each is listed once.
+
+    Raises:
+        UnreadableError: the mask does not exist.
+        UsageError: no mask was given, and none lies beside the photo.
+        MaskMismatchError: two masks fit the photo.
+    """
+    if mask == ALPHA:
+        return None
+    named = None if mask is None else place(mask)
+    if named is not None and not named.is_dir():
+        if not named.exists():
+            raise UnreadableError(f"The mask {mask} does not exist.")
+        return named
+    folder = photo.parent if named is None else named
+    indexes = {} if indexes is None else indexes
+    if folder not in indexes:
+        pictures = look_into(folder, recursive=False).pictures
+        beside = mask is None or is_one_place(folder, photo.parent)
+        indexes[folder] = MaskIndex(pictures, folder, beside=beside)
+    found = indexes[folder].of(Path(photo.name))
+    if found is None:
+        where = f"{folder} holds no mask for {photo.name}" if mask else "No mask was given"
+        raise UsageError(
+            f"{where}.",
+            hint=f"Pass --mask FILE, --mask alpha, or name it {photo.stem}.mask.png.",
+        )
+    return found
+
+
+def told_apart(
+    pictures: list[Place], folder: Place, mask: str | None
+) -> tuple[list[Place], MaskIndex | Place | None]:
+    """The photos among the pictures of a folder, and their masks.
+
+    Returns:
+        Of the masks: an index, the one file that serves all, or None for transparent pixels.
+
+    Raises:
+        UnreadableError: the mask does not exist.
+    """
+    if mask == ALPHA:
+        return pictures, None
+    where = folder if mask is None else place(mask)
+    if mask is not None and not where.is_dir():
+        if not where.exists():
+            raise UnreadableError(f"The mask {mask} does not exist.")
+        return [path for path in pictures if not is_one(path, where)], where
+    if is_one_place(where, folder):
+        endings = _ENDINGS[:1] if mask is None else _ENDINGS
+        masks = [path for path in pictures if path.stem.endswith(endings)]
+        known = set(masks)
+        photos = [path for path in pictures if path not in known]
+        return photos, MaskIndex(masks, folder, beside=True)
+    return pictures, MaskIndex(look_into(where).pictures, where, beside=False)

@@ -1,0 +1,162 @@
+"""How outcomes, plans and sums are told: JSON lines for programs, sentences for people."""
+
+import re
+from collections import Counter
+
+from inpaintcli_engines.base import EngineInfo
+
+from inpaintcli.batch.jobs import NO_MASK, THERE, BatchPlan, Job
+from inpaintcli.batch.outcome import SCHEMA, Outcome, exit_code_of
+from inpaintcli.console import Console, complain, rate_in_words
+from inpaintcli.errors import ExitCode
+from inpaintcli.inpaint.pipeline import Model
+from inpaintcli.storage.places import Place
+
+STATUSES = ("filled", "skipped", "failed")
+DRY_RUN = "dry run"
+SKIPS = {NO_MASK: "without a mask", THERE: "output existed", DRY_RUN: "would be filled"}
+FAILURES = {
+    ExitCode.UNREADABLE: "unreadable",
+    ExitCode.MASK_MISMATCH: "mask and photo do not fit",
+    ExitCode.OUTPUT: "output cannot be written",
+    ExitCode.ENGINE_UNAVAILABLE: "engine not available",
+    ExitCode.ENGINE_FAILED: "engine failed",
+    ExitCode.FAULT: "fault of the program",
+}
+
+
+class OutcomeCounts:
+    """Counts outcomes, by status and by reason."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._reasons: dict[str, Counter[str]] = {status: Counter() for status in STATUSES}
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one."""
+        self.counts[outcome.status] += 1
+        if outcome.error is not None:
+            code = int(outcome.error.code)
+            reason = FAILURES[ExitCode(code)] if code in FAILURES else f"error {code}"
+            self._reasons["failed"][reason] += 1
+        elif outcome.status == "skipped":
+            reason = re.split("[:;]", outcome.note, maxsplit=1)[0]  # the rest is for its own line
+            self._reasons["skipped"][SKIPS.get(reason, reason)] += 1
+
+    def exit_code(self) -> ExitCode:
+        """What a run of many photos returns."""
+        return exit_code_of(self.counts)
+
+    def table(self, seconds: float) -> str:
+        """The summary: a row for each status with its reasons, then time and rate."""
+        width = len(str(max(self.counts.values(), default=0)))
+        rows = [
+            f"{status:<8}{self.counts[status]:>{width}}  {_listed(self._reasons[status])}".rstrip()
+            for status in STATUSES
+        ]
+        filled = self.counts["filled"]
+        rate = f", {rate_in_words(filled / seconds)}" if filled and seconds else ""
+        return "\n".join([*rows, f"in {duration_in_words(seconds)}{rate}"])
+
+
+def report_outcome(console: Console, outcome: Outcome, *, brief: bool = False) -> None:
+    """Tell what happened to one photo: failures always; `brief` keeps good news for `-v`."""
+    console.record(outcome.to_json())
+    if outcome.error is not None:
+        name, told = str(outcome.input), str(outcome.error)
+        complain(told if told.startswith(f"{name} ") else f"{name}: {told}")
+        if outcome.note:
+            console.say(f"  {outcome.note}")
+    elif outcome.status == "skipped":
+        (console.detail if brief else console.say)(f"{outcome.input}: skipped, {outcome.note}")
+    elif outcome.note:
+        console.say(f"{outcome.input}: {outcome.note}")
+    for decision in outcome.decisions:
+        console.detail(f"  {decision.in_words()}")
+    if outcome.status == "filled" and not outcome.note:
+        line = f"{outcome.input} -> {outcome.output} ({outcome.seconds:.2f} s)"
+        (console.detail if brief else console.say)(line)
+
+
+def report_model(console: Console, model: Model) -> None:
+    """Tell what could not be had, and, when verbose, what does the work and why."""
+    report_engine(console, model.card.name, model.engine.info, model.why, model.fallback)
+
+
+def report_engine(console: Console, name: str, info: EngineInfo, why: str, fallback: str) -> None:
+    """As `report_model`, for a model of that name that may be open elsewhere."""
+    if fallback:
+        console.say(fallback)
+    threads = f"{info.threads} thread{'' if info.threads == 1 else 's'}"
+    console.detail(
+        f"model {name}, {info.name} {info.version} on {info.device}, "
+        f"{info.precision}, {threads} ({why})"
+    )
+
+
+def report_dry_run(console: Console, job: Job, *, verb: str = "fill") -> Outcome:
+    """Tell what would be done; returns what was told, for the sums."""
+    mask = "its transparent pixels" if job.mask is None else str(job.mask)
+    outcome = Outcome(
+        status="skipped", input=job.photo, mask=job.mask, output=job.output, note=DRY_RUN
+    )
+    console.record(outcome.to_json())
+    if not console.json:
+        console.data(f"would {verb} {job.photo} by {mask} into {job.output}")
+    return outcome
+
+
+def report_loose_ends(console: Console, plan: BatchPlan) -> None:
+    """Tell of masks without a photo, linked folders not entered, and kinds that are not read."""
+    for mask in plan.orphans:
+        console.say(f"{mask}: a mask without a photo")
+    for link in plan.links:
+        console.say(f"{link}: a link to a folder, not entered; name the folder itself to fill it")
+    if plan.strange:
+        kinds = Counter(path.suffix.lower() for path in plan.strange)
+        listed = ", ".join(f"{count} {suffix}" for suffix, count in kinds.most_common())
+        console.say(f"not read: {listed}; convert them to PNG, JPEG or TIFF first")
+
+
+def report_space(console: Console, needed: int, free: float, folder: Place) -> None:
+    """Warn where the outputs will hardly fit on the disk."""
+    if needed > free:
+        console.say(
+            f"The outputs will take about {_size(needed)}, but {_size(free)} are free in {folder}. "
+            "Photos that no longer fit will fail; the same command does them later."
+        )
+
+
+def report_summary(
+    console: Console, tally: OutcomeCounts, seconds: float, *, left: int = 0
+) -> None:
+    """Tell the sums; `left` photos were not begun."""
+    sums = {status: tally.counts[status] for status in STATUSES}
+    record = {**sums, "left": left, "seconds": round(seconds, 3)}
+    console.record({"schema": SCHEMA, "summary": record})
+    console.say(tally.table(seconds))
+    if left:
+        console.say(f"{left} not begun; the same command does them")
+
+
+def duration_in_words(seconds: float) -> str:
+    """Seconds to a tenth below a minute, then minutes, then hours."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _listed(reasons: Counter[str]) -> str:
+    if len(reasons) == 1:
+        return next(iter(reasons))
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count = round(count / 1000)
+    return f"{count} TB"

@@ -1,0 +1,1 @@
+"""Many photos on a Ray cluster."""

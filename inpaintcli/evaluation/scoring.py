@@ -1,0 +1,190 @@
+"""Photo by photo: read, hide, fill by every method, score."""
+
+import csv
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from inpaintcli_engines.base import EngineError
+from numpy.typing import NDArray
+
+from inpaintcli.errors import FaultError, InpaintError, MaskMismatchError, UnreadableError
+from inpaintcli.evaluation import masks
+from inpaintcli.evaluation.methods import Method
+from inpaintcli.evaluation.metrics import Metric, scores
+from inpaintcli.imaging.images import read_picture
+from inpaintcli.imaging.masks import fit_mask, read_mask
+from inpaintcli.imaging.picture import Mask, Picture, Samples
+
+Rgb8 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One photo and one hole. Without a `mask` file the hole is drawn: `kind` with `seed`.
+
+    `kind` of a mask file is the group it is told to be of; None: by its hole ratio.
+    """
+
+    name: str
+    photo: Path
+    mask: Path | None = None
+    kind: str | None = None
+    seed: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How mask files are read."""
+
+    invert_mask: bool = False
+    mask_threshold: int = 127
+    resize_mask: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Fill:
+    """What a method made of a case. `scores` lacks what no judge was there for."""
+
+    method: str
+    pixels: Samples
+    seconds: float
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A case that was filled and scored by every method; `photo` holds the truth."""
+
+    case: Case
+    group: str
+    photo: Picture
+    hole: Mask
+    mask_sha256: str
+    fills: tuple[Fill, ...]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A case that could not be scored, and why."""
+
+    case: Case
+    error: InpaintError | EngineError
+
+
+class FeatureScorer(Protocol):
+    """Scores by deep features, made where torch is (`inpaintcli_training.scores.scorer`).
+
+    `metrics` are those of single fills and those pooled over many; `networks` say what was used,
+    `left_out` what is not computed, and why.
+    """
+
+    metrics: tuple[Metric, ...]
+    networks: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    def score(
+        self, group: str, photo: Rgb8, hole: Mask, fills: Mapping[str, Rgb8]
+    ) -> dict[str, dict[str, float]]:
+        """The scores of each method's fill by key; what `pooled` needs of them is kept."""
+
+    def pooled(self, method: str, groups: Sequence[str]) -> dict[str, float]:
+        """The scores of all fills of a method in these groups together."""
+
+    def remarks(self) -> tuple[str, ...]:
+        """What must be known to read the numbers, once all fills are scored."""
+
+
+def evaluate(
+    cases: Sequence[Case],
+    methods: Sequence[Method],
+    reading: Reading,
+    judge: FeatureScorer | None = None,
+) -> Iterator[Scored | Failed]:
+    """Score every case by every method; one bad file never stops the rest."""
+    for case in cases:
+        try:
+            yield _scored(case, methods, reading, judge)
+        except (InpaintError, EngineError) as error:
+            yield Failed(case, error)
+        except Exception as error:  # noqa: BLE001 - one bad file never stops the rest
+            reason = FaultError(f"A fault of the program: {type(error).__name__}: {error}")
+            yield Failed(case, reason)
+
+
+def _scored(
+    case: Case, methods: Sequence[Method], reading: Reading, judge: FeatureScorer | None
+) -> Scored:
+    photo = read_picture(case.photo)
+    hole = _hole(case, photo, reading)
+    group = case.kind or masks.ratio_bin(hole)
+    visible = None if photo.alpha is None else photo.alpha > 0
+    if not (hole if visible is None else hole & visible).any():
+        raise MaskMismatchError(f"{case.name}: its hole hides nothing.")
+    blanked = _blanked(photo, hole)
+    fills = [_filled(method, photo, blanked, hole, visible) for method in methods]
+    if judge is not None:
+        pictures = {fill.method: rgb8(fill.pixels) for fill in fills}
+        judged = judge.score(group, rgb8(photo.pixels), hole, pictures)
+        for fill in fills:
+            fill.scores.update(judged[fill.method])
+    return Scored(case, group, photo, hole, masks.digest(hole), tuple(fills))
+
+
+def _hole(case: Case, photo: Picture, reading: Reading) -> Mask:
+    if case.mask is None:
+        kind = case.kind or masks.CENTRE
+        return masks.draw(kind, photo.height, photo.width, seed=case.seed, name=case.name)
+    read = read_mask(case.mask, threshold=reading.mask_threshold, invert=reading.invert_mask)
+    return fit_mask(
+        read,
+        photo,
+        resize=reading.resize_mask,
+        mask_name=case.mask.name,
+        picture_name=case.photo.name,
+    )
+
+
+def _blanked(photo: Picture, hole: Mask) -> Picture:
+    """The photo with mid-grey in the hole: no method gets to see what it must guess."""
+    pixels = photo.pixels.copy()
+    pixels[hole] = np.iinfo(pixels.dtype).max // 2
+    return photo.with_pixels(pixels)
+
+
+def _filled(
+    method: Method, photo: Picture, blanked: Picture, hole: Mask, visible: Mask | None
+) -> Fill:
+    """A method's fill, over the known pixels of the photo, and its scores without a judge."""
+    started = time.perf_counter()
+    made = method.fill(blanked, hole)
+    seconds = time.perf_counter() - started
+    pixels = np.where(hole[..., None], made, photo.pixels)
+    return Fill(method.name, pixels, seconds, scores(pixels, photo.pixels, hole, visible))
+
+
+def rgb8(pixels: Samples) -> Rgb8:
+    """Pixels of any kind as uint8 (h, w, 3), as feature networks and browsers take them."""
+    if pixels.dtype == np.uint16:
+        pixels = np.rint(pixels / 257).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), np.uint8)
+
+
+def read_kinds(path: Path) -> dict[str, str]:
+    """Groups by photo name from a CSV file with the columns `file` and `kind`.
+
+    Raises:
+        UnreadableError: it cannot be read, or lacks a column.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return {row["file"]: row["kind"] for row in csv.DictReader(file)}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UnreadableError(f"{path} cannot be read: {error}.") from error
+    except KeyError as error:
+        raise UnreadableError(
+            f"{path} has no column {error}.", hint="Its first line must name file and kind."
+        ) from error

@@ -1,0 +1,1 @@
+"""What a photo is: pixels, mask, and what the file said besides."""

@@ -1,0 +1,96 @@
+"""What all readers share: the size limit, and damage turned into one kind of error."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaintcli.errors import InpaintError, UnreadableError
+from inpaintcli.imaging.picture import Palette
+
+MAX_PIXELS = 500_000_000
+"""Above what cameras and stitching give; below what a forged header could ask memory for."""
+
+
+@contextmanager
+def decoding(name: str, kind: str) -> Iterator[None]:
+    """Let only `UnreadableError` out of a decoder, and its libraries' warnings not at all.
+
+    Raises:
+        UnreadableError: whatever a library raised; damaged data lead it to any exception.
+    """
+    # By module and for good: `catch_warnings` would not be safe with threads.
+    warnings.filterwarnings("ignore", module=r"PIL\.|tifffile")
+    try:
+        yield
+    except InpaintError:
+        raise
+    except MemoryError as fault:
+        raise UnreadableError(
+            f"{name} is too large for the memory of this machine.", hint="Scale it down first."
+        ) from fault
+    except Exception as fault:
+        raise UnreadableError(
+            f"{name} is a damaged or incomplete {kind} file ({_first_line(fault)}).",
+            hint="Copy or export it again.",
+        ) from fault
+
+
+def _first_line(fault: Exception) -> str:
+    lines = str(fault).strip().splitlines() or [type(fault).__name__]
+    return lines[0][:120]
+
+
+def check_size(width: int, height: int, name: str) -> None:
+    """Refuse sizes that no photo has, before anything is decoded.
+
+    Raises:
+        UnreadableError: more than `MAX_PIXELS`, or none.
+    """
+    if width < 1 or height < 1:
+        raise UnreadableError(f"{name} says that it is {width}x{height}.", hint="It is damaged.")
+    if width * height > MAX_PIXELS:
+        raise UnreadableError(
+            f"{name} is {width}x{height}, more than {MAX_PIXELS // 10**6} megapixels.",
+            hint="Split it or scale it down first.",
+        )
+
+
+def refuse_mode(name: str, what: str) -> UnreadableError:
+    """The error for colours that cannot come back unchanged through RGB."""
+    return UnreadableError(
+        f"{name} is {what}, which is not supported.", hint="Convert it to RGB first."
+    )
+
+
+def refuse_frames(name: str, what: str) -> UnreadableError:
+    """The error for files of more than one picture."""
+    return UnreadableError(f"{name} is {what}.", hint="Save the one picture to fill by itself.")
+
+
+def split_alpha(samples: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Samples (h, w) or (h, w, 1 to 4) as pixels (h, w, 1 or 3) and alpha (h, w) or None."""
+    if samples.ndim == 2:
+        samples = samples[:, :, None]
+    channels = samples.shape[2]
+    if channels in (1, 3):
+        return np.ascontiguousarray(samples), None
+    pixels = np.ascontiguousarray(samples[:, :, : channels - 1])
+    return pixels, np.ascontiguousarray(samples[:, :, -1])
+
+
+def padded_palette(
+    colours: NDArray[np.uint8], indices: NDArray[np.uint8], alphas: NDArray[np.uint8] | None
+) -> Palette:
+    """A palette whose every index has a colour: what lies beyond its end is opaque black."""
+    size = max(len(colours), int(indices.max()) + 1)
+    grown = np.zeros((size, 3), np.uint8)
+    grown[: len(colours)] = colours
+    if alphas is not None:
+        opaque = np.full(size, 255, np.uint8)
+        opaque[: len(alphas)] = alphas[:size]
+        alphas = opaque
+    return Palette(grown, indices, alphas)

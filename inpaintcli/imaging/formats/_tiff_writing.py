@@ -1,0 +1,191 @@
+"""Writing TIFF in one layout: strips, contiguous; all else stays as it was in the file.
+
+Source: TIFF revision 6.0.
+"""
+
+import contextlib
+import io
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaintcli.errors import OutputError
+from inpaintcli.imaging.formats._tiff_tags import (
+    ASSOCIATED,
+    BLACK_IS_0,
+    BLOCKS,
+    COLOUR_MAP,
+    DEFLATE,
+    EXIF_IFD,
+    GPS_IFD,
+    ICC,
+    INDEXED,
+    INTEROP_IFD,
+    IPTC,
+    ORIENTATION,
+    RGB,
+    STRUCTURE,
+    UNASSOCIATED,
+    UNPACKED,
+    WHITE_IS_0,
+    XMP,
+    TiffEncoding,
+    colours_of,
+)
+from inpaintcli.imaging.formats._writing import (
+    DEFLATE_LEVEL,
+    is_bilevel,
+    repainted,
+    resolution,
+    stored_samples,
+)
+from inpaintcli.imaging.picture import Origin, Palette, Picture, stored
+
+STRIP_BYTES = 1 << 20
+Layout = tuple[dict[int, Any], NDArray[Any]]
+"""The tags that say what the samples mean; the samples (h, w, c), few bits packed to bytes."""
+
+
+def encoded(picture: Picture) -> bytes:
+    """As `tiff.write`.
+
+    Raises:
+        OutputError: it would be larger than the 4 GiB that a TIFF can address.
+    """
+    encoding = picture.origin.encoding
+    if not isinstance(encoding, TiffEncoding):
+        encoding = TiffEncoding()
+    layout, rows = _layout(picture, encoding)
+    packed = encoding.compression != UNPACKED
+    in_order = rows.astype(rows.dtype.newbyteorder(encoding.byte_order), copy=False)
+    strips, rows_a_strip = _strips(in_order, layout, packed)
+    starts = np.cumsum([0, *(len(strip) + len(strip) % 2 for strip in strips)])
+    if int(starts[-1]) + (1 << 24) > 0xFFFFFFFF:
+        raise OutputError("TIFF cannot hold more than 4 GiB.", hint="Write it as .png.")
+    tags = {
+        **layout,
+        256: stored(picture.pixels, picture.origin.orientation).shape[1],
+        257: len(rows),
+        259: DEFLATE if packed else UNPACKED,
+        273: tuple(int(start) for start in starts[:-1]),
+        278: rows_a_strip,
+        279: tuple(len(strip) for strip in strips),
+    }
+    out = io.BytesIO()
+    _directory(tags, picture.origin, encoding).save(out)
+    for strip in strips:
+        out.write(strip + bytes(len(strip) % 2))
+    return out.getvalue()
+
+
+def _layout(picture: Picture, encoding: TiffEncoding) -> Layout:
+    palette = repainted(picture, 1 << encoding.bits) if picture.alpha is None else None
+    if palette is not None:
+        return _indexed(palette, picture.origin.orientation, encoding)
+    samples = stored_samples(picture)
+    channels = samples.shape[2]
+    tags = {258: (picture.depth,) * channels, 277: channels, 284: 1}
+    tags[262] = RGB if channels >= 3 else WHITE_IS_0 if encoding.white_is_0 else BLACK_IS_0
+    if picture.alpha is not None:
+        tags[338] = UNASSOCIATED if encoding.extra is None else encoding.extra
+        samples = _multiplied(samples) if encoding.extra == ASSOCIATED else samples
+    if tags[262] == WHITE_IS_0:
+        grey = np.iinfo(samples.dtype).max - samples[:, :, :1]
+        samples = np.concatenate([grey, samples[:, :, 1:]], axis=2)
+    bits = 1 if is_bilevel(picture) else encoding.bits
+    if channels == 1 and picture.depth == 8 and bits < 8:
+        top = (1 << bits) - 1
+        tags[258], samples = bits, _packed((samples * np.uint16(top) + 127) // 255, bits)
+    return tags, samples
+
+
+def _indexed(palette: Palette, orientation: int, encoding: TiffEncoding) -> Layout:
+    bits = encoding.bits if len(palette.colours) <= 1 << encoding.bits else 8
+    table = np.zeros((3, 1 << bits), np.uint16)
+    table[:, : len(palette.colours)] = palette.colours.T.astype(np.uint16) * 257
+    was = np.asarray(encoding.colour_map, np.uint16)
+    if was.size == table.size and was.max() > 255:
+        # Its own 16 bits, where the 8 that are shown are still the same.
+        same = np.all(table >> 8 == colours_of(encoding.colour_map).T, axis=0)
+        table[:, same] = was.reshape(table.shape)[:, same]
+    tags = {258: bits, 262: INDEXED, 277: 1, COLOUR_MAP: tuple(table.reshape(-1).tolist())}
+    return tags, _packed(stored(palette.indices, orientation)[:, :, None], bits)
+
+
+def _packed(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """Values (h, w, 1) below 2 ** `bits`, as many to a byte as fit; rows begin with a byte."""
+    if bits == 8:
+        return values.astype(np.uint8, copy=False)
+    digits = np.unpackbits(values.astype(np.uint8), axis=2)[:, :, 8 - bits :]
+    return np.packbits(digits.reshape(len(values), -1), axis=1)[:, :, None]
+
+
+def _multiplied(samples: NDArray[Any]) -> NDArray[Any]:
+    """Samples (h, w, c + 1) with the colours multiplied by the alpha, their last channel."""
+    top = int(np.iinfo(samples.dtype).max)
+    alpha = samples[:, :, -1:].astype(np.uint64)
+    colours = (samples[:, :, :-1].astype(np.uint64) * alpha + top // 2) // top
+    return np.concatenate([colours.astype(samples.dtype), samples[:, :, -1:]], axis=2)
+
+
+def _strips(rows: NDArray[Any], tags: dict[int, Any], packed: bool) -> tuple[list[bytes], int]:
+    """The strips, Deflate-packed if asked, and how many rows each has.
+
+    Sets the predictor (differences of neighbours, section 14) in `tags` where it helps.
+    """
+    predicted = packed and tags[262] != INDEXED and tags[258] not in (1, 2, 4)
+    if predicted:
+        tags[317] = 2
+    a_row = int(np.prod(rows.shape[1:])) * rows.dtype.itemsize
+    count = min(len(rows), max(1, STRIP_BYTES // a_row))
+    strips = []
+    for first in range(0, len(rows), count):
+        part = rows[first : first + count]
+        if predicted:
+            differences = np.concatenate([part[:, :1], part[:, 1:] - part[:, :-1]], axis=1)
+            part = differences.astype(rows.dtype, copy=False)
+        plain = part.tobytes()
+        strips.append(zlib.compress(plain, DEFLATE_LEVEL) if packed else plain)
+    return strips, count
+
+
+def _directory(tags: dict[int, Any], origin: Origin, encoding: TiffEncoding) -> Any:
+    """The file's header and directory: `tags`, and the metadata of `origin`."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    directory = ImageFileDirectory_v2(prefix=b"II" if encoding.byte_order == "<" else b"MM")
+    for tag, value in _exif_tags(origin).items():
+        # One tag of a wrong type must not cost the picture, nor the other tags.
+        with contextlib.suppress(Exception):
+            directory[tag] = value
+            directory.tobytes()
+            continue
+        directory.pop(tag, None)
+    if dpi := resolution(origin):
+        directory[282], directory[283], directory[296] = float(dpi[0]), float(dpi[1]), 2
+    directory[ORIENTATION] = origin.orientation
+    for tag, kind, block in ((XMP, 1, origin.xmp), (IPTC, 7, encoding.iptc), (ICC, 7, origin.icc)):
+        if block:
+            directory.tagtype[tag] = kind
+            directory[tag] = block
+    for tag, value in tags.items():
+        directory[tag] = value
+    return directory
+
+
+def _exif_tags(origin: Origin) -> dict[int, Any]:
+    from PIL import Image
+
+    found: dict[int, Any] = {}
+    with contextlib.suppress(Exception):  # see `_exif_block`
+        exif = Image.Exif()
+        exif.load(origin.exif or b"")
+        for tag in exif:
+            if tag in (EXIF_IFD, GPS_IFD):
+                block = exif.get_ifd(tag)
+                found[tag] = {t: v for t, v in block.items() if t != INTEROP_IFD}
+            elif tag not in STRUCTURE and tag not in BLOCKS:
+                found[tag] = exif[tag]
+    return found

@@ -1,0 +1,253 @@
+"""JPEG: written with the tables and sampling that it came with; its metadata go over byte for byte.
+
+With the same quantisation tables, what was not filled changes by little or nothing, and the file
+keeps its size. Source: ITU-T T.81 (markers: table B.1), and T.871 for JFIF.
+"""
+
+import contextlib
+import io
+import re
+import struct
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from inpaintcli.errors import OutputError
+from inpaintcli.imaging.formats import _exif
+from inpaintcli.imaging.formats._reading import check_size, decoding, refuse_mode, split_alpha
+from inpaintcli.imaging.formats._writing import refuse_depth, resolution, stored_samples
+from inpaintcli.imaging.picture import Encoding, Origin, Picture, displayed
+
+NAME = "JPEG"
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
+WHOLE_METADATA = True
+EXIFTOOL_WRITES = True
+
+QUALITY = 95
+LARGEST_SIDE = 65500
+LARGEST_BLOCK = 65000
+"""What surely fits one segment; exiftool knows how to spread more over several."""
+APP0, APP1, APP2, APP14, COM, DHT, SOS = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE, 0xC4, 0xDA
+MP_ENTRIES = 0xB002
+EXIF_PREFIX = b"Exif\0\0"
+STANDARD_HUFFMAN = (416, 208)
+"""Bytes of the example tables of T.81, annex K, for colour and for grey."""
+FILM = re.compile(rb"ftyp(?:isom|iso2|mp4|qt  |avc1|M4V|3gp)")
+"""How the film begins that some phones put behind the picture."""
+
+_ROOM_LOCK = threading.Lock()
+
+Segment = tuple[int, bytes]
+
+
+@dataclass(frozen=True)
+class JpegEncoding(Encoding):
+    """How the file was coded, and its application and comment segments.
+
+    `tables` are the quantisation tables in the order of their numbers, `sampling` is Pillow's
+    number for the chroma sampling, `keep_rgb` is true of the rare files without YCbCr, `dense`
+    of files of more than a byte a pixel.
+    """
+
+    tables: tuple[tuple[int, ...], ...]
+    sampling: int
+    progressive: bool
+    optimised: bool
+    keep_rgb: bool
+    dense: bool
+    segments: tuple[Segment, ...]
+
+
+def accepts(head: bytes) -> bool:
+    """Whether a file that begins so is a JPEG."""
+    return head.startswith(b"\xff\xd8\xff")
+
+
+def read(data: bytes, name: str) -> Picture:
+    """The picture of a JPEG file: the first one of a file with several.
+
+    Raises:
+        UnreadableError: damaged, CMYK, or larger than any photo.
+    """
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    with decoding(name, NAME), JpegImageFile(io.BytesIO(data)) as image:
+        check_size(image.width, image.height, name)
+        if image.mode not in ("L", "RGB"):
+            raise refuse_mode(name, image.mode)
+        dense = len(data) > image.width * image.height
+        encoding = _encoding(image, list(_segments(data)), dense)
+        image.load()
+        exif = next((c[6:] for m, c in encoding.segments if _is_exif(m, c)), None)
+        origin = Origin(
+            NAME,
+            "grey" if image.mode == "L" else "rgb",
+            orientation=_exif.orientation(exif),
+            icc=image.info.get("icc_profile"),
+            exif=exif,
+            xmp=image.info.get("xmp"),
+            dpi=image.info.get("dpi"),
+            encoding=encoding,
+            left_out=_left_out(image, data),
+        )
+        pixels, _ = split_alpha(displayed(np.array(image), origin.orientation))
+        return Picture(pixels, None, origin)
+
+
+def write(picture: Picture) -> bytes:
+    """The picture as a JPEG file, coded as it was where it came from one.
+
+    Raises:
+        OutputError: 16 bits a channel, transparency, or a side longer than JPEG allows.
+    """
+    from PIL import Image
+
+    _refuse(picture)
+    samples = stored_samples(picture)[:, :, : picture.pixels.shape[2]]
+    image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
+    encoding = picture.origin.encoding
+    with _room(4 * samples.size if getattr(encoding, "dense", False) else 0):
+        out = io.BytesIO()
+        image.save(out, NAME, **_options(picture.origin, image.mode))
+    if isinstance(encoding, JpegEncoding):
+        return _with_segments(out.getvalue(), encoding.segments)
+    return out.getvalue()
+
+
+@contextlib.contextmanager
+def _room(size: int) -> Iterator[None]:
+    """Let Pillow's buffer for progressive and optimised files have `size` bytes at least.
+
+    It has two a pixel, must hold the whole file, and fails where noise needs more. The setting is
+    the process's; other threads' buffers are only larger than need be for a while. It never
+    shrinks: Pillow's encoder turns for ever in a buffer that does not hold the tables.
+    """
+    from PIL import ImageFile
+
+    if not size:
+        yield
+        return
+    with _ROOM_LOCK:
+        usual = ImageFile.MAXBLOCK
+        ImageFile.MAXBLOCK = max(usual, size)
+        try:
+            yield
+        finally:
+            ImageFile.MAXBLOCK = usual
+
+
+def _refuse(picture: Picture) -> None:
+    refuse_depth(picture, NAME)
+    if picture.alpha is not None and (picture.alpha < 255).any():
+        raise OutputError(
+            "JPEG cannot hold the transparency of this picture.",
+            hint="Write it as .png, .tif or .webp.",
+        )
+    if max(picture.height, picture.width) > LARGEST_SIDE:
+        raise OutputError(
+            f"JPEG cannot hold {picture.width}x{picture.height}, only sides up to {LARGEST_SIDE}.",
+            hint="Write it as .png or .tif.",
+        )
+
+
+def _encoding(image: Any, segments: list[Segment], dense: bool) -> JpegEncoding:
+    from PIL.JpegImagePlugin import get_sampling
+
+    huffman = sum(len(content) for marker, content in segments if marker == DHT)
+    tables = dict(image.quantization)
+    return JpegEncoding(
+        tables=tuple(tuple(tables[number]) for number in sorted(tables)),
+        # Pillow cannot write the rarer samplings: none (0) then loses nothing.
+        sampling=max(0, get_sampling(image)),
+        progressive=bool(image.info.get("progressive")),
+        optimised=huffman not in STANDARD_HUFFMAN,
+        keep_rgb=image.info.get("adobe_transform") == 0,
+        dense=dense,
+        segments=tuple(segment for segment in segments if _is_kept(*segment)),
+    )
+
+
+def _left_out(image: Any, data: bytes) -> str:
+    """What lies behind the picture, in words; previews, which are to go, do not count."""
+    found = ["a film"] if FILM.search(data) else []
+    with contextlib.suppress(Exception):  # a wrong index must not cost the picture
+        index = image._getmp() or {}  # noqa: SLF001 - Pillow tells it only so (CIPA DC-007)
+        kinds = [entry["Attribute"]["MPType"] for entry in index.get(MP_ENTRIES, ())]
+        if others := sum(not kind.startswith("Large Thumbnail") for kind in kinds[1:]):
+            found.append(f"{others} more picture{'s' * (others > 1)}, or maps of light or depth")
+    return " and ".join(found)
+
+
+def _options(origin: Origin, mode: str) -> dict[str, Any]:
+    encoding = origin.encoding
+    if isinstance(encoding, JpegEncoding):
+        return {
+            "qtables": [list(table) for table in encoding.tables],
+            "subsampling": encoding.sampling if mode == "RGB" else -1,
+            "progressive": encoding.progressive,
+            "optimize": encoding.optimised,
+            "keep_rgb": encoding.keep_rgb and mode == "RGB",
+        }
+    exif = _exif.carried(origin, most=LARGEST_BLOCK)
+    return {
+        "quality": QUALITY,
+        "subsampling": 0,
+        "dpi": resolution(origin) or (0, 0),
+        "icc_profile": origin.icc,
+        "exif": EXIF_PREFIX + exif if exif else b"",
+        "xmp": origin.xmp if origin.xmp and len(origin.xmp) <= LARGEST_BLOCK else b"",
+    }
+
+
+def _segments(data: bytes) -> Iterator[Segment]:
+    """Marker and content of each segment before the first scan."""
+    at = 2
+    while True:
+        while data[at + 1] == 0xFF:  # fill bytes
+            at += 1
+        marker = data[at + 1]
+        (size,) = struct.unpack_from(">H", data, at + 2)
+        if data[at] != 0xFF or marker == SOS:
+            return
+        yield marker, data[at + 4 : at + 2 + size]
+        at += 2 + size
+
+
+def _is_exif(marker: int, content: bytes) -> bool:
+    return marker == APP1 and content.startswith(EXIF_PREFIX)
+
+
+def _is_kept(marker: int, content: bytes) -> bool:
+    """Metadata, except thumbnails (JFXX), what points at further pictures (MPF), and coding."""
+    if marker == APP0:
+        return content.startswith(b"JFIF\0")
+    if marker == APP2 and content.startswith(b"MPF\0"):
+        return False
+    return marker == COM or (APP1 <= marker <= 0xEF and marker != APP14)
+
+
+def _with_segments(encoded: bytes, segments: tuple[Segment, ...]) -> bytes:
+    """A JPEG with `segments` in the place of the metadata that the encoder wrote."""
+    at = 2
+    own = []
+    for marker, content in _segments(encoded):
+        if marker == APP14 or (not APP0 <= marker <= 0xEF and marker != COM):
+            own.append(encoded[at : at + 4 + len(content)])
+        at += 4 + len(content)
+    kept = [_packed(*_without_thumbnail(*segment)) for segment in segments]
+    return b"".join([encoded[:2], *kept, *own, encoded[at:]])
+
+
+def _without_thumbnail(marker: int, content: bytes) -> Segment:
+    if marker == APP0:
+        return marker, content[:12] + bytes(2)
+    if _is_exif(marker, content):
+        return marker, EXIF_PREFIX + _exif.without_thumbnail(content[6:])
+    return marker, content
+
+
+def _packed(marker: int, content: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content

@@ -1,0 +1,377 @@
+"""PNG: every mode, 8 and 16 bit; chunks of a PNG go over byte for byte.
+
+Pillow reads and writes 8 bits. It has no 16-bit RGB, so OpenCV reads 16 bits; OpenCV writes no
+grey with alpha, so 16 bits are written here. Source: PNG (third edition), W3C 2025.
+"""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaintcli.imaging.formats import _exif
+from inpaintcli.imaging.formats._reading import (
+    check_size,
+    decoding,
+    padded_palette,
+    refuse_frames,
+    split_alpha,
+)
+from inpaintcli.imaging.formats._writing import (
+    DEFLATE_LEVEL,
+    bits,
+    is_bilevel,
+    repainted,
+    resolution,
+    stored_samples,
+)
+from inpaintcli.imaging.picture import Encoding, Mode, Origin, Palette, Picture, displayed, stored
+
+NAME = "PNG"
+SUFFIXES = (".png",)
+WHOLE_METADATA = True
+EXIFTOOL_WRITES = True
+
+MAGIC = b"\x89PNG\r\n\x1a\n"
+GREY, RGB, INDEXED, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
+BEFORE_PALETTE = (b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"mDCV", b"cLLI")
+OF_COLOUR_TYPE = (b"sBIT", b"bKGD")
+"""Chunks whose content has the form that the colour type asks for."""
+KEPT = (*BEFORE_PALETTE, b"bKGD", b"pHYs", b"sPLT", b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME")
+OF_ANIMATION = (b"acTL", b"fcTL", b"fdAT")
+XMP_KEY = b"XML:com.adobe.xmp"
+INCHES_PER_METRE = 39.37007874
+
+Chunk = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True)
+class PngEncoding(Encoding):
+    """`key` is the colour that stands for full transparency, in samples of the file's depth."""
+
+    colour_type: int
+    bit_depth: int
+    key: tuple[int, ...] | None
+    chunks: tuple[Chunk, ...]
+
+
+def accepts(head: bytes) -> bool:
+    """Whether a file that begins so is a PNG."""
+    return head.startswith(MAGIC)
+
+
+def read(data: bytes, name: str) -> Picture:
+    """The picture of a PNG file.
+
+    Raises:
+        UnreadableError: damaged, animated, or larger than any photo.
+    """
+    with decoding(name, NAME):
+        chunks = list(_chunks(data))
+        width, height, depth, colour_type = _header(chunks, name)
+        check_size(width, height, name)
+        content = dict(chunks)
+        origin = _origin(chunks, colour_type, depth)
+        if colour_type == INDEXED:
+            return _indexed(data, content, origin)
+        samples = _samples_16(data, colour_type) if depth == 16 else _samples_8(data, colour_type)
+        pixels, alpha = split_alpha(displayed(samples, origin.orientation))
+        return Picture(pixels, _keyed_alpha(pixels, origin.encoding, alpha), origin)
+
+
+def write(picture: Picture) -> bytes:
+    """The picture as a PNG file, in the mode and depth that it came in where it was a PNG."""
+    palette = repainted(picture, _slots(picture.origin))
+    if palette is not None:
+        return _write_indexed(picture, palette)
+    if is_bilevel(picture):
+        return _assembled(picture, _body(bits(picture)), b"")
+    picture, key = _with_key(picture)
+    samples = stored_samples(picture)
+    body = _body_16(samples) if picture.depth == 16 else _body(*_few_bits(picture, samples))
+    return _assembled(picture, body, b"".join(struct.pack(">H", k) for k in key or ()))
+
+
+def _chunks(data: bytes) -> Iterator[Chunk]:
+    """Type and content of each chunk up to IEND; every checksum is verified.
+
+    OpenCV's libpng would print on a wrong one.
+    """
+    at = len(MAGIC)
+    while True:
+        (size,) = struct.unpack_from(">I", data, at)
+        kind, content = data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
+        (checksum,) = struct.unpack_from(">I", data, at + 8 + size)
+        if checksum != zlib.crc32(kind + content):
+            raise ValueError(f"checksum of {kind!r} is wrong")
+        yield kind, content
+        if kind == b"IEND":
+            return
+        at += 12 + size
+
+
+def _header(chunks: list[Chunk], name: str) -> tuple[int, int, int, int]:
+    kind, content = chunks[0]
+    if kind != b"IHDR":
+        raise ValueError("no header")
+    width, height, depth, colour_type, *_ = struct.unpack(">IIBBBBB", content)
+    frames = next((c for k, c in chunks if k == b"acTL"), None)
+    if frames is not None and struct.unpack_from(">I", frames)[0] > 1:
+        raise refuse_frames(name, "an animated PNG")
+    return width, height, depth, colour_type
+
+
+def _origin(chunks: list[Chunk], colour_type: int, depth: int) -> Origin:
+    from PIL.PngImagePlugin import PngImageFile
+
+    content = dict(chunks)
+    exif = content.get(b"eXIf")
+    key = _key(content.get(b"tRNS"), colour_type)
+    # Pillow unpacks what is packed in the metadata chunks; they need no pixels for that.
+    small = (b"IHDR", b"PLTE", b"iCCP", b"pHYs", b"iTXt")
+    needed = [chunk for chunk in chunks if chunk[0] in small]
+    with PngImageFile(io.BytesIO(_file([*needed, (b"IDAT", b"")]))) as image:
+        info = image.info
+    bilevel = colour_type == GREY and depth == 1 and key is None
+    mode: Mode = "palette" if colour_type == INDEXED else "rgb" if colour_type & RGB else "grey"
+    return Origin(
+        format=NAME,
+        mode="bilevel" if bilevel else mode,
+        orientation=_exif.orientation(exif),
+        icc=info.get("icc_profile"),
+        exif=exif,
+        xmp=info.get("xmp"),
+        dpi=info.get("dpi"),
+        encoding=PngEncoding(colour_type, depth, key, tuple(c for c in chunks if _is_kept(c[0]))),
+    )
+
+
+def _is_kept(kind: bytes) -> bool:
+    """Known, or "safe to copy" by its last letter; Apple's iDOT, for one, must not stay."""
+    return kind in KEPT or (kind not in OF_ANIMATION and kind != b"tRNS" and _safe_unknown(kind))
+
+
+def _safe_unknown(kind: bytes) -> bool:
+    return kind[:1].islower() and kind[3:].islower()
+
+
+def _key(content: bytes | None, colour_type: int) -> tuple[int, ...] | None:
+    if content is None or colour_type not in (GREY, RGB):
+        return None
+    return struct.unpack(">H" if colour_type == GREY else ">HHH", content)
+
+
+def _indexed(data: bytes, content: dict[bytes, bytes], origin: Origin) -> Picture:
+    from PIL.PngImagePlugin import PngImageFile
+
+    with PngImageFile(io.BytesIO(data)) as image:
+        image.load()
+        indices = displayed(np.array(image, np.uint8), origin.orientation)
+    colours = np.frombuffer(content[b"PLTE"], np.uint8).reshape(-1, 3)
+    alphas = np.frombuffer(content[b"tRNS"], np.uint8) if b"tRNS" in content else None
+    palette = padded_palette(colours, indices, alphas)
+    return Picture(*palette.expanded(), replace(origin, palette=palette))
+
+
+def _samples_8(data: bytes, colour_type: int) -> NDArray[Any]:
+    """Samples of up to 8 bits (h, w, channels), fewer bits scaled to 8."""
+    from PIL.PngImagePlugin import PngImageFile
+
+    with PngImageFile(io.BytesIO(data)) as image:
+        image.load()
+        wanted = {GREY: "L", RGB: "RGB", GREY_ALPHA: "LA", RGB_ALPHA: "RGBA"}[colour_type]
+        return np.array(image if image.mode == wanted else image.convert(wanted))
+
+
+def _samples_16(data: bytes, colour_type: int) -> NDArray[Any]:
+    import cv2
+
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    found: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None or found.dtype != np.uint16:
+        raise ValueError("16-bit samples do not decode")
+    channels = found.reshape(*found.shape[:2], -1)
+    # OpenCV gives BGR and BGRA, and BGRA for grey with alpha; it adds an alpha for a key colour.
+    order = {GREY: [0], RGB: [2, 1, 0], GREY_ALPHA: [0, 3], RGB_ALPHA: [2, 1, 0, 3]}[colour_type]
+    return np.ascontiguousarray(channels[:, :, order])
+
+
+def _key_samples(encoding: PngEncoding, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The key colour in samples as read: fewer than 8 bits are scaled to 8."""
+    scale = 1 if encoding.bit_depth >= 8 else 255 // ((1 << encoding.bit_depth) - 1)
+    return (np.asarray(encoding.key) * scale).astype(dtype)
+
+
+def _keyed_alpha(
+    pixels: NDArray[Any], encoding: Encoding, alpha: NDArray[Any] | None
+) -> NDArray[Any] | None:
+    if not isinstance(encoding, PngEncoding) or encoding.key is None:
+        return alpha
+    clear = np.all(pixels == _key_samples(encoding, pixels.dtype), axis=2)
+    return np.where(clear, 0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
+
+
+def _with_key(picture: Picture) -> tuple[Picture, tuple[int, ...] | None]:
+    """The picture without its alpha, and the key colour that says the same, if one does.
+
+    A filled pixel that happens to have the key's colour would become transparent: it is moved
+    by one step.
+    """
+    encoding, alpha = picture.origin.encoding, picture.alpha
+    if not isinstance(encoding, PngEncoding) or encoding.key is None or alpha is None:
+        return picture, None
+    key = _key_samples(encoding, picture.pixels.dtype)
+    top = np.iinfo(alpha.dtype).max
+    if len(key) != picture.pixels.shape[2] or not np.all((alpha == 0) | (alpha == top)):
+        return picture, None
+    pixels = picture.pixels.copy()
+    step = 1 if encoding.bit_depth >= 8 else 255 // ((1 << encoding.bit_depth) - 1)
+    near = key[-1] - step if key[-1] >= step else key[-1] + step
+    pixels[_is_key(pixels, key, step) & (alpha == top), -1] = near
+    pixels[alpha == 0] = key
+    return replace(picture, pixels=pixels, alpha=None), encoding.key
+
+
+def _is_key(pixels: NDArray[Any], key: NDArray[Any], step: int) -> NDArray[np.bool_]:
+    """Where the pixels (h, w, c) will have the key's colour once rounded to steps."""
+    return np.asarray(np.all((pixels.astype(np.int32) - key + step // 2) // step == 0, axis=2))
+
+
+def _slots(origin: Origin) -> int:
+    """Palette entries that fit the bits an index had in the file."""
+    encoding = origin.encoding
+    return 1 << encoding.bit_depth if isinstance(encoding, PngEncoding) else 256
+
+
+def _write_indexed(picture: Picture, palette: Palette) -> bytes:
+    from PIL import Image
+
+    indices = np.ascontiguousarray(stored(palette.indices, picture.origin.orientation))
+    image = Image.frombytes("P", (indices.shape[1], indices.shape[0]), indices.tobytes())
+    encoding = picture.origin.encoding
+    depth = encoding.bit_depth if isinstance(encoding, PngEncoding) else 8
+    # Pillow takes the bits an index has from the size of the palette; the true one comes after.
+    image.putpalette(bytes(3 << depth))
+    out = io.BytesIO()
+    image.save(out, "PNG", bits=depth, compress_level=DEFLATE_LEVEL)
+    alphas = b"" if palette.alphas is None else palette.alphas.tobytes().rstrip(b"\xff")
+    return _assembled(picture, out.getvalue(), alphas, palette.colours.tobytes())
+
+
+def _few_bits(picture: Picture, samples: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    """Samples rounded to the bits that a grey file had, and how many those are."""
+    encoding = picture.origin.encoding
+    depth = encoding.bit_depth if isinstance(encoding, PngEncoding) else 8
+    if depth >= 8 or samples.shape[2] != 1:
+        return samples, 8
+    step = 255 // ((1 << depth) - 1)
+    return ((samples.astype(np.uint16) + step // 2) // step * step).astype(np.uint8), depth
+
+
+def _body(samples: NDArray[Any], depth: int = 8) -> bytes:
+    """A plain PNG of samples bool (h, w), or uint8 (h, w, 1 to 4) to be written in `depth` bits."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    squeezed = samples[:, :, 0] if samples.ndim == 3 and samples.shape[2] == 1 else samples
+    image = Image.fromarray(squeezed)
+    options = {"bits": depth} if image.mode == "L" else {}
+    image.save(out, "PNG", compress_level=DEFLATE_LEVEL, **options)
+    return out.getvalue()
+
+
+def _body_16(samples: NDArray[Any]) -> bytes:
+    """A plain PNG of samples uint16 (h, w, 1 to 4)."""
+    height, width, channels = samples.shape
+    colour_type = {1: GREY, 2: GREY_ALPHA, 3: RGB, 4: RGB_ALPHA}[channels]
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    rows = samples.astype(">u2").reshape(height, -1).view(np.uint8)
+    packer = zlib.compressobj(DEFLATE_LEVEL)
+    above = np.zeros((1, rows.shape[1]), np.uint8)
+    parts = []
+    for first in range(0, height, 64):  # bounds the working copies
+        part = rows[first : first + 64]
+        parts.append(packer.compress(_filtered(part, above, 2 * channels).tobytes()))
+        above = part[-1:]
+    parts.append(packer.flush())
+    return _file([(b"IHDR", header), (b"IDAT", b"".join(parts))])
+
+
+def _filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
+    """Rows (n, bytes) with the filter type before each: Sub, Up or Paeth (PNG, section 9).
+
+    The one whose signed differences have the smallest sum, as section 12.7 advises.
+    """
+    up = np.concatenate([above, rows[:-1]])
+    left, corner = np.zeros_like(rows), np.zeros_like(rows)
+    left[:, step:], corner[:, step:] = rows[:, :-step], up[:, :-step]
+    candidates = np.stack([rows - left, rows - up, rows - _paeth(left, up, corner)])
+    cost = np.abs(candidates.view(np.int8).astype(np.int16)).sum(axis=2, dtype=np.int64)
+    best = cost.argmin(axis=0)
+    chosen = candidates[best, np.arange(len(rows))]
+    kinds = np.array([1, 2, 4], np.uint8)[best]
+    return np.concatenate([kinds[:, None], chosen], axis=1)
+
+
+def _paeth(
+    left: NDArray[np.uint8], up: NDArray[np.uint8], corner: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    a, b, c = (plane.astype(np.int16) for plane in (left, up, corner))
+    to_a, to_b, to_c = np.abs(b - c), np.abs(a - c), np.abs(a + b - 2 * c)
+    predicted = np.where((to_a <= to_b) & (to_a <= to_c), a, np.where(to_b <= to_c, b, c))
+    return predicted.astype(np.uint8)
+
+
+def _assembled(picture: Picture, body: bytes, transparency: bytes, colours: bytes = b"") -> bytes:
+    """The header and pixels of `body` with the picture's own chunks around them."""
+    plain = list(_chunks(body))
+    kept = list(_metadata(picture.origin, plain[0][1]))
+    return _file(
+        [
+            plain[0],
+            *(c for c in kept if c[0] in BEFORE_PALETTE),
+            *([(b"PLTE", colours)] if colours else []),
+            *([(b"tRNS", transparency)] if transparency else []),
+            *(c for c in kept if c[0] not in BEFORE_PALETTE),
+            *(c for c in plain if c[0] == b"IDAT"),
+        ]
+    )
+
+
+def _metadata(origin: Origin, header: bytes) -> Iterator[Chunk]:
+    encoding = origin.encoding
+    if not isinstance(encoding, PngEncoding):
+        yield from _metadata_of_others(origin)
+        return
+    same = (encoding.bit_depth, encoding.colour_type) == (header[8], header[9])
+    for kind, content in encoding.chunks:
+        if kind == b"eXIf":
+            yield kind, _exif.without_thumbnail(content)
+        elif same or kind not in OF_COLOUR_TYPE:
+            yield kind, content
+
+
+def _metadata_of_others(origin: Origin) -> Iterator[Chunk]:
+    if origin.icc:
+        yield b"iCCP", b"ICC profile\0\0" + zlib.compress(origin.icc)
+    if dpi := resolution(origin):
+        x, y = (round(value * INCHES_PER_METRE) for value in dpi)
+        yield b"pHYs", struct.pack(">IIB", x, y, 1)
+    if exif := _exif.carried(origin):
+        yield b"eXIf", exif
+    if origin.xmp:
+        yield b"iTXt", XMP_KEY + bytes(5) + origin.xmp
+
+
+def _file(chunks: list[Chunk]) -> bytes:
+    parts = [MAGIC]
+    for kind, content in [*chunks, (b"IEND", b"")]:
+        checksum = zlib.crc32(kind + content)
+        parts.append(struct.pack(">I", len(content)) + kind + content)
+        parts.append(struct.pack(">I", checksum))
+    return b"".join(parts)

@@ -1,0 +1,300 @@
+"""TIFF: every mode, 1 to 16 bit, in strips or tiles, contiguous or in planes.
+
+Pillow has no 16-bit RGB, and OpenCV multiplies alpha into 8-bit colours and loses 16-bit planes,
+so tifffile reads the samples. What it cannot unpack without a large dependency (LZW, Zstandard)
+Pillow's libtiff unpacks a strip or tile at a time; what is no array of samples (JPEG and fax
+coding, YCbCr, fewer than 8 bits) Pillow reads as a whole. Source: TIFF revision 6.0.
+"""
+
+import contextlib
+import io
+import struct
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaintcli.errors import UnreadableError
+from inpaintcli.imaging.formats import _tiff_writing
+from inpaintcli.imaging.formats._reading import (
+    check_size,
+    decoding,
+    padded_palette,
+    refuse_frames,
+    refuse_mode,
+    split_alpha,
+)
+from inpaintcli.imaging.formats._tiff_tags import (
+    ASSOCIATED,
+    BLACK_IS_0,
+    BLOCKS,
+    COLOUR_MAP,
+    ICC,
+    INDEXED,
+    IPTC,
+    NAME,
+    ORIENTATION,
+    RGB,
+    STRUCTURE,
+    UNPACKED,
+    WHITE_IS_0,
+    XMP,
+    YCBCR,
+    TiffEncoding,
+    colours_of,
+)
+from inpaintcli.imaging.picture import Mode, Origin, Picture, displayed
+
+SUFFIXES = (".tif", ".tiff")
+WHOLE_METADATA = False
+EXIFTOOL_WRITES = True
+
+LZW, ZSTD = 5, 50000
+BY_TIFFFILE = (UNPACKED, 8, 32946, 32773, 34925)  # Deflate by two numbers, PackBits, LZMA
+BY_LIBTIFF = (LZW, ZSTD)
+WHOLE_BY_PILLOW = (2, 3, 4, 7)  # fax codings and JPEG
+COLOURS = {5: "CMYK", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "a camera's raw mosaic"}
+
+
+def accepts(head: bytes) -> bool:
+    """Whether a file that begins so is a TIFF, or a BigTIFF."""
+    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def read(data: bytes, name: str) -> Picture:
+    """The picture of a TIFF file.
+
+    Raises:
+        UnreadableError: damaged, of several pages, floating point, CMYK and the like, or larger
+            than any photo.
+    """
+    import logging
+
+    import tifffile
+
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # it logs what it then raises
+    _hush_libtiff()
+    with decoding(name, NAME), tifffile.TiffFile(io.BytesIO(data)) as file:
+        page = _only_page(file, name)
+        check_size(int(page.imagewidth), int(page.imagelength), name)
+        _check_kind(page, name)
+        if any(at + size > len(data) for at, size in _segments(page)):
+            raise ValueError("the end is missing")
+        origin = _origin(data, page)
+        if _is_whole(page):
+            return _read_whole(data, origin, name)
+        samples = displayed(_samples(page, name), origin.orientation)
+        return _interpreted(samples, page, origin)
+
+
+def write(picture: Picture) -> bytes:
+    """The picture as a TIFF file: in one layout, Deflate-packed unless the file was not packed.
+
+    Raises:
+        OutputError: it would be larger than the 4 GiB that a TIFF can address.
+    """
+    return _tiff_writing.encoded(picture)
+
+
+def _hush_libtiff() -> None:
+    """Keep Pillow's libtiff from printing on damaged files: Pillow raises, but cannot hush it."""
+    import ctypes
+
+    from PIL import _imaging
+
+    # Where libtiff is linked so that it cannot be found, it prints; that harms nothing.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
+
+
+def _only_page(file: Any, name: str) -> Any:
+    """The one picture of the file; smaller copies of it do not count."""
+    pages = [page for page in (file.pages[i] for i in range(len(file.pages))) if page is not None]
+    pictures = [page for page in pages if not getattr(page, "is_reduced", False)] or pages[:1]
+    if len(pictures) > 1:
+        raise refuse_frames(name, f"a TIFF of {len(pictures)} pages")
+    return pictures[0]
+
+
+def _check_kind(page: Any, name: str) -> None:
+    photometric, depth = int(page.photometric), int(page.bitspersample)
+    if int(page.sampleformat) != 1:
+        kind = {2: "signed", 3: "floating-point"}.get(int(page.sampleformat), "unusual")
+        raise refuse_mode(name, f"a TIFF of {depth}-bit {kind} samples")
+    if depth not in (1, 2, 4, 8, 16):
+        raise refuse_mode(name, f"a TIFF of {depth} bits a channel")
+    if photometric not in (WHITE_IS_0, BLACK_IS_0, RGB, INDEXED, YCBCR):
+        raise refuse_mode(name, COLOURS.get(photometric, f"a TIFF of colour kind {photometric}"))
+    wanted = 3 if photometric in (RGB, YCBCR) else 1
+    most = wanted if photometric == INDEXED else wanted + 1
+    if not wanted <= int(page.samplesperpixel) <= most or int(page.imagedepth) != 1:
+        raise refuse_mode(name, f"a TIFF of {page.samplesperpixel} channels")
+
+
+def _segments(page: Any) -> list[tuple[int, int]]:
+    return list(zip(page.dataoffsets, page.databytecounts, strict=True))
+
+
+def _is_whole(page: Any) -> bool:
+    return (
+        page.bitspersample < 8
+        or page.photometric == YCBCR
+        or int(page.compression) in WHOLE_BY_PILLOW
+    )
+
+
+def _origin(data: bytes, page: Any) -> Origin:
+    def tag(code: int) -> Any:
+        found = page.tags.get(code)
+        return None if found is None else found.value
+
+    def block(code: int) -> bytes | None:
+        value = tag(code)
+        return value if isinstance(value, bytes) and value else None
+
+    orientation, colour_map = tag(ORIENTATION), tag(COLOUR_MAP)
+    return Origin(
+        NAME,
+        _mode(page),
+        orientation=int(orientation) if orientation in range(1, 9) else 1,
+        icc=block(ICC),
+        exif=_exif_block(data),
+        xmp=block(XMP),
+        dpi=_dpi(tag(282), tag(283), tag(296)),
+        encoding=TiffEncoding(
+            byte_order=page.parent.byteorder,
+            compression=int(page.compression),
+            bits=min(8, int(page.bitspersample)),
+            white_is_0=page.photometric == WHITE_IS_0,
+            extra=next((int(kind) for kind in page.extrasamples), None),
+            colour_map=tuple(colour_map) if page.photometric == INDEXED else (),
+            iptc=block(IPTC),
+        ),
+    )
+
+
+def _mode(page: Any) -> Mode:
+    if page.photometric == INDEXED:
+        return "palette"
+    if page.photometric in (RGB, YCBCR):
+        return "rgb"
+    return "bilevel" if page.bitspersample == 1 else "grey"
+
+
+def _dpi(x: Any, y: Any, unit: Any) -> tuple[float, float] | None:
+    if x is None or y is None or unit not in (None, 2, 3) or not (x[1] and y[1]):
+        return None
+    scale = 2.54 if unit == 3 else 1.0
+    return scale * x[0] / x[1], scale * y[0] / y[1]
+
+
+def _exif_block(data: bytes) -> bytes | None:
+    """An EXIF block of the file's tags that are not about its structure."""
+    from PIL import Image
+
+    # The picture matters more than tags that somebody wrote wrongly.
+    with contextlib.suppress(Exception):
+        exif = Image.Exif()
+        exif.load(data)
+        for tag in list(exif):
+            if tag in STRUCTURE or tag in BLOCKS:
+                del exif[tag]
+        return exif.tobytes().removeprefix(b"Exif\0\0") if len(exif) else None
+    return None
+
+
+def _read_whole(data: bytes, origin: Origin, name: str) -> Picture:
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    with TiffImageFile(io.BytesIO(data)) as image:
+        image.load()  # turned by the orientation already
+        if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
+            raise refuse_mode(name, f"a TIFF of mode {image.mode}")
+        if image.mode == "P":
+            indices = np.array(image, np.uint8)
+            colours = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+            palette = padded_palette(colours, indices, None)
+            return Picture(*palette.expanded(), replace(origin, palette=palette))
+        samples = np.array(image.convert("L") if image.mode == "1" else image)
+        return Picture(*split_alpha(samples), origin)
+
+
+def _samples(page: Any, name: str) -> NDArray[Any]:
+    """The samples as they lie in the file, uint8 or uint16 (h, w, channels)."""
+    codec = int(page.compression)
+    if codec not in (*BY_TIFFFILE, *BY_LIBTIFF):
+        raise UnreadableError(
+            f"{name} is a TIFF compressed by {getattr(page.compression, 'name', codec)}, "
+            "which is not supported.",
+            hint="Save it with Deflate or LZW compression, or none.",
+        )
+    whole = _by_libtiff(page, codec) if codec in BY_LIBTIFF else page.asarray(squeeze=False)
+    planes = np.asarray(whole)[:, 0]  # (planes, depth, h, w, channels), depth is 1
+    return np.ascontiguousarray(
+        planes[0] if len(planes) == 1 else np.moveaxis(planes[..., 0], 0, -1)
+    )
+
+
+def _by_libtiff(page: Any, codec: int) -> NDArray[Any]:
+    """What `page.asarray` gives, each strip or tile unpacked by `_unpacked`."""
+    page.compression = UNPACKED  # so that `decode` undoes only the predictor and the byte order
+    found = np.zeros(page.shaped, page.dtype)
+    height, width = int(page.imagelength), int(page.imagewidth)
+    for data, index in page.parent.filehandle.read_segments(page.dataoffsets, page.databytecounts):
+        if data is None:
+            continue
+        plain = _unpacked(data, codec, _segment_bytes(page, index))
+        part, (plane, _, y, x, _), shape = page.decode(plain, index, _fullsize=page.is_tiled)
+        area = found[plane, 0, y : y + shape[1], x : x + shape[2]]
+        area[:] = part[0, : height - y, : width - x]
+    return found
+
+
+def _segment_bytes(page: Any, index: int) -> int:
+    """Bytes of strip or tile `index` when unpacked."""
+    pixel = page.dtype.itemsize * page.shaped[-1]
+    if page.is_tiled:
+        return int(page.tilelength * page.tilewidth * pixel)
+    height, rows = int(page.imagelength), min(int(page.rowsperstrip), int(page.imagelength))
+    first = index % -(-height // rows) * rows
+    return int(min(rows, height - first) * page.imagewidth * pixel)
+
+
+def _unpacked(packed: bytes, codec: int, size: int) -> bytes:
+    """`packed` as `size` bytes, by wrapping it in a TIFF of one row of 8-bit grey for libtiff."""
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    start = 8 + 2 + 8 * 12 + 4
+    values = {256: size, 257: 1, 258: 8, 259: codec, 262: 1, 273: start, 278: 1, 279: len(packed)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in values.items())
+    header = b"II*\0" + struct.pack("<IH", 8, len(values)) + entries + bytes(4)
+    with TiffImageFile(io.BytesIO(header + packed)) as image:
+        return image.tobytes()
+
+
+def _interpreted(samples: NDArray[Any], page: Any, origin: Origin) -> Picture:
+    """The picture that the displayed samples (h, w, channels) stand for."""
+    if page.photometric == INDEXED:
+        colours = colours_of(page.tags[COLOUR_MAP].value)[:256]
+        palette = padded_palette(colours, samples[:, :, 0].astype(np.uint8), None)
+        return Picture(*palette.expanded(), replace(origin, palette=palette))
+    pixels, alpha = split_alpha(samples)
+    if page.photometric == WHITE_IS_0:
+        pixels = np.iinfo(pixels.dtype).max - pixels
+    encoding = origin.encoding
+    if alpha is not None and isinstance(encoding, TiffEncoding) and encoding.extra == ASSOCIATED:
+        pixels = _divided(pixels, alpha)
+    return Picture(pixels, alpha, origin)
+
+
+def _divided(pixels: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
+    """Straight colours (h, w, c) of colours multiplied by alpha (h, w), rounded.
+
+    Rounding both ways makes `_tiff_writing` the exact inverse for alpha above 0: the error of half
+    a step is scaled by alpha <= 1. Where alpha is 0 the file holds no colour.
+    """
+    top = np.iinfo(pixels.dtype).max
+    part = np.maximum(alpha, 1).astype(np.uint64)[:, :, None]
+    straight = (pixels.astype(np.uint64) * top + part // 2) // part
+    return np.asarray(np.minimum(straight, top).astype(pixels.dtype))

@@ -1,0 +1,193 @@
+"""Masks: from files or alpha to bool (h, w), True in the hole; fitting, growing, feathering."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaintcli.errors import MaskMismatchError, UsageError
+from inpaintcli.imaging.images import read_picture
+from inpaintcli.imaging.picture import Mask, Picture, displayed
+
+THRESHOLD = 127
+LUMA = (299, 587, 114)
+"""Thousandths of red, green and blue in the lightness of a colour (ITU-R BT.601)."""
+
+
+def read_mask(path: Path, *, threshold: int = THRESHOLD, invert: bool = False) -> Mask:
+    """The mask in a picture file of any kind: True where it is lighter than `threshold`.
+
+    The mask's own EXIF orientation is applied. Colours count by their luma, 16 bits by their
+    8-bit equivalent. With transparency: where all pixels have one colour, opacity is what was
+    painted and counts alone; else it weighs the luma, as over black.
+
+    Raises:
+        UnreadableError: the file cannot be read.
+        UsageError: the threshold is not in 0 to 254.
+    """
+    return mask_of(read_picture(path), threshold=threshold, invert=invert)
+
+
+def mask_of(picture: Picture, *, threshold: int = THRESHOLD, invert: bool = False) -> Mask:
+    """As `read_mask`, of a picture already read."""
+    _check_threshold(threshold)
+    light, scale = _light(picture)
+    return _above(light, threshold, scale) ^ invert
+
+
+def lightest(path: Path) -> int:
+    """The lightest value of a mask, 0 to 255: what a threshold must be below.
+
+    Raises:
+        UnreadableError: the file cannot be read.
+    """
+    light, scale = _light(read_picture(path))
+    return -(-int(light.max()) * 255 // scale)
+
+
+def mask_from_alpha(
+    picture: Picture,
+    *,
+    threshold: int = THRESHOLD,
+    invert: bool = False,
+    name: str = "the picture",
+) -> Mask:
+    """The transparent pixels as the hole: those more transparent than `threshold` of 255.
+
+    With the usual 127, alpha below half (of 255: 0 to 127) is the hole.
+
+    Raises:
+        MaskMismatchError: the picture has no alpha.
+        UsageError: the threshold is not in 0 to 254.
+    """
+    _check_threshold(threshold)
+    if picture.alpha is None:
+        raise MaskMismatchError(
+            f"{name} has no transparency to take the hole from.", hint="Name a mask with --mask."
+        )
+    top = int(np.iinfo(picture.alpha.dtype).max)
+    return _above(np.asarray(top - picture.alpha), threshold, top) ^ invert
+
+
+def fit_mask(
+    mask: Mask,
+    picture: Picture,
+    *,
+    resize: bool = False,
+    mask_name: str = "",
+    picture_name: str = "",
+) -> Mask:
+    """The mask in the picture's size, as displayed.
+
+    A mask of the size that the photo has *stored*, where its orientation lays it on its side,
+    was drawn on the stored pixels and is turned with the photo. (Where both sizes are equal the
+    mask is taken as displayed.) With `resize` any other size is scaled; then a pixel that any
+    part of the hole falls on is in the hole, since what is left over would show.
+
+    Raises:
+        MaskMismatchError: the sizes differ and `resize` is false.
+    """
+    size = (picture.height, picture.width)
+    if mask.shape == size:
+        return mask
+    orientation = picture.origin.orientation
+    if orientation >= 5 and mask.shape == size[::-1]:
+        return np.asarray(displayed(mask, orientation), np.bool_)
+    if not resize:
+        raise MaskMismatchError(
+            f"{_called('The mask', mask_name)} is {mask.shape[1]}x{mask.shape[0]} but "
+            f"{_called('the photo', picture_name)} is {picture.width}x{picture.height}.",
+            hint="Draw the mask on the photo itself, or pass --resize-mask.",
+        )
+    return _resized(mask, size)
+
+
+def grow(mask: Mask, pixels: int) -> Mask:
+    """The mask with all pixels within `pixels` (Euclidean, between centres) of the hole.
+
+    Raises:
+        UsageError: `pixels` is negative.
+    """
+    import cv2
+
+    if pixels < 0:
+        raise UsageError(f"--grow is {pixels}.", hint="A hole can only grow: name 0 or more.")
+    if pixels == 0 or not mask.any():
+        return mask
+    far = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(far <= pixels, np.bool_)
+
+
+def feather_weights(mask: Mask, pixels: int) -> NDArray[np.float32]:
+    """How much of the filling shows: float32 (h, w), 0 outside the hole, 1 deep inside.
+
+    Rises inwards from the rim in a straight line over `pixels`: at Euclidean distance d from the
+    nearest known pixel it is d / (pixels + 1), at most 1. Known pixels thus stay untouched, and
+    `pixels` = 0 gives the mask itself. The picture's edge is no rim.
+
+    Raises:
+        UsageError: `pixels` is negative.
+    """
+    import cv2
+
+    if pixels < 0:
+        raise UsageError(f"--feather is {pixels}.", hint="Name 0 or more.")
+    if pixels == 0 or mask.all():
+        return mask.astype(np.float32)
+    deep = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(np.minimum(deep / np.float32(pixels + 1), 1), np.float32)
+
+
+def _called(kind: str, name: str) -> str:
+    """Kind and name: photo and mask often share a name."""
+    return f"{kind} {name}".rstrip()
+
+
+def _check_threshold(threshold: int) -> None:
+    if not 0 <= threshold <= 254:
+        raise UsageError(
+            f"--mask-threshold is {threshold}.", hint="Name 0 (all but black) to 254 (white only)."
+        )
+
+
+def _above(values: NDArray[Any], threshold: int, scale: int) -> Mask:
+    """Where `values`, of which `scale` stands for 255, are above `threshold`.
+
+    In integers: the answer must not depend on how a float was rounded.
+    """
+    return np.asarray(values > threshold * scale // 255, np.bool_)
+
+
+def _light(picture: Picture) -> tuple[NDArray[Any], int]:
+    """How light each pixel of a mask is, as `read_mask` has it, and what stands for 255."""
+    top = int(np.iinfo(picture.pixels.dtype).max)
+    alpha = picture.alpha
+    if alpha is None or (alpha == top).all():
+        return _luma(picture.pixels), 1000 * top
+    if _has_one_colour(picture.pixels) and alpha.min() < alpha.max():
+        return alpha, top
+    return _luma(picture.pixels).astype(np.uint64) * alpha, 1000 * top * top
+
+
+def _luma(pixels: NDArray[Any]) -> NDArray[np.uint32]:
+    """Lightness (h, w) in thousandths of a sample's step."""
+    if pixels.shape[2] == 1:
+        return pixels[:, :, 0].astype(np.uint32) * np.uint32(1000)
+    light = np.zeros(pixels.shape[:2], np.uint32)
+    for channel, weight in enumerate(LUMA):
+        light += pixels[:, :, channel].astype(np.uint32) * np.uint32(weight)
+    return light
+
+
+def _has_one_colour(pixels: NDArray[Any]) -> bool:
+    return bool((pixels == pixels[0, 0]).all())
+
+
+def _resized(mask: Mask, size: tuple[int, int]) -> Mask:
+    import cv2
+
+    smaller = size[0] < mask.shape[0] or size[1] < mask.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    share = cv2.resize(mask.astype(np.float32), size[::-1], interpolation=how)
+    return np.asarray(share > 0 if smaller else share >= 0.5, np.bool_)

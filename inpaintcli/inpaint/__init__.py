@@ -1,0 +1,1 @@
+"""The one pipeline under every command: a picture and a mask in, a filled picture out."""

@@ -1,0 +1,262 @@
+"""Fill the holes of one picture: the pipeline under every command."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from inpaintcli_engines.base import Engine, Reporter
+from inpaintcli_engines.select import open_engine
+from numpy.typing import NDArray
+
+from inpaintcli.errors import MaskMismatchError
+from inpaintcli.imaging.images import ignore
+from inpaintcli.imaging.masks import feather_weights, grow
+from inpaintcli.imaging.picture import Mask, Picture
+from inpaintcli.imaging.regions import Sizes, Tile, bounding_box, model_input, model_output, plan
+from inpaintcli.inpaint.attention import OUTPUT, AttentionMap
+from inpaintcli.inpaint.detail import Decision, Detail, textured
+from inpaintcli.inpaint.grain import add_grain
+from inpaintcli.models.cards import Card, find_card, verify
+
+
+@dataclass(frozen=True)
+class Model:
+    """A card and the engine that runs it. A context manager.
+
+    `why` says why that engine; `fallback` what a user should hear of one that could not be had.
+    """
+
+    card: Card
+    engine: Engine
+    why: str
+    fallback: str = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.engine.close()
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A filled picture, and what it took.
+
+    tiles: calls of the model. seconds: in the engine, and in all. decisions: whose texture fills
+    each thick part of the holes. grain: standard deviation of the noise added, see `add_grain`.
+    """
+
+    picture: Picture
+    tiles: int
+    engine_seconds: float
+    seconds: float
+    decisions: tuple[Decision, ...] = ()
+    grain: float = 0.0
+
+
+def open_model(
+    name: str | None = None,
+    *,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    report: Reporter | None = None,
+) -> Model:
+    """Find a model, check that it is whole, and load it.
+
+    Args:
+        name: of a card, or the path of one; None for the default.
+        engine: a backend's name, or auto.
+        device: auto, cpu or cuda[:N].
+        precision: auto, fp32, bf16 or fp16.
+        threads: of the inference; None leaves it to the engine.
+        report: takes what the engine has to say while it loads.
+
+    Raises:
+        ModelError: the model is missing or damaged.
+        EngineError: the engine cannot be had or cannot load it.
+    """
+    card = find_card(name)
+    verify(card)
+    choice = open_engine(
+        card.file,
+        engine=engine,
+        device=device,
+        precision=precision,
+        threads=threads,
+        profile=card.profile,
+        report=report,
+    )
+    return Model(card, choice.engine, choice.why, choice.fallback)
+
+
+def fill(  # noqa: PLR0913 - one argument an option of the command
+    picture: Picture,
+    mask: Mask,
+    model: Model,
+    *,
+    grow_by: int = 0,
+    feather: int = 0,
+    reveal: bool = False,
+    detail: Detail = "auto",
+    attention: AttentionMap | None = None,
+    notes: Callable[[str], None] = ignore,
+) -> Filled:
+    """Fill the holes of a picture; every other pixel comes back as it was.
+
+    What the model may look at is what is known and not wholly transparent: the colour under
+    transparent pixels is often rubbish.
+
+    Args:
+        picture: as displayed.
+        mask: (h, w) bool, True in the hole.
+        model: from `open_model`.
+        grow_by: pixels that the hole is widened by first.
+        feather: pixels inside the hole's rim over which the old content fades into the new.
+        reveal: make the hole opaque (for holes that are the transparent pixels themselves).
+        detail: whose texture: the network's, patches of the photo, or (auto) a blend of both, with
+            the photo's grain.
+        attention: takes where the model looked, of a model that says so.
+        notes: takes what is worth saying.
+
+    Raises:
+        MaskMismatchError: the sizes differ, or the hole is the whole picture.
+        EngineError: the engine failed.
+    """
+    started = time.perf_counter()
+    _check(picture, mask)
+    hole = grow(mask, grow_by) if grow_by else mask
+    if hole.all():
+        raise MaskMismatchError(
+            "The hole is the whole picture: there is nothing to fill it from.",
+            hint="White is the hole; pass --invert-mask if yours is the other way round.",
+        )
+    unknown = _unknown(picture, hole)
+    painter = _Painter(picture.pixels, unknown, model, attention)
+    painter.paint_all(hole)
+    decisions = textured(
+        painter.pixels,
+        hole,
+        ~unknown,
+        detail,
+        threads=model.engine.info.threads,
+        notes=notes,
+    )
+    grain = add_grain(painter.pixels, hole, ~unknown) if detail == "auto" and hole.any() else 0.0
+    filled = picture.with_pixels(_feathered(picture.pixels, painter.pixels, hole, feather))
+    if reveal and filled.alpha is not None:
+        opaque = np.asarray(np.iinfo(filled.alpha.dtype).max, filled.alpha.dtype)
+        filled = filled.with_alpha(np.where(hole, opaque, filled.alpha))
+    seconds = time.perf_counter() - started
+    return Filled(filled, painter.tiles, painter.engine_seconds, seconds, tuple(decisions), grain)
+
+
+def sizes_of(card: Card) -> Sizes:
+    """How holes are cut for a model."""
+    return Sizes(thickness=card.max_thickness, context=card.context, multiple=card.size_multiple)
+
+
+def _check(picture: Picture, mask: Mask) -> None:
+    if mask.shape != (picture.height, picture.width):
+        raise MaskMismatchError(
+            f"The mask is {mask.shape[1]}x{mask.shape[0]} but the photo is "
+            f"{picture.width}x{picture.height}.",
+        )
+
+
+def _unknown(picture: Picture, hole: Mask) -> Mask:
+    """What the photo itself does not know: the hole, and what is wholly transparent."""
+    if picture.alpha is None:
+        return hole
+    transparent = (picture.alpha == 0) | hole
+    return hole if transparent.all() else transparent
+
+
+class _Painter:
+    """Fills tile after tile into a copy of the pixels; what is filled is known to the next tile."""
+
+    def __init__(
+        self,
+        pixels: NDArray[Any],
+        unknown: Mask,
+        model: Model,
+        attention: AttentionMap | None = None,
+    ) -> None:
+        """Start from `pixels` (h, w, 1 or 3) uint8 or uint16; what is `unknown` is not seen."""
+        self.pixels = pixels.copy()
+        self.tiles = 0
+        self.engine_seconds = 0.0
+        self._model = model
+        self._attention = attention
+        if attention is not None:
+            attention.begin(*unknown.shape)
+        self._top = int(np.iinfo(pixels.dtype).max)
+        self._unknown = unknown.copy()
+
+    def paint_all(self, hole: Mask) -> None:
+        """Fill a hole, tile after tile."""
+        for tile in plan(hole, sizes_of(self._model.card)):
+            self.paint(tile)
+
+    def paint(self, tile: Tile) -> None:
+        """Run the model on one tile and take its answer for the tile's target."""
+        inside = tile.box.slices
+        rgb = _to_float(self.pixels[inside], self._top)
+        multiple = self._model.card.size_multiple
+        rgb_hwc, hole = model_input(rgb, self._unknown[inside], tile.scale, multiple)
+        outputs = self._run(rgb_hwc, hole)
+        filled_hwc = np.asarray(outputs["filled"][0].transpose(1, 2, 0), np.float32)
+        answer = model_output(filled_hwc, tile.box, tile.scale)
+        filled = _from_float(answer, self._top, self.pixels.shape[2], self.pixels.dtype)
+        np.copyto(self.pixels[inside], filled, where=tile.target[..., None])
+        if self._attention is not None:
+            self._attention.take(outputs[OUTPUT][0], tile)
+        self._unknown[inside] &= ~tile.target
+        self.tiles += 1
+
+    def _run(
+        self, rgb_hwc: NDArray[np.float32], hole: NDArray[np.float32]
+    ) -> dict[str, NDArray[Any]]:
+        rgb_nchw = np.ascontiguousarray(rgb_hwc.transpose(2, 0, 1)[None])
+        started = time.perf_counter()
+        outputs = self._model.engine.run({"image": rgb_nchw, "mask": hole[None, None]})
+        self.engine_seconds += time.perf_counter() - started
+        return outputs
+
+
+def _to_float(pixels: NDArray[Any], top: int) -> NDArray[np.float32]:
+    """(h, w, 1 or 3) integers up to `top` to (h, w, 3) in [-1, 1]."""
+    scaled = pixels.astype(np.float32) * np.float32(2 / top) - np.float32(1)
+    return np.broadcast_to(scaled, (*scaled.shape[:2], 3))
+
+
+def _from_float(
+    rgb: NDArray[np.float32], top: int, channels: int, dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """Back from [-1, 1] to integers up to `top`; grey is the mean of the three channels."""
+    if channels == 1:
+        rgb = rgb.mean(axis=2, keepdims=True)
+    scaled: NDArray[Any] = np.clip(np.rint((rgb + 1) * np.float32(top / 2)), 0, top)
+    return scaled.astype(dtype)
+
+
+def _feathered(before: NDArray[Any], after: NDArray[Any], hole: Mask, feather: int) -> NDArray[Any]:
+    """Fade from `before` at the hole's rim to `after` deeper in; known pixels stay untouched."""
+    box = bounding_box(hole)
+    if feather <= 0 or box is None:
+        return after
+    inside = box.grown(feather + 1, *hole.shape).slices
+    weight = feather_weights(hole[inside], feather)[..., None]
+    old, new = before[inside].astype(np.float32), after[inside].astype(np.float32)
+    mixed = np.rint(old + weight * (new - old)).astype(after.dtype)
+    np.copyto(after[inside], mixed, where=hole[inside][..., None])
+    return after

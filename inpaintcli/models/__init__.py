@@ -1,0 +1,1 @@
+"""Models: their cards, how they are found and verified; the shipped ones."""

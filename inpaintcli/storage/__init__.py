@@ -1,0 +1,1 @@
+"""Files of this machine, or names in a store."""

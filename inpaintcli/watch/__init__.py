@@ -1,0 +1,1 @@
+"""A folder that is filled as photos come in."""

@@ -1,0 +1,214 @@
+"""What a watch lets be seen from outside: a log, a status file, numbers for Prometheus.
+
+None of them ever stops the watch: what cannot be written is said once on standard error.
+"""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from inpaintcli.batch.outcome import SCHEMA, Outcome
+from inpaintcli.console import complain
+from inpaintcli.errors import UsageError
+from inpaintcli.imaging.images import TEMPORARY_SUFFIX
+from inpaintcli.watch.jobs import Counts
+
+HEARTBEAT_S = 10.0
+"""The status file is written at least so often; older, and the program hangs or is gone."""
+STATUS_S = 1.0
+"""And at most so often, but for the end."""
+ESCAPED = "backslashreplace"
+"""What is no text in a file's name becomes \\udcXX, which JSON understands."""
+
+
+def timestamp() -> str:
+    """Now, in UTC with milliseconds, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@dataclass
+class Log:
+    """JSON lines appended to a file; opened for each line, so it may be moved away at any time."""
+
+    path: Path
+    complain: Callable[[str], None] = complain
+    _broken: bool = field(default=False, init=False)
+
+    def write(self, event: str, fields: dict[str, Any]) -> None:
+        """One line: time, event, and the fields."""
+        record = {"time": timestamp(), "event": event, **fields}
+        try:
+            with self.path.open("a", encoding="utf-8", errors=ESCAPED) as file:
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            self._broken = False
+        except OSError as error:
+            if not self._broken:
+                self.complain(f"The log {self.path} cannot be written: {error.strerror}.")
+            self._broken = True
+
+
+@dataclass
+class Status:
+    """A JSON file that always holds a whole object: what the watch is doing."""
+
+    path: Path
+    fixed: dict[str, Any]
+    """What stays the same: process id, start, folders."""
+    complain: Callable[[str], None] = complain
+    clock: Callable[[], float] = time.monotonic
+    _last: dict[str, Any] = field(default_factory=dict, init=False)
+    _written: float = field(default=float("-inf"), init=False)
+    _broken: bool = field(default=False, init=False)
+
+    def show(self, fields: dict[str, Any], *, at_once: bool = False) -> None:
+        """Write what changed, not too often, and a sign of life now and then."""
+        age = self.clock() - self._written
+        is_due = age >= (STATUS_S if fields != self._last else HEARTBEAT_S)
+        if not (is_due or at_once):
+            return
+        self._last, self._written = fields, self.clock()
+        record = {"schema": SCHEMA, **self.fixed, "updated": timestamp(), **fields}
+        data = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
+        temporary = self.path.with_name(f".{self.path.name}{TEMPORARY_SUFFIX}")
+        try:
+            # Not forced to disk: after a power cut it would say what is no longer so anyway.
+            temporary.write_bytes(data.encode(errors=ESCAPED))
+            temporary.replace(self.path)
+            self._broken = False
+        except OSError as error:
+            if not self._broken:
+                self.complain(f"The status {self.path} cannot be written: {error.strerror}.")
+            self._broken = True
+
+
+class Metrics:
+    """Numbers for Prometheus on the loopback address. A context manager.
+
+    Raises:
+        UsageError: the extra is not installed, or the port is taken.
+    """
+
+    def __init__(self, port: int) -> None:
+        try:
+            import prometheus_client as prometheus
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                "--metrics-port needs the package prometheus_client, which is not installed.",
+                hint="Install the extra: pip install 'inpaintcli[metrics]'.",
+            ) from error
+        registry = prometheus.CollectorRegistry()
+        self._photos = prometheus.Counter(
+            "inpaintcli_photos", "Photos by outcome.", ["status"], registry=registry
+        )
+        self._seconds = prometheus.Histogram(
+            "inpaintcli_fill_seconds", "From reading to writing.", registry=registry
+        )
+        self._last = prometheus.Gauge(
+            "inpaintcli_last_outcome_timestamp_seconds", "When a photo ended.", registry=registry
+        )
+        self._now = prometheus.Gauge(
+            "inpaintcli_files", "Queued, working, waiting, arriving.", ["state"], registry=registry
+        )
+        self._there = prometheus.Gauge(
+            "inpaintcli_folder_present", "1 while the watched folders are there.", registry=registry
+        )
+        for status in ("filled", "skipped", "failed"):
+            self._photos.labels(status)
+        try:
+            self._server, _ = prometheus.start_http_server(
+                port, addr="127.0.0.1", registry=registry
+            )
+        except OSError as error:
+            raise UsageError(
+                f"--metrics-port {port} cannot be had: {error.strerror}.", hint="Name another."
+            ) from error
+
+    @property
+    def url(self) -> str:
+        """Where they are: at the port asked for, or with 0 at one that was free."""
+        return f"http://127.0.0.1:{self._server.server_port}/metrics"
+
+    def count(self, outcome: Outcome) -> None:
+        """One more outcome."""
+        self._photos.labels(outcome.status).inc()
+        self._last.set_to_current_time()
+        if outcome.status == "filled":
+            self._seconds.observe(outcome.seconds)
+
+    def show(self, counts: Counts, *, present: bool) -> None:
+        """What there is to do at this moment."""
+        for state, number in asdict(counts).items():
+            self._now.labels(state).set(number)
+        self._there.set(present)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Monitor:
+    """Log, status and metrics, those that were asked for. A context manager."""
+
+    def __init__(
+        self, *, log: Path | None, status: Path | None, metrics_port: int | None, **fixed: str
+    ) -> None:
+        """Begin; `fixed` goes into the status file.
+
+        Raises:
+            UsageError: the metrics cannot be had.
+        """
+        self.counts: Counter[str] = Counter()
+        self._metrics = Metrics(metrics_port) if metrics_port is not None else None
+        self.metrics_url = self._metrics.url if self._metrics else None
+        about = {"pid": os.getpid(), "started": timestamp(), **fixed, "metrics": self.metrics_url}
+        self._log = Log(log) if log else None
+        self._status = Status(status, about) if status else None
+        self._last: dict[str, Any] | None = None
+        self._shown: tuple[Counts, bool] = (Counts(0, 0, 0, 0), True)
+        self.event("started", about)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.event("stopped", self._totals())
+        self._show(running=False)
+        if self._metrics:
+            self._metrics.close()
+
+    def event(self, name: str, fields: dict[str, Any]) -> None:
+        """A line in the log."""
+        if self._log:
+            self._log.write(name, fields)
+
+    def outcome(self, outcome: Outcome, **more: Any) -> None:
+        """What happened to a photo; `more` goes into the log."""
+        self.counts[outcome.status] += 1
+        self._last = {"time": timestamp(), **outcome.to_json()}
+        self.event("outcome", {**outcome.to_json(), **more})
+        if self._metrics:
+            self._metrics.count(outcome)
+
+    def show(self, counts: Counts, *, present: bool) -> None:
+        """What there is to do at this moment; called at every turn of the loop."""
+        self._shown = (counts, present)
+        self._show(running=True)
+
+    def _show(self, *, running: bool) -> None:
+        counts, present = self._shown
+        if self._metrics:
+            self._metrics.show(counts, present=present)
+        if self._status:
+            state = {"running": running, "folder_present": present, "counts": self._totals()}
+            fields = {**state, **asdict(counts), "last": self._last}
+            self._status.show(fields, at_once=not running)
+
+    def _totals(self) -> dict[str, int]:
+        return {name: self.counts[name] for name in ("filled", "skipped", "failed")}

@@ -1,0 +1,359 @@
+"""TensorRT's path from model to answer, on stand-ins for NVIDIA's modules (see conftest.py)."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from inpaintcli_engines.backends import tensorrt_gpu
+from inpaintcli_engines.backends.reference import reference_engine
+from inpaintcli_engines.base import (
+    EngineFailedError,
+    EngineUnavailableError,
+    Profile,
+    Silent,
+)
+from inpaintcli_engines.half_precision import typed
+from inpaintcli_engines.select import open_engine
+from inpaintcli_engines.tensorrt import parity
+from inpaintcli_engines.tensorrt.build import make_monitor
+from inpaintcli_engines.tensorrt.cache import PlanCache
+
+pytestmark = pytest.mark.usefixtures("gpu")
+PROFILE = Profile(batch=(1, 1, 8), side=(16, 48, 96))
+
+
+class Heard(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.notes = []
+        self.shares = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def progress(self, task, share):
+        self.shares.append((task, share))
+
+
+def load(path, *, precision="fp32", report=None, profile=PROFILE, device="cuda"):
+    return tensorrt_gpu.load(
+        path, device=device, precision=precision, threads=1, profile=profile, report=report
+    )
+
+
+def arrays(height=32, width=48, batch=1, seed=0):
+    rng = np.random.default_rng(seed)
+    image = rng.uniform(-1, 1, (batch, 3, height, width)).astype(np.float32)
+    mask = np.zeros((batch, 1, height, width), np.float32)
+    mask[:, :, 8:20, 8:30] = 1
+    return {"image": image, "mask": mask}
+
+
+@pytest.fixture
+def on_the_cpu(small_model):
+    with reference_engine(small_model) as engine:
+        yield engine
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_plan_answers_as_the_cpu_does(small_model, on_the_cpu, precision):
+    with load(small_model, precision=precision) as engine:
+        assert engine.info.precision == precision
+        assert engine.info.device == "cuda:0"
+        for given in (arrays(), arrays(64, 64), arrays(seed=3), arrays(seed=4), arrays(batch=3)):
+            ours, theirs = engine.run(given)["filled"], on_the_cpu.run(given)["filled"]
+            np.testing.assert_allclose(ours, theirs, atol=2e-3)
+
+
+def test_two_engines_of_one_plan_share_it_and_may_run_at_once(small_model, on_the_cpu):
+    with load(small_model) as first, load(small_model) as second:
+        assert first._plan is second._plan
+        results = {}
+
+        def work(engine, seed):
+            results[seed] = [engine.run(arrays(seed=seed))["filled"] for _ in range(5)]
+
+        threads = [threading.Thread(target=work, args=pair) for pair in ((first, 1), (second, 2))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for seed, answers in results.items():
+        expected = on_the_cpu.run(arrays(seed=seed))["filled"]
+        for answer in answers:
+            np.testing.assert_allclose(answer, expected, atol=1e-4)
+
+
+def test_an_opening_that_fails_gives_everything_back(gpu, small_model):
+    cuda, trt = gpu
+    trt.knobs.spoil = 0.2
+    with pytest.raises(EngineFailedError):
+        load(small_model, precision="auto")
+    assert not cuda.knobs.held
+    assert not cuda.knobs.streams
+
+
+def test_the_second_opening_builds_nothing(gpu, small_model):
+    _, trt = gpu
+    for _ in range(2):
+        load(small_model).close()
+    assert trt.knobs.builds == 1
+    load(small_model, profile=Profile(side=(16, 48, 128))).close()
+    assert trt.knobs.builds == 2
+
+
+def test_a_shape_that_comes_again_runs_as_a_graph(gpu, small_model):
+    cuda, _ = gpu
+    with load(small_model) as engine:
+        before = cuda.knobs.launches
+        answers = [engine.run(arrays(seed=n))["filled"] for n in range(4)]
+        assert cuda.knobs.launches == before + 3  # all but the first
+        again = engine.run(arrays(seed=1))["filled"]
+        np.testing.assert_array_equal(again, answers[1])
+        assert np.abs(answers[2] - answers[1]).max() > 0.01
+
+
+def test_what_cannot_be_captured_runs_without_a_graph(gpu, small_model):
+    cuda, _ = gpu
+    cuda.knobs.fail_capture = True
+    with load(small_model) as engine:
+        first = engine.run(arrays())["filled"]
+        np.testing.assert_array_equal(engine.run(arrays())["filled"], first)
+        assert cuda.knobs.launches == 0
+
+
+def test_many_shapes_keep_no_more_than_the_last_ones(gpu, small_model):
+    cuda, _ = gpu
+    with load(small_model) as engine:
+        for side in range(16, 97, 2):
+            engine.run(arrays(side, side))
+        held = len(cuda.knobs.held)
+        assert held <= 16 * 6 + 1
+        first = engine.run(arrays(16, 16))["filled"]
+        assert first.shape == (1, 3, 16, 16)
+
+
+def test_closing_gives_everything_back(gpu, small_model):
+    cuda, _ = gpu
+    engine = load(small_model)
+    engine.run(arrays())
+    engine.close()
+    assert not cuda.knobs.held
+    assert not cuda.knobs.streams
+
+
+def test_too_large_a_batch_is_cut_and_told_once(gpu, small_model, on_the_cpu):
+    cuda, _ = gpu
+    heard = Heard()
+    with load(small_model, report=heard) as engine:
+        one = 4 * 96 * 96
+        cuda.knobs.memory = 3 * one * (3 + 1 + 3 + 3)  # activations, image, mask and filled of 3
+        heard.notes.clear()
+        given = arrays(96, 96, batch=8)
+        ours = engine.run(given)["filled"]
+        np.testing.assert_allclose(ours, on_the_cpu.run(given)["filled"], atol=1e-4)
+        engine.run(given)
+    assert len(heard.notes) == 1
+    assert "too little memory" in heard.notes[0]
+
+
+def test_a_picture_that_does_not_fit_alone_is_an_error(gpu, small_model):
+    cuda, _ = gpu
+    with load(small_model) as engine:
+        cuda.knobs.memory = 1000
+        with pytest.raises(EngineFailedError, match="too little memory"):
+            engine.run(arrays(96, 96, batch=2))
+        cuda.knobs.memory = 1 << 30
+        assert engine.run(arrays(96, 96))["filled"].shape == (1, 3, 96, 96)
+
+
+def test_memory_that_runs_out_while_running_cuts_the_batch_too(gpu, small_model):
+    cuda, _ = gpu
+    with load(small_model) as engine:
+        cuda.knobs.fail_execute = "CUDA error: out of memory"
+        with pytest.raises(EngineFailedError, match="out of memory"):
+            engine.run(arrays(batch=4))
+        assert engine._batches.most == 1
+
+
+def test_sides_beyond_the_profile_are_refused_with_the_range(small_model):
+    with load(small_model) as engine, pytest.raises(EngineFailedError, match="16 to 96"):
+        engine.run(arrays(32, 112))
+
+
+def test_batches_beyond_the_profile_are_cut(small_model):
+    with load(small_model, profile=Profile(batch=(1, 1, 2), side=(16, 48, 96))) as engine:
+        assert engine.run(arrays(batch=5))["filled"].shape[0] == 5
+
+
+def test_a_plan_that_disagrees_is_not_installed_and_the_figures_are_told(gpu, small_model):
+    _, trt = gpu
+    trt.knobs.spoil = 0.2
+    with pytest.raises(EngineFailedError, match=r"disagrees .* hole PSNR \d+\.\d.* dB"):
+        load(small_model)
+    assert PlanCache().entries() == []
+
+
+def test_auto_takes_fp32_where_fp16_disagrees(small_model, monkeypatch):
+    monkeypatch.setitem(parity.LEAST_DB, "fp16", 500.0)
+    heard = Heard()
+    with load(small_model, precision="auto", report=heard) as engine:
+        assert engine.info.precision == "fp32"
+    assert any("fp16 plan disagrees" in note for note in heard.notes)
+
+
+def test_auto_takes_fp16_first(small_model):
+    with load(small_model, precision="auto") as engine:
+        assert engine.info.precision == "fp16"
+
+
+def test_the_sidecar_keeps_the_figures_of_the_comparison(small_model):
+    load(small_model).close()
+    (entry,) = PlanCache().entries()
+    figures = entry.sidecar["parity"]
+    assert min(figures["psnr_db"]) >= figures["least_db"]
+    assert "fp32" in figures["reference"]
+    assert entry.sidecar["key"]["gpu"] == "Fake GPU"
+
+
+def test_a_plan_that_tensorrt_refuses_is_built_again(gpu, small_model):
+    _, trt = gpu
+    load(small_model).close()
+    trt.knobs.refuse_plans = 1
+    heard = Heard()
+    with load(small_model, report=heard) as engine:
+        assert engine.run(arrays())["filled"].shape == (1, 3, 32, 48)
+    assert trt.knobs.builds == 2
+    assert "another version" in heard.notes[0]
+
+
+def test_a_plan_damaged_on_disk_is_built_again(gpu, small_model):
+    _, trt = gpu
+    load(small_model).close()
+    (entry,) = PlanCache().entries()
+    entry.plan.write_bytes(entry.plan.read_bytes()[:-5] + b"12345")
+    load(small_model).close()
+    assert trt.knobs.builds == 2
+
+
+def test_the_parsers_errors_are_told_one_by_one(gpu, small_model):
+    _, trt = gpu
+    trt.knobs.errors = [(3, "conv_a", "Conv", "no such padding"), (-1, "", "", "and more")]
+    with pytest.raises(EngineFailedError) as caught:
+        load(small_model)
+    assert "2 reasons" in caught.value.message
+    assert "node 3 (conv_a Conv): no such padding" in caught.value.message
+    assert "and more" in caught.value.message
+
+
+@pytest.mark.parametrize("fault", [None, RuntimeError("broken")])
+def test_a_builder_that_gives_up_is_an_error_with_its_reason(gpu, small_model, fault):
+    _, trt = gpu
+    trt.knobs.build_gives = fault
+    with pytest.raises(EngineFailedError, match=r"no kernel was found|broken"):
+        load(small_model)
+
+
+def test_what_the_builder_learnt_is_kept_for_the_next_build(gpu, small_model):
+    _, trt = gpu
+    load(small_model).close()
+    load(small_model, profile=Profile(side=(16, 48, 128))).close()
+    assert trt.knobs.timing_caches == [b"", b"!"]
+
+
+def test_the_progress_rises_to_the_end(small_model):
+    heard = Heard()
+    load(small_model, report=heard).close()
+    shares = [share for _, share in heard.shares]
+    assert {task for task, _ in heard.shares} == {"build"}
+    assert shares == sorted(shares)
+    assert shares[0] == 0.5
+    assert shares[-1] == 1.0
+
+
+def test_a_signal_stops_the_build(gpu, small_model, monkeypatch):
+    _, trt = gpu
+
+    def tell(monitor):
+        monitor.phase_start("build", None, 10_000)
+        while monitor.step_complete("build", 0):
+            time.sleep(0.001)
+        return False
+
+    class Interrupted(BaseException):
+        pass
+
+    def interrupted(thread, timeout=None):
+        if thread.name == "tensorrt-build" and timeout is not None:
+            raise Interrupted
+        return join(thread)
+
+    join = threading.Thread.join
+    monkeypatch.setattr(trt, "_tell", tell)
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    with pytest.raises(Interrupted):
+        load(small_model)
+    assert trt.knobs.stop_seen
+    assert PlanCache().entries() == []
+
+
+def test_phases_inside_a_step_move_the_bar():
+    heard = Heard()
+    monitor = make_monitor(heard, threading.Event())
+    monitor.phase_start("all", "", 4)
+    monitor.step_complete("all", 0)
+    monitor.phase_start("part", "all", 2)
+    monitor.step_complete("part", 0)
+    monitor.phase_finish("part")
+    monitor.phase_finish("part")  # told twice: no harm
+    assert heard.shares == [("all", 0.25), ("all", 0.375), ("all", 0.5)]
+
+
+def test_a_device_that_is_not_there_is_an_error_of_availability(gpu, small_model):
+    with pytest.raises(EngineUnavailableError, match=r"no device cuda:1; there are 1"):
+        load(small_model, device="cuda:1")
+    gpu[0].knobs.devices = 0
+    with pytest.raises(EngineUnavailableError, match="finds no device"):
+        load(small_model)
+
+
+def test_bf16_needs_a_gpu_that_has_it(gpu, small_model):
+    gpu[0].knobs.capability = (7, 5)
+    with pytest.raises(EngineUnavailableError, match="no bf16"):
+        load(small_model, precision="bf16")
+
+
+def test_auto_takes_the_gpu(small_model):
+    choice = open_engine(small_model, profile=PROFILE)
+    with choice.engine as engine:
+        assert engine.info.name == "tensorrt"
+    assert choice.fallback == ""
+
+
+def test_auto_falls_back_to_the_cpu_and_says_why(gpu, small_model):
+    _, trt = gpu
+    trt.knobs.build_gives = None
+    choice = open_engine(small_model, profile=PROFILE)
+    with choice.engine as engine:
+        assert engine.info.device == "cpu"
+    assert "no kernel was found" in choice.fallback
+    assert "doctor" in choice.fallback
+
+
+def test_a_gpu_asked_for_is_never_replaced(gpu, small_model):
+    gpu[1].knobs.build_gives = None
+    with pytest.raises(EngineFailedError, match="no kernel was found"):
+        open_engine(small_model, device="cuda", engine="tensorrt", profile=PROFILE)
+
+
+def test_the_cpu_asked_for_is_taken(small_model):
+    with open_engine(small_model, device="cpu").engine as engine:
+        assert engine.info.device == "cpu"
+
+
+def test_the_plan_is_made_of_the_typed_model(small_model):
+    load(small_model, precision="fp16").close()
+    (entry,) = PlanCache().entries()
+    assert entry.plan.read_bytes().endswith(typed(small_model.read_bytes(), "fp16"))

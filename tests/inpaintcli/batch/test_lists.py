@@ -1,0 +1,111 @@
+"""Pairs from a file."""
+
+import json
+
+import pytest
+
+from inpaintcli.batch.jobs import LocalJob
+from inpaintcli.batch.lists import is_list, plan_list
+from inpaintcli.errors import OutputError, UnreadableError, UsageError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("x/a.jpg", "b.jpg", "b.mask.png", "m/a.png", "other.png"):
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / "data"
+
+
+def planned(folder, rows, mask=None, **options):
+    path = folder / "pairs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return plan_list(path, mask, folder.parent / "out", overwrite=False, **options)
+
+
+def test_csv_and_jsonl_say_the_same(folder):
+    rows = [
+        {"photo": "x/a.jpg", "mask": "m/a.png", "output": "new/a.tif"},
+        {"photo": "b.jpg", "mask": "", "output": ""},
+    ]
+    (folder / "pairs.csv").write_text(
+        "\ufeffphoto,mask,output\r\nx/a.jpg,m/a.png,new/a.tif\r\nb.jpg,,\r\n", encoding="utf-8"
+    )
+    out = folder.parent / "out"
+    wanted = (
+        LocalJob(folder / "x/a.jpg", folder / "m/a.png", out / "new/a.tif"),
+        LocalJob(folder / "b.jpg", folder / "b.mask.png", out / "b.jpg"),
+    )
+    assert planned(folder, rows).jobs == wanted
+    assert plan_list(folder / "pairs.csv", None, out, overwrite=False).jobs == wanted
+
+
+def test_a_mask_for_rows_that_name_none(folder):
+    rows = [{"photo": "x/a.jpg"}, {"photo": "b.jpg", "mask": "alpha"}]
+    jobs = planned(folder, rows, mask=str(folder / "other.png")).jobs
+    assert [job.mask for job in jobs] == [folder / "other.png", None]
+
+
+def test_a_photo_from_elsewhere_keeps_its_name_only(folder):
+    absolute = str(folder / "x/a.jpg")
+    (job,) = planned(folder, [{"photo": absolute, "mask": "alpha"}]).jobs
+    assert job.output == folder.parent / "out/a.jpg"
+
+
+@pytest.mark.parametrize("output", ["../a.jpg", "/root.jpg", "x/../../a.jpg"])
+def test_no_output_leads_out_of_the_output_folder(folder, output):
+    plan = planned(folder, [{"photo": "b.jpg", "output": output}])
+    assert not plan.jobs
+    assert isinstance(plan.skips[0].error, OutputError)
+
+
+def test_what_is_missing_fails_its_row_only(folder):
+    rows = [{"photo": "gone.jpg"}, {"photo": "b.jpg", "mask": "gone.png"}, {"photo": "b.jpg"}]
+    plan = planned(folder, rows)
+    assert len(plan.jobs) == 1
+    assert {type(skip.error) for skip in plan.skips} == {UnreadableError}
+
+
+def test_rows_that_would_write_one_output_are_refused(folder):
+    rows = [{"photo": "b.jpg"}, {"photo": "x/a.jpg", "mask": "alpha", "output": "B.jpg"}]
+    plan = planned(folder, rows)
+    assert not plan.jobs
+    assert len(plan.skips) == 2
+
+
+def test_globs_choose_rows_too(folder):
+    rows = [{"photo": "b.jpg"}, {"photo": "x/a.jpg", "mask": "alpha"}]
+    plan = planned(folder, rows, wanted=lambda path: path.name == "b.jpg")
+    assert [job.photo.name for job in plan.jobs] == ["b.jpg"]
+    assert not plan.skips
+
+
+@pytest.mark.parametrize("text", ["image,mask\na.jpg,b.png\n", "photo,mask\n,a.png\n"])
+def test_a_row_without_a_photo_is_refused_with_the_columns(folder, text):
+    path = folder / "pairs.csv"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="row 1") as error:
+        plan_list(path, None, folder.parent / "out", overwrite=False)
+    assert "photo, mask, output" in error.value.hint
+
+
+@pytest.mark.parametrize("line", ["nonsense", "[1]", '{"photo": 3}'])
+def test_a_bad_line_is_named(folder, line):
+    path = folder / "pairs.jsonl"
+    path.write_text('{"photo": "b.jpg"}\n' + line + "\n")
+    with pytest.raises(UsageError, match="2"):
+        plan_list(path, None, folder.parent / "out", overwrite=False)
+
+
+def test_a_list_that_is_no_text(folder):
+    (folder / "pairs.csv").write_bytes(b"photo\n\xff\xfe")
+    with pytest.raises(UnreadableError, match="no list"):
+        plan_list(folder / "pairs.csv", None, folder.parent / "out", overwrite=False)
+
+
+def test_lists_are_known_by_suffix(folder):
+    assert not is_list(folder)
+    assert not is_list(folder / "gone.csv")
+    (folder / "p.CSV").touch()
+    assert is_list(folder / "p.CSV")

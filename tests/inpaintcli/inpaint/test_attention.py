@@ -1,0 +1,215 @@
+"""The map leads where the model looked, in the photo's pixels, whatever the tile and its scale."""
+
+import colorsys
+import hashlib
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inpaintcli.batch.fill_many import BatchOptions, fill_many
+from inpaintcli.batch.fill_one import FillRequest, fill_photo
+from inpaintcli.batch.fill_settings import FillSettings
+from inpaintcli.console import Console
+from inpaintcli.errors import ExitCode, OutputError, UsageError
+from inpaintcli.imaging.images import read_picture, write_picture
+from inpaintcli.imaging.picture import Origin, Picture
+from inpaintcli.imaging.regions import Box, Tile
+from inpaintcli.inpaint.attention import AttentionMap, check_outputs, in_colours
+from inpaintcli.inpaint.pipeline import Model, fill
+from tests.conftest import GreyEngine, card, photo_pixels
+
+
+class LookingEngine(GreyEngine):
+    """Looks the same way for every pixel, in pixels of its input."""
+
+    def __init__(self, down: float, right: float) -> None:
+        super().__init__()
+        self.way = np.array([down, right], np.float32)[None, :, None, None]
+
+    def _run(self, arrays):
+        shape = (1, 2, *arrays["mask"].shape[2:])
+        return super()._run(arrays) | {"attention": np.broadcast_to(self.way, shape).copy()}
+
+
+def looked(mask, engine) -> np.ndarray:
+    photo = Picture(photo_pixels(*mask.shape), None, Origin("png"))
+    attention = AttentionMap()
+    fill(photo, mask, Model(card(), engine, ""), detail="network", attention=attention)
+    return attention.way
+
+
+def test_at_full_scale_the_way_is_the_models() -> None:
+    mask = np.zeros((160, 200), bool)
+    mask[70:90, 90:120] = True
+    way = looked(mask, LookingEngine(-8, 16))
+    assert (way[mask] == (-8, 16)).all()
+    assert not way[~mask].any()
+
+
+def test_where_the_model_worked_small_the_way_is_as_much_longer() -> None:
+    mask = np.zeros((512, 512), bool)
+    mask[128:384, 128:384] = True  # 256 thick, for a model that likes 64: a quarter
+    way = looked(mask, LookingEngine(-8, 8))
+    assert way.shape == (512, 512, 2)
+    np.testing.assert_allclose(way[256, 256], (-32, 32), atol=2)
+
+
+def test_holes_in_several_tiles_are_all_in_the_map() -> None:
+    mask = np.zeros((300, 900), bool)
+    mask[140:150, 20:30] = mask[140:150, 860:870] = True
+    engine = LookingEngine(8, 0)
+    way = looked(mask, engine)
+    assert len(engine.seen) > 1
+    assert (way[mask] == (8, 0)).all()
+
+
+def test_a_way_beyond_the_photo_leads_to_the_pixel_that_was_mirrored_there() -> None:
+    tile = Tile(Box(0, 0, 20, 20), 1.0, np.ones((20, 20), bool))
+    attention = AttentionMap()
+    attention.begin(20, 20)
+    attention.take(np.full((2, 24, 24), 6, np.float32), tile)  # 20 pixels, brought up to 24
+    assert attention.way[10, 10].tolist() == [6, 6]
+    assert attention.way[17, 19].tolist() == [-1, -5]  # 23 mirrors 16, 25 mirrors 14
+
+
+def test_hue_is_the_direction_and_saturation_the_distance() -> None:
+    way = np.array([[[0, 0], [0, 8], [8, 0], [0, -8], [-8, 0], [0, 4]]], np.float32)
+    rgb = in_colours(way)[0]
+    assert rgb[0].tolist() == [255, 255, 255]
+    assert rgb[1].tolist() == [255, 0, 0]  # right: red
+    hues = [360 * colorsys.rgb_to_hsv(*(channel / 255 for channel in c))[0] for c in rgb]
+    assert 50 <= hues[2] <= 65  # down: yellow
+    assert 150 <= hues[3] <= 200  # left: greenish blue
+    assert 230 <= hues[4] <= 290  # up: violet
+    assert rgb[5].tolist() == [255, 128, 128]  # half as far, half as much colour
+
+
+def test_a_map_without_any_way_is_white() -> None:
+    assert (in_colours(np.zeros((3, 4, 2), np.float32)) == 255).all()
+
+
+def test_a_model_that_does_not_say_where_it_looks_is_a_usage_error() -> None:
+    check = partial(check_outputs, "grey")
+    with pytest.raises(UsageError, match="'grey' does not say"):
+        check(GreyEngine().outputs)
+
+
+CARD = """
+schema = 1
+name = "looking"
+file = "looking.onnx"
+sha256 = "{sha256}"
+licence = "Apache-2.0"
+family = "contextual"
+recipe = "contextual"
+source = "tests"
+task = "fill"
+[input]
+layout = "nchw"
+range = [-1.0, 1.0]
+mask = "1 is the hole"
+size_multiple = 8
+opset = 20
+[working]
+max_thickness = 64
+context = 0.5
+"""
+
+
+@pytest.fixture(scope="module")
+def looking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The card of a model that fills with what is there and looks 8 pixels down and right."""
+    onnx = pytest.importorskip("onnx", reason="the extra `train` is not installed")
+    from onnx import TensorProto, helper, numpy_helper
+
+    sides = ["n", 3, "h", "w"]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, sides)
+    mask = helper.make_tensor_value_info("mask", TensorProto.FLOAT, ["n", 1, "h", "w"])
+    filled = helper.make_tensor_value_info("filled", TensorProto.FLOAT, sides)
+    way = helper.make_tensor_value_info("attention", TensorProto.FLOAT, ["n", 2, "h", "w"])
+    nodes = [
+        helper.make_node("Identity", ["image"], ["filled"]),
+        helper.make_node("Mul", ["mask", "step"], ["cell"]),
+        helper.make_node("Concat", ["cell", "cell"], ["attention"], axis=1),
+    ]
+    step = numpy_helper.from_array(np.array(8, np.float32), "step")
+    graph = helper.make_graph(nodes, "looking", [image, mask], [filled, way], [step])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model)
+    folder = tmp_path_factory.mktemp("looking")
+    content = model.SerializeToString()
+    (folder / "looking.onnx").write_bytes(content)
+    text = CARD.format(sha256=hashlib.sha256(content).hexdigest())
+    (folder / "looking.toml").write_text(text)
+    return folder / "looking.toml"
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A photo with its mask, NAME.mask.png, beside it."""
+    mask = np.zeros((64, 96, 1), np.uint8)
+    mask[20:30, 40:60] = 255
+    path = tmp_path / "photo.png"
+    write_picture(Picture(photo_pixels(64, 96), None, Origin("png")), path)
+    write_picture(Picture(mask, None, Origin("png")), tmp_path / "photo.mask.png")
+    return path
+
+
+def command(model: Path | str | None, out: Path, *, overwrite: bool = False) -> FillRequest:
+    return FillRequest(
+        settings=FillSettings(overwrite=overwrite),
+        console=Console(quiet=True),
+        model=None if model is None else str(model),
+        engine="auto",
+        device="auto",
+        precision="fp32",
+        dry_run=False,
+        attention_map=out,
+    )
+
+
+def test_the_command_writes_the_map_at_the_photos_size(looking, photo, tmp_path) -> None:
+    run = command(looking, tmp_path / "map.png")
+    assert fill_photo(run, photo, None, tmp_path / "out.png") == ExitCode.OK
+    pixels = read_picture(tmp_path / "map.png").pixels
+    hole = read_picture(tmp_path / "photo.mask.png").pixels[..., 0] > 0
+    assert pixels.shape == (64, 96, 3)
+    assert (pixels[~hole] == 255).all()
+    assert len(np.unique(pixels[hole], axis=0)) == 1  # all look the same way,
+    assert pixels[hole].min() == 0  # which is the farthest, so in full colour
+    assert (tmp_path / "out.png").exists()
+
+
+def test_an_existing_map_is_refused_before_any_work(looking, photo, tmp_path) -> None:
+    (tmp_path / "map.png").write_bytes(b"mine")
+    run = command(looking, tmp_path / "map.png")
+    with pytest.raises(OutputError, match=r"map\.png exists"):
+        fill_photo(run, photo, None, tmp_path / "out.png")
+    assert (tmp_path / "map.png").read_bytes() == b"mine"
+    assert not (tmp_path / "out.png").exists()
+    run = command(looking, tmp_path / "map.png", overwrite=True)
+    fill_photo(run, photo, None, tmp_path / "out.png")
+    assert read_picture(tmp_path / "map.png").pixels.shape == (64, 96, 3)
+
+
+def test_the_map_is_never_the_output_the_photo_or_the_mask(looking, photo, tmp_path) -> None:
+    out = tmp_path / "out.png"
+    with pytest.raises(UsageError, match="both the output"):
+        fill_photo(command(looking, out), photo, None, out)
+    for path, what in ((photo, "photo"), (tmp_path / "photo.mask.png", "mask")):
+        with pytest.raises(OutputError, match=f"the {what} itself"):
+            fill_photo(command(looking, path, overwrite=True), photo, None, out)
+
+
+def test_the_default_model_says_that_it_has_no_map(photo, tmp_path) -> None:
+    with pytest.raises(UsageError, match="does not say where it looks"):
+        fill_photo(command(None, tmp_path / "map.png"), photo, None, tmp_path / "out.png")
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_many_photos_have_no_map(photo, tmp_path) -> None:
+    run = command(None, tmp_path / "map.png")
+    with pytest.raises(UsageError, match="one photo"):
+        fill_many(run, BatchOptions(source=photo.parent, mask=None, output=tmp_path / "out"))

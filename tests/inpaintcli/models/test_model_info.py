@@ -1,0 +1,18 @@
+"""What the commands `models ...` print."""
+
+from dataclasses import replace
+
+from inpaintcli.console import Console
+from inpaintcli.models import model_info
+from inpaintcli.models.cards import DEFAULT, find_card
+
+
+def test_models_of_any_name_are_listed_in_columns(capsys, monkeypatch):
+    names = (DEFAULT, "a-name-that-is-rather-long")
+    known = {name: replace(find_card(), name=name) for name in names}
+    monkeypatch.setattr(model_info, "cards", lambda: known)
+    model_info.list_models(Console())
+    long, default = capsys.readouterr().out.splitlines()
+    assert long.startswith("  a-name")
+    assert default.startswith(f"* {DEFAULT}")
+    assert long.index("  fill  ") == default.index("  fill  ")

@@ -1,0 +1,33 @@
+"""One level of the texture pass: of two beginnings, the better one in each place."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from inpaintcli.texture import patchmatch
+from inpaintcli.texture.canvas import Canvas, SynthesisSettings
+from inpaintcli.texture.pyramid import pyramid
+from tests.conftest import photo_pixels
+
+
+@pytest.mark.parametrize("bar", [0.75, 1.0])
+def test_another_canvas_is_adopted_where_it_fits_better_and_only_there(bar):
+    picture = photo_pixels(100, 200).astype(np.float32)
+    hole = np.zeros((100, 200), bool)
+    hole[30:70, 20:180] = True
+    level = pyramid(picture, hole, ~hole, thickness=30, sources=300)[0]
+    with ThreadPoolExecutor(2) as pool:
+        mine, theirs = (
+            Canvas(level, SynthesisSettings(), np.random.default_rng(seed), pool, patchmatch, 2)
+            for seed in (0, 1)
+        )
+        column = mine.field.targets % 200
+        own, other = mine.field.sources.copy(), theirs.field.sources
+        mine.field.costs[:] = 100
+        theirs.field.costs[:] = np.where(column < 100, 100 * bar - 1, 100 * bar + 1)
+        mine.adopt(theirs, bar)
+    left, right = column < 80, column >= 120  # costs are compared over squares of 29 pixels
+    np.testing.assert_array_equal(mine.field.sources[left], other[left])
+    np.testing.assert_array_equal(mine.field.sources[right], own[right])
+    assert (own[left] != other[left]).any()

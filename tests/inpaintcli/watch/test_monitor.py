@@ -1,0 +1,130 @@
+"""Promises of log, status file and metrics."""
+
+import json
+import os
+import socket
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from inpaintcli.batch.outcome import Outcome
+from inpaintcli.errors import UsageError
+from inpaintcli.watch.jobs import Counts
+from inpaintcli.watch.monitor import HEARTBEAT_S, STATUS_S, Log, Metrics, Monitor, Status
+from tests.inpaintcli.watch.watched import Clock
+
+DONE = Outcome(status="filled", input=Path("a.png"), mask=None, output=Path("b.png"), seconds=0.5)
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_the_log_is_json_lines_and_goes_on_after_rotation(tmp_path):
+    log = Log(tmp_path / "log")
+    log.write("first", {"name": "Täst"})
+    (tmp_path / "log").rename(tmp_path / "log.1")
+    log.write("second", {})
+    assert [line["event"] for line in lines(tmp_path / "log.1")] == ["first"]
+    assert [line["event"] for line in lines(tmp_path / "log")] == ["second"]
+    assert lines(tmp_path / "log.1")[0]["name"] == "Täst"
+
+
+def test_names_that_are_no_text_are_told_too(tmp_path):
+    name = os.fsdecode(b"\xff.png")
+    Log(tmp_path / "log").write("outcome", {"input": name})
+    Status(tmp_path / "st.json", {"folder": name}).show({})
+    assert lines(tmp_path / "log")[0]["input"] == name
+    assert json.loads((tmp_path / "st.json").read_text())["folder"] == name
+
+
+def test_a_log_that_cannot_be_written_is_told_once_and_again_after_it_worked(tmp_path):
+    told = []
+    log = Log(tmp_path / "gone/log", told.append)
+    log.write("lost", {})
+    log.write("lost", {})
+    assert len(told) == 1
+    (tmp_path / "gone").mkdir()
+    log.write("kept", {})
+    log.path = tmp_path / "gone"
+    log.write("lost", {})
+    assert len(told) == 2
+
+
+def test_the_status_file_is_whole_not_too_often_and_shows_signs_of_life(tmp_path):
+    clock = Clock()
+    status = Status(tmp_path / "st.json", {"pid": 1}, clock=clock)
+
+    def shown(fields, **options):
+        (tmp_path / "st.json").unlink(missing_ok=True)
+        status.show(fields, **options)
+        path = tmp_path / "st.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    assert shown({"queued": 1})["queued"] == 1
+    assert shown({"queued": 2}) is None
+    clock.now += STATUS_S
+    assert shown({"queued": 2})["pid"] == 1
+    clock.now += STATUS_S
+    assert shown({"queued": 2}) is None
+    clock.now += HEARTBEAT_S
+    assert shown({"queued": 2}) is not None
+    assert shown({"queued": 3}, at_once=True)["queued"] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["st.json"]
+
+
+def test_a_status_file_that_cannot_be_written_never_stops_the_watch(tmp_path):
+    told = []
+    status = Status(tmp_path / "gone/st.json", {}, told.append)
+    status.show({}, at_once=True)
+    status.show({}, at_once=True)
+    assert len(told) == 1
+
+
+def test_the_monitor_counts_and_tells_the_end(tmp_path):
+    with Monitor(
+        log=tmp_path / "log", status=tmp_path / "st.json", metrics_port=None, folder="in"
+    ) as monitor:
+        monitor.outcome(DONE, started="now")
+        monitor.show(Counts(3, 1, 2, 0), present=True)
+    status = json.loads((tmp_path / "st.json").read_text())
+    assert status["running"] is False
+    assert status["counts"] == {"filled": 1, "skipped": 0, "failed": 0}
+    assert (status["queued"], status["working"], status["waiting"]) == (3, 1, 2)
+    assert status["last"]["input"] == "a.png"
+    assert {"pid", "started", "updated", "folder"} <= set(status)
+    assert [line["event"] for line in lines(tmp_path / "log")] == ["started", "outcome", "stopped"]
+
+
+def test_metrics_are_served_on_the_loopback_address_only():
+    pytest.importorskip("prometheus_client", reason="the extra `metrics` is not installed")
+    with Monitor(log=None, status=None, metrics_port=0) as monitor:
+        metrics = monitor._metrics
+        assert metrics is not None
+        monitor.outcome(DONE)
+        monitor.show(Counts(3, 1, 2, 0), present=True)
+        assert metrics._server.server_address[0] == "127.0.0.1"
+        with urllib.request.urlopen(metrics.url) as answer:  # noqa: S310 - http, above
+            text = answer.read().decode()
+    assert 'inpaintcli_photos_total{status="filled"} 1.0' in text
+    assert 'inpaintcli_photos_total{status="failed"} 0.0' in text
+    assert 'inpaintcli_files{state="queued"} 3.0' in text
+    assert "inpaintcli_fill_seconds_sum 0.5" in text
+
+
+def test_a_port_that_is_taken_is_told():
+    pytest.importorskip("prometheus_client", reason="the extra `metrics` is not installed")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(UsageError, match="cannot be had"):
+            Metrics(taken.getsockname()[1])
+
+
+def test_without_the_extra_the_way_to_get_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(UsageError) as caught:
+        Metrics(0)
+    assert "inpaintcli[metrics]" in caught.value.hint

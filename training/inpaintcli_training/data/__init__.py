@@ -1,0 +1,1 @@
+"""Photos, masks and crops to train on."""

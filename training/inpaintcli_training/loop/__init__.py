@@ -1,0 +1,1 @@
+"""The training run: steps, validation, what lies in its folder."""

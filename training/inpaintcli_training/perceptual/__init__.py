@@ -1,0 +1,1 @@
+"""Pretrained feature networks, from local files."""

@@ -1,0 +1,20 @@
+"""The door to pretrained feature networks, read from local files and never fetched.
+
+`--features DIR` names a folder with files of weights, see `inpaintcli_training.perceptual.weights` for which are taken.
+All networks take RGB in [-1, 1] and prepare it as their weights want it.
+"""
+
+from inpaintcli_training.perceptual.backbones.alexnet import alexnet
+from inpaintcli_training.perceptual.backbones.inception import inception
+from inpaintcli_training.perceptual.backbones.squeezenet import squeezenet11
+from inpaintcli_training.perceptual.backbones.vgg import vgg16, vgg19
+from inpaintcli_training.perceptual.lpips import lpips
+
+__all__ = [
+    "alexnet",
+    "inception",
+    "lpips",
+    "squeezenet11",
+    "vgg16",
+    "vgg19",
+]

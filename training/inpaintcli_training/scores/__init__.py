@@ -1,0 +1,1 @@
+"""Scores by deep features for `inpaintcli evaluate`."""
