@@ -1,4 +1,4 @@
-"""Every example of docs/python.md runs."""
+"""Every example of docs/reference/python.md runs."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.conftest import photo_pixels
 
-PAGE = Path(__file__).parent.parent / "docs/python.md"
+PAGE = Path(__file__).parent.parent / "docs/reference/python.md"
 EXAMPLES = re.findall(
     r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
 )

@@ -105,7 +105,7 @@ def watch(
     """Fill what comes into a folder, until stopped.
 
     SIGINT and SIGTERM let the photos at work finish; exit codes 130 and 0. What is there already
-    is done first, but for what the journal says is done. docs/watch.md tells the rest.
+    is done first, but for what the journal says is done. docs/reference/watch.md tells the rest.
     """
     from inpaintcli.batch import fill_one
     from inpaintcli.batch.fill_settings import FillSettings

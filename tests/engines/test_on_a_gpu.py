@@ -1,6 +1,6 @@
 """The same promises on a real GPU: `pytest -m gpu`, with the extra `tensorrt`.
 
-They have not been run yet: no machine with a GPU was at hand (docs/engines.md). What is measured is
+They have not been run yet: no machine with a GPU was at hand (docs/reference/engines.md). What is measured is
 printed with `-s`, for docs/log.md.
 """
 

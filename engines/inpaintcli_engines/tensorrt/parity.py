@@ -21,7 +21,7 @@ from inpaintcli_engines.base import (
 
 # Least peak signal-to-noise ratio over the holes, of a range of 2. fp32 differs by the order of its
 # sums alone; fp16 keeps 11 bits, bf16 8. The typed models of our generators have 60 dB and more in
-# fp16 (docs/engines.md); 40 dB is where a difference could first be seen in 8 bits.
+# fp16 (docs/reference/engines.md); 40 dB is where a difference could first be seen in 8 bits.
 LEAST_DB: dict[Precision, float] = {"fp32": 60.0, "fp16": 40.0, "bf16": 30.0}
 Floats = NDArray[np.float32]
 

@@ -91,7 +91,7 @@ def _wanted(name: str, what: str, layout: Layout | None) -> str:
             break
     else:
         known = ""
-    return f"{what} is needed: pass --features DIR with its file{known} (docs/evaluate.md)."
+    return f"{what} is needed: pass --features DIR with its file{known} (docs/reference/scores.md)."
 
 
 def layout_of(path: Path) -> Layout:

@@ -90,7 +90,7 @@ class FeatureScores:
             )  # fmt: skip
         if not self._whole:
             reasons = " ".join(missing)
-            self.left_out += (f"LPIPS needs torchvision's networks (docs/evaluate.md). {reasons}",)
+            self.left_out += (f"LPIPS needs torchvision's networks (docs/reference/scores.md). {reasons}",)
 
     def _take_squeezenet(self, folder: Path) -> None:
         """A distance without heads, where the backbone is not the one that the heads belong to."""
