@@ -1,15 +1,26 @@
-# `make demo` fills a real picture. `make check` is exactly what CI runs. Both set everything up.
+# `make demo` fills a real picture. `make check` is exactly what CI runs before `make soak`.
+# All of them set everything up.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
-.PHONY: demo check quick lint types imports test coverage clean
+TEST := $(BIN)/python -m pytest -n auto --dist worksteal
+.PHONY: demo check soak quick programs lint types imports test slow coverage clean
 
 # Fill a sample photo with a caption and scratches on it: build/demo/*.png
 demo: $(VENV)/.runtime
 	$(BIN)/python examples/demo.py build/demo
 
-check: $(VENV)/.developer lint types imports test
+check: programs $(VENV)/.developer lint types imports test
+
+# Whole programs that are killed again and again, and clusters of several machines.
+soak: $(VENV)/.developer
+	$(BIN)/python -m pytest -m soak
+
+# Between two edits.
+quick:
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -q -m 'not slow and not soak'
 
 $(VENV)/.runtime: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -23,6 +34,14 @@ $(VENV)/.developer: pyproject.toml
 	$(PIP) --editable '.[train,onnxruntime,metrics,dev]'
 	touch $@ $(VENV)/.runtime
 
+# Programs outside Python that some tests need, and the Debian packages that they come in.
+programs:
+	@lacking=; \
+	for program in exiftool=libimage-exiftool-perl; do \
+	  command -v $${program%=*} >/dev/null || lacking="$$lacking $${program#*=}"; \
+	done; \
+	test -z "$$lacking" || echo "Tests that need these are skipped; to run them: apt-get install$$lacking"
+
 lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -34,16 +53,15 @@ imports:
 	$(BIN)/lint-imports
 
 test:
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(TEST) -m 'not soak'
+
+# The twenty slowest tests.
+slow:
+	$(TEST) -q -m 'not soak' --durations=20
 
 # Apart from `check`: to count branches takes a quarter more time.
 coverage:
-	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered
-
-# Between two edits.
-quick:
-	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -q -m 'not slow'
+	$(TEST) -m 'not soak' --cov --cov-report=term:skip-covered
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .coverage

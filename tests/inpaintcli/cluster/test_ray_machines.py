@@ -14,7 +14,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from tests.test_ray import (
+
+from tests.inpaintcli.cluster.test_ray import (
     LIMIT_S,
     PHOTOS,
     check,
@@ -24,7 +25,6 @@ from tests.test_ray import (
     wanted,
     worker_in,
 )
-
 from tests.programs import PYTHON, finished, running, until
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
