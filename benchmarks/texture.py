@@ -5,7 +5,7 @@ python benchmarks/texture.py pass
 python benchmarks/texture.py parts
 python benchmarks/texture.py fill PHOTOS STARTS OUT [--limit N] [--patches] [--set NAME=VALUE]
 
-`time` measures made-up photos: square holes of 32 to 1024 px with the context that a fill gives
+`time` measures synthetic photos: square holes of 32 to 1024 px with the context that a fill gives
 them, 256 px in a photo of 512, thousands of specks. Wall-clock seconds with one and two threads,
 and processor seconds, which other programs disturb less; also per 1,000 pixels of hole.
 
@@ -18,8 +18,8 @@ to 256 px: contours, synthesis with two threads, blend; medians of wall-clock se
 
 `fill` gives fills texture and writes them to OUT for a scorer. PHOTOS holds NAME.jpg and
 NAME.mask.png (white = hole), STARTS the network's fills NAME.png. With --patches the patches alone,
-else blended with the network's fill; --set changes a field of SynthesisSettings, or of its cues:
-cues.edges=0.
+else blended with the network's fill; --set changes a field of SynthesisSettings, or of its feature
+weights: weights.edges=0.
 """
 
 import argparse
@@ -41,9 +41,9 @@ from inpaintcli.inpaint import pipeline
 from inpaintcli.inpaint.blending import blend
 from inpaintcli.inpaint.contours import continued
 from inpaintcli.inpaint.pipeline import open_model
-from inpaintcli.texture.cues import Cues
+from inpaintcli.texture.patch_features import FeatureWeights
 from inpaintcli.texture.synthesis import (
-    FillSettings,
+    SynthesisSettings,
     TooFewPatchesError,
     context_for,
     prepare,
@@ -51,7 +51,7 @@ from inpaintcli.texture.synthesis import (
 )
 
 
-def made_up(side: int, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def synthetic_photo(side: int, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Noise of several scales in [0, 255], and the same blurred in the hole."""
     numbers = np.random.default_rng(1)
     photo = np.full((side, side, 3), 128, np.float32)
@@ -72,13 +72,13 @@ def square(side: int, hole_side: int) -> np.ndarray:
 
 def timed(name: str, hole: np.ndarray) -> dict[str, Any]:
     """The best of three runs with one and with two threads."""
-    photo, start = made_up(hole.shape[0], hole)
+    photo, initial = synthetic_photo(hole.shape[0], hole)
     row: dict[str, Any] = {"case": name, "crop": hole.shape[0], "hole_px": int(hole.sum())}
     for threads in (1, 2):
         walls, cpus = [], []
         for _ in range(3):
             wall, cpu = time.perf_counter(), time.process_time()
-            synthesize(photo, start, hole, threads=threads)
+            synthesize(photo, initial, hole, threads=threads)
             walls.append(time.perf_counter() - wall)
             cpus.append(time.process_time() - cpu)
         row[f"wall_s_{threads}"] = round(min(walls), 3)
@@ -105,7 +105,7 @@ def pass_all(rounds: int = 7) -> None:
     """Print one line of JSON for each case: seconds of the network's fill, and what is added."""
     with open_model() as model:
         for height, width, side in ((512, 512, 256), (4000, 6000, 100), (4000, 6000, 300)):
-            noise = np.clip(made_up(512, square(512, 1))[0], 0, 255).astype(np.uint8)
+            noise = np.clip(synthetic_photo(512, square(512, 1))[0], 0, 255).astype(np.uint8)
             around = ((0, height - 512), (0, width - 512), (0, 0))
             picture = Picture(np.pad(noise, around, mode="reflect"))
             hole = np.zeros((height, width), bool)
@@ -130,11 +130,11 @@ def parts_all(rounds: int = 7) -> None:
         for side in (64, 128, 256):
             hole = square(512, side)
             network = pipeline.fill(Picture(photo), hole, model, detail="network").picture.pixels
-            start = network.astype(np.float32)
+            initial = network.astype(np.float32)
             times = []
             for _ in range(rounds + 1):
                 clock = [time.perf_counter()]
-                drawn, count = continued(start, hole, ~hole)
+                drawn, count = continued(initial, hole, ~hole)
                 clock.append(time.perf_counter())
                 texture = synthesize(drawn, drawn, hole, threads=2)
                 clock.append(time.perf_counter())
@@ -151,21 +151,22 @@ def parts_all(rounds: int = 7) -> None:
 def fill(options: argparse.Namespace) -> None:
     """Write filled pictures and print what they cost."""
     changes = {k: ast.literal_eval(v) for k, v in (item.split("=", 1) for item in options.set)}
-    cues = {k.removeprefix("cues."): changes.pop(k) for k in list(changes) if k.startswith("cues.")}
-    settings = replace(FillSettings(), **changes, cues=replace(Cues(), **cues))
+    names = [name for name in changes if name.startswith("weights.")]
+    weights = {name.removeprefix("weights."): changes.pop(name) for name in names}
+    settings = replace(SynthesisSettings(), **changes, weights=replace(FeatureWeights(), **weights))
     options.out.mkdir(parents=True, exist_ok=True)
     seconds = []
     for path in sorted(options.photos.glob("*.jpg"))[: options.limit]:
         photo = cv2.imread(str(path))
         hole = cv2.imread(str(path.with_suffix(".mask.png")), 0) > 127
-        start = cv2.imread(str(options.starts / f"{path.stem}.png")).astype(np.float32)
+        initial = cv2.imread(str(options.starts / f"{path.stem}.png")).astype(np.float32)
         began = time.process_time()
         try:
-            texture = synthesize(photo, start, hole, settings=settings)
-            answer = texture.pixels if options.patches else blend(texture, start, hole)
+            texture = synthesize(photo, initial, hole, settings=settings)
+            answer = texture.pixels if options.patches else blend(texture, initial, hole)
         except TooFewPatchesError as error:
             print(json.dumps({"photo": path.name, "error": str(error)}))
-            answer = start
+            answer = initial
         seconds.append(time.process_time() - began)
         photo[hole] = np.clip(np.rint(answer[hole]), 0, 255)
         cv2.imwrite(str(options.out / f"{path.stem}.png"), photo)

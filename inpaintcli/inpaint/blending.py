@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaintcli.imaging.regions import bounding_box
-from inpaintcli.texture.pyramid import Bools, Floats, extended, grey, in_channels
+from inpaintcli.texture.pyramid import Bools, Floats, grey, in_channels, pull_push
 from inpaintcli.texture.synthesis import Texture
 
 SIGMAS = (2.5, 6.0)
@@ -160,4 +160,4 @@ def _surrounding_gradient(slopes: Floats, hole: Bools) -> Floats:
     share = cv2.GaussianBlur(known, (0, 0), STRENGTH_SIGMA)
     near = (share > 0.3).astype(np.float32) * known
     around = np.asarray(near * total / np.maximum(share, 1e-3), np.float32)
-    return _steep(extended(around[..., None], near)[..., 0])
+    return _steep(pull_push(around[..., None], near)[..., 0])

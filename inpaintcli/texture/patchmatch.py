@@ -1,15 +1,16 @@
-"""Compiled kernels of the texture pass: the search for the nearest patch, and the vote.
+"""Kernels of patch synthesis, compiled by Numba: PatchMatch and voting.
 
-Importing Numba takes 0.25 s, so `inpaintcli.texture.synthesis` imports this module only when a hole is to be
-filled. Compiling takes 6 to 8 s of one core with that of `melding`, once for each version of these
-files, of Numba and of the processor.
+Importing Numba takes 0.25 s, so `inpaintcli.texture.synthesis` imports this module only when a hole
+is to be filled. Compiling takes 6 to 8 s of one core together with `screened_poisson`, once for
+each version of these files, of Numba and of the processor.
 
-The kernels let go of Python's lock and are called from plain threads, each on its own strip of the
-targets. Numba's own `prange` was left alone: it compiles several times longer, and its fallback
+The kernels release Python's global lock and are called from plain threads, each on its own strip of
+the targets. Numba's `prange` is not used: it compiles several times longer, and its fallback
 threading layer ends the whole program when two threads enter it at once, as two photos of a batch
 would.
 
-Positions are flat: y * width + x. A patch is named by its centre.
+Positions are flat: y * width + x. The position of a patch is that of its centre. "Source of a
+target" means the source patch that the nearest-neighbour field assigns to a target patch.
 """
 
 from typing import Any, NamedTuple
@@ -17,67 +18,84 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli.texture.compiled import Call, kernel
+from inpaintcli.texture.numba_kernels import Call, kernel
 
 Scalar = Any
-"""A number in a kernel: Numba finds out of which type."""
+"""A number in a kernel; Numba infers its type."""
 Positions = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
-PATCH = 7
-"""Side of a patch: `pyramid.PATCH`, again because Numba's cache knows of changes of this file
-alone."""
-REACH = PATCH // 2
-TEXTURE = 2
-"""The first of the features are synthesized with the colours; the others stay as they are."""
-EDGES = 7
-"""From this feature on they are edges, which count by how sure the target is of its own: the last
-one, 0 to 1."""
+PATCH_SIDE = 7
+"""Side of a patch, equal to `pyramid.PATCH_SIDE`; repeated here because Numba's cache notices only
+changes of this file."""
+PATCH_RADIUS = PATCH_SIDE // 2
+VOTED_FEATURES = 2
+"""So many features, the first ones, are voted for like colours; the others stay as they are."""
+FIRST_EDGE = 7
+"""Index of the first edge feature. Edge features are weighted by the target's last feature, the
+certainty of its edges, 0 to 1."""
 FEATURES = 10
-"""Channels besides colour, compared at a patch's centre only since they are smooth."""
-WINDOWS = np.array(
+"""Channels besides colour; compared at a patch's centre only, as they are smooth."""
+VOTE_WINDOWS = np.array(
     [[1, 1, 1, 1, 1, 1, 1], [3, 10, 13, 12, 13, 10, 3], [1, 3, 6, 7, 6, 3, 1]], np.float32
 )
-"""Weight of a vote by its place in the patch, for patches 1, 2 and 3 pixels apart.
+"""Weight of a vote by its row or column in the patch, for patches 1, 2 and 3 pixels apart.
 
-Patches that stand apart lie differently over one pixel than over the next. Where many of them are
-alike, as on skin, that would be seen as ruled lines. With these weights the places of the patches
-over a pixel have the same mean and mean square for every pixel (the conditions of Strang and Fix
-1971, to order 3 or 4), so that alike patches add to one smooth surface."""
-HUGE = np.float32(3e38)
-GOLDEN = 0x9E3779B97F4A7C15
+With patches more than one pixel apart, neighbouring pixels lie at different positions of the
+patches over them. Where many patches are alike, as on skin, that would be visible as a line
+pattern. With these weights the positions of the patches over a pixel have the same mean and mean
+square for every pixel (the conditions of Strang and Fix 1971, to order 3 or 4), so that similar
+patches add to one smooth surface."""
+LARGEST = np.float32(3e38)
+GOLDEN_RATIO_64 = 0x9E3779B97F4A7C15
 
 
-class Scene(NamedTuple):
-    """One level of the pyramid, flat: n pixels of `width` columns."""
+class LevelArrays(NamedTuple):
+    """Arrays of one pyramid level, flat: n pixels in rows of `width`.
 
-    picture: Floats  # (3 n): colours; those in the hole are the present guess
-    features: Floats  # (FEATURES n): what a patch's centre is compared by besides
-    usable: NDArray[np.bool_]  # (n): True at centres of patches that are wholly known
-    numbers: Positions  # (n): number of the target patch centred here, -1 for none
+    picture: (3 n) colours; in the hole those of the current estimate.
+    features: (FEATURES n) compared besides colours, see `patch_features`.
+    usable: (n) True at centres of source patches: those wholly known.
+    target_index: (n) index of the target patch centred here, -1 for none.
+    width: columns.
+    repeat_costs: (n) added to the distance of a source patch that is used too often.
+    spacing: pixels from one target patch to the next, in rows and in columns.
+    """
+
+    picture: Floats
+    features: Floats
+    usable: NDArray[np.bool_]
+    target_index: Positions
     width: int
-    overuse: Floats  # (n): what it costs a patch that it is shown so often already
-    spacing: int  # pixels from one target patch to the next, in rows and in columns
+    repeat_costs: Floats
+    spacing: int
 
 
-class Field(NamedTuple):
-    """For each of m target patches (those that overlap the hole) the source that it shows."""
+class NearestNeighbourField(NamedTuple):
+    """The source patch of each of m target patches, those that overlap the hole.
 
-    targets: Positions  # (m): centres in raster order
-    sources: Positions  # (m): centres of the best usable patches so far
-    costs: Floats  # (m): how much the two differ: sum of squares
-    trust: Floats  # (m): weight of the patch's votes
-    shifts: Floats  # (3 m): what is added to the colours that it shows
+    targets: (m) positions in raster order.
+    sources: (m) positions of the best source patches so far.
+    costs: (m) distance of the two patches, a sum of squared differences.
+    confidence: (m) weight of the patch's votes.
+    bias: (3 m) added to the source's colours.
+    """
+
+    targets: Positions
+    sources: Positions
+    costs: Floats
+    confidence: Floats
+    bias: Floats
 
 
 @kernel
-def _unlike(picture: Floats, a: Scalar, b: Scalar, rows: tuple[Scalar, ...]) -> Scalar:
-    """Sum of squared differences over some rows of two patches; `rows` are steps from the first.
+def _squared_differences(picture: Floats, a: Scalar, b: Scalar, rows: tuple[Scalar, ...]) -> Scalar:
+    """Sum of squared differences over some rows of two patches; `rows` are offsets of rows.
 
     Several rows at once, or LLVM would unroll the loop over columns before it can vectorize it.
     """
     total = np.float32(0)
-    for k in range(3 * PATCH):
+    for k in range(3 * PATCH_SIDE):
         for row in rows:
             at = row + np.uint64(k)
             step = picture[a + at] - picture[b + at]
@@ -86,38 +104,38 @@ def _unlike(picture: Floats, a: Scalar, b: Scalar, rows: tuple[Scalar, ...]) -> 
 
 
 @kernel
-def _distance(scene: Scene, one: Scalar, other: Scalar, limit: Scalar) -> Scalar:
-    """How much another patch differs from a target: a sum of squares, ended once past `limit`.
+def _patch_distance(arrays: LevelArrays, one: Scalar, other: Scalar, limit: Scalar) -> Scalar:
+    """Distance of a source patch from a target; a partial sum once that is beyond `limit`.
 
-    With what the other one costs for being shown too often.
+    The sum of squared differences of colours and features, and the source's repeat cost.
 
-    Unsigned indices, or Numba would look for negative ones and LLVM could not vectorize.
+    Unsigned indices, or Numba would check for negative ones and LLVM could not vectorize.
     """
-    picture, features = scene.picture, scene.features
+    picture, features = arrays.picture, arrays.features
     a, b = np.uint64(one) * np.uint64(FEATURES), np.uint64(other) * np.uint64(FEATURES)
-    total = scene.overuse[np.uint64(other)]
-    for k in range(EDGES):
+    total = arrays.repeat_costs[np.uint64(other)]
+    for k in range(FIRST_EDGE):
         step = features[a + np.uint64(k)] - features[b + np.uint64(k)]
         total += step * step
     edges = np.float32(0)
-    for k in range(EDGES, FEATURES - 1):
+    for k in range(FIRST_EDGE, FEATURES - 1):
         step = features[a + np.uint64(k)] - features[b + np.uint64(k)]
         edges += step * step
     total += features[a + np.uint64(FEATURES - 1)] * edges
-    corner = np.uint64(REACH * scene.width + REACH)
+    corner = np.uint64(PATCH_RADIUS * arrays.width + PATCH_RADIUS)
     a, b = (np.uint64(one) - corner) * np.uint64(3), (np.uint64(other) - corner) * np.uint64(3)
-    row = np.uint64(3 * scene.width)
+    row = np.uint64(3 * arrays.width)
     if total < limit:
-        total += _unlike(picture, a, b, (row, np.uint64(3) * row, np.uint64(5) * row))
+        total += _squared_differences(picture, a, b, (row, np.uint64(3) * row, np.uint64(5) * row))
     if total < limit:
         even = (np.uint64(0), np.uint64(2) * row, np.uint64(4) * row, np.uint64(6) * row)
-        total += _unlike(picture, a, b, even)
+        total += _squared_differences(picture, a, b, even)
     return total
 
 
 @kernel
-def _random(state: Scalar) -> Scalar:
-    """The next of a series of 64-bit numbers (splitmix64, Steele et al. 2014)."""
+def _splitmix64(state: Scalar) -> Scalar:
+    """A pseudo-random 64-bit number from a state (splitmix64, Steele et al. 2014)."""
     mixed = np.uint64(state)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -125,45 +143,60 @@ def _random(state: Scalar) -> Scalar:
 
 
 @kernel
-def _propagated(
-    scene: Scene, field: Field, before: Positions, strip: tuple[int, int], i: Scalar, step: Scalar
+def _propagate(
+    arrays: LevelArrays,
+    field: NearestNeighbourField,
+    before: Positions,
+    strip: tuple[int, int],
+    i: Scalar,
+    step: Scalar,
 ) -> tuple[Scalar, Scalar]:
-    """Try what the neighbours passed last show, moved as they are (Barnes 2009, section 3.2).
+    """Propagation: try the sources of the two neighbours visited last, shifted by as much.
 
-    A neighbour of another strip counts as it was before this sweep, whichever strip runs first.
+    Barnes et al. 2009, section 3.2. A neighbour in another strip counts with its source before this
+    sweep, so that it does not matter which strip runs first.
+
+    Returns:
+        The best source and its cost.
     """
     p, best, cost = field.targets[i], field.sources[i], field.costs[i]
-    for side in (step * scene.spacing, step * scene.spacing * scene.width):
-        j = scene.numbers[p - side]
+    for shift in (step * arrays.spacing, step * arrays.spacing * arrays.width):
+        j = arrays.target_index[p - shift]
         if j < 0:
             continue
-        shown = field.sources[j] if strip[0] <= j < strip[1] else before[j]
-        found = shown + side
-        if found == best or found < 0 or found >= scene.usable.size or not scene.usable[found]:
+        neighbour = field.sources[j] if strip[0] <= j < strip[1] else before[j]
+        found = neighbour + shift
+        if found == best or found < 0 or found >= arrays.usable.size or not arrays.usable[found]:
             continue
-        distance = _distance(scene, p, found, cost)
+        distance = _patch_distance(arrays, p, found, cost)
         if distance < cost:
             best, cost = found, distance
     return best, cost
 
 
 @kernel
-def _searched(
-    scene: Scene, p: Scalar, best: Scalar, cost: Scalar, radius: Scalar, state: Scalar
+def _random_search(
+    arrays: LevelArrays, p: Scalar, best: Scalar, cost: Scalar, radius: Scalar, state: Scalar
 ) -> tuple[Scalar, Scalar]:
-    """Try random places around the best, ever nearer (Barnes 2009, equation 1)."""
-    width = scene.width
-    height = scene.usable.size // width
+    """Random search around the best source, with a radius halved each time.
+
+    Barnes et al. 2009, equation 1.
+
+    Returns:
+        The best source and its cost.
+    """
+    width = arrays.width
+    height = arrays.usable.size // width
     number = np.uint64(state)
     while radius >= 1:
-        number = _random(number + np.uint64(GOLDEN))
+        number = _splitmix64(number + np.uint64(GOLDEN_RATIO_64))
         span = np.uint64(2 * radius + 1)
         y = best // width + np.int64((number >> np.uint64(40)) % span) - radius
         x = best % width + np.int64((number & np.uint64(0xFFFFFF)) % span) - radius
         radius //= 2
-        if y < 0 or x < 0 or y >= height or x >= width or not scene.usable[y * width + x]:
+        if y < 0 or x < 0 or y >= height or x >= width or not arrays.usable[y * width + x]:
             continue
-        distance = _distance(scene, p, y * width + x, cost)
+        distance = _patch_distance(arrays, p, y * width + x, cost)
         if distance < cost:
             best, cost = y * width + x, distance
     return best, cost
@@ -171,42 +204,42 @@ def _searched(
 
 @kernel
 def match(
-    scene: Scene,
-    field: Field,
+    arrays: LevelArrays,
+    field: NearestNeighbourField,
     before: Positions,
     strip: tuple[int, int],
-    fresh: Scalar,
+    remeasure: Scalar,
     backwards: Scalar,
     radius: Scalar,
     seed: Scalar,
 ) -> None:
-    """One sweep of PatchMatch over the targets of a strip: better sources, smaller costs.
+    """One sweep of PatchMatch over the targets of a strip: propagation, then random search.
 
     Args:
-        scene: where to look.
-        field: changed in place, in the strip only.
-        before: `field.sources` as they were before the sweep, for what lies outside of the strip.
-        strip: first target, and the one after the last.
-        fresh: whether the picture has changed, so that costs are to be measured anew.
+        arrays: of the level.
+        field: sources and costs are improved in place, in the strip only.
+        before: `field.sources` before the sweep, for neighbours outside of the strip.
+        strip: index of the first target, and of the one after the last.
+        remeasure: whether to measure the present costs first, as the picture has changed.
         backwards: from the last target to the first.
         radius: of the random search, in pixels.
-        seed: of this sweep; what is drawn depends on it and on the target's number alone.
+        seed: of this sweep; random numbers depend on it and on the target's index alone.
     """
     step = -1 if backwards else 1
     for n in range(strip[1] - strip[0]):
         i = strip[0] + n if step > 0 else strip[1] - 1 - n
         p = field.targets[i]
-        if fresh:
-            field.costs[i] = _distance(scene, p, field.sources[i], HUGE)
-        best, cost = _propagated(scene, field, before, strip, i, step)
-        state = _random(np.uint64(i) * np.uint64(GOLDEN) + np.uint64(seed))
-        best, cost = _searched(scene, p, best, cost, radius, state)
+        if remeasure:
+            field.costs[i] = _patch_distance(arrays, p, field.sources[i], LARGEST)
+        best, cost = _propagate(arrays, field, before, strip, i, step)
+        state = _splitmix64(np.uint64(i) * np.uint64(GOLDEN_RATIO_64) + np.uint64(seed))
+        best, cost = _random_search(arrays, p, best, cost, radius, state)
         field.sources[i], field.costs[i] = best, cost
 
 
 @kernel
-def _exp(x: Scalar) -> Scalar:
-    """exp(x) for x <= 0, off by at most 0.02: (1 + x / 16)^16; a third off a vote's time."""
+def _approximate_exp(x: Scalar) -> Scalar:
+    """exp(x) for x <= 0, with an error of at most 0.02: (1 + x / 16)^16; a third faster."""
     root = max(np.float32(0), np.float32(1) + x * np.float32(1 / 16))
     root *= root
     root *= root
@@ -215,14 +248,16 @@ def _exp(x: Scalar) -> Scalar:
 
 
 @kernel
-def _scale(scene: Scene, field: Field, p: Scalar) -> tuple[Scalar, Scalar]:
-    """Least and mean cost of the patches over pixel `p`."""
-    low, total, count = HUGE, np.float32(0), np.float32(0)
-    for dy in range(-REACH, REACH + 1):
-        for dx in range(-REACH, REACH + 1):
-            q = p + dy * scene.width + dx
-            if 0 <= q < scene.numbers.size and scene.numbers[q] >= 0:
-                cost = field.costs[scene.numbers[q]]
+def _cost_statistics(
+    arrays: LevelArrays, field: NearestNeighbourField, p: Scalar
+) -> tuple[Scalar, Scalar]:
+    """Smallest and mean cost of the patches over pixel `p`."""
+    low, total, count = LARGEST, np.float32(0), np.float32(0)
+    for dy in range(-PATCH_RADIUS, PATCH_RADIUS + 1):
+        for dx in range(-PATCH_RADIUS, PATCH_RADIUS + 1):
+            q = p + dy * arrays.width + dx
+            if 0 <= q < arrays.target_index.size and arrays.target_index[q] >= 0:
+                cost = field.costs[arrays.target_index[q]]
                 low = min(low, cost)
                 total += cost
                 count += np.float32(1)
@@ -230,147 +265,168 @@ def _scale(scene: Scene, field: Field, p: Scalar) -> tuple[Scalar, Scalar]:
 
 
 @kernel
-def _weight(field: Field, i: Scalar, least: Scalar, slope: Scalar) -> Scalar:
-    """Of a patch's vote, wherever in the patch it is."""
-    return field.trust[i] * _exp((field.costs[i] - least) * slope)
+def _vote_weight(
+    field: NearestNeighbourField, i: Scalar, least: Scalar, exponent: Scalar
+) -> Scalar:
+    """Weight of a patch's vote, apart from its window."""
+    return field.confidence[i] * _approximate_exp((field.costs[i] - least) * exponent)
 
 
 @kernel
 def vote(
-    scene: Scene,
-    field: Field,
-    holes: Positions,
+    arrays: LevelArrays,
+    field: NearestNeighbourField,
+    positions: Positions,
     strip: tuple[int, int],
-    spread: Scalar,
+    sigma: Scalar,
     misfit: Floats,
 ) -> None:
-    """Each pixel of the hole becomes the mean of what the patches over it show there.
+    """Each pixel of the hole becomes the weighted mean of its colours in the patches over it.
 
-    Weights are trust x exp(-(cost - least) / (spread x mean)), least and mean being those of the
-    patches over the pixel (Wexler 2007, section 3.2, whose sigma is their 75th percentile), times
-    those of WINDOWS.
-    What is shown is known, so pixels can be written in place and in any order. A patch that
-    would reach over the picture's side does not exist, so that no column wraps around.
+    Weights are confidence x exp(-(cost - least) / (sigma x mean)), with the least and the mean cost
+    of the patches over the pixel (Wexler et al. 2007, section 3.2, whose sigma is the 75th
+    percentile of the costs), times those of VOTE_WINDOWS. Source patches are wholly known, so
+    pixels of the hole can be written in place and in any order. No target patch extends beyond the
+    picture's border, so that no column wraps around.
 
     Args:
-        scene: `picture` and the texture in `features` are changed in the hole.
-        field: sources and costs.
-        holes: (k) positions to fill.
-        strip: first of `holes`, and the one after the last.
-        spread: smaller lets the best patches decide: sharper, and more seams.
+        arrays: `picture` and the first VOTED_FEATURES of `features` are changed in the hole.
+        field: the patches that vote.
+        positions: (k) of the pixels to fill.
+        strip: index of the first of `positions` to work on, and of the one after the last.
+        sigma: relative spread of the weights; a smaller one lets the best patches decide: sharper,
+            with more seams.
         misfit: (k) is set to the mean cost of the patches over each pixel.
     """
-    picture, features = scene.picture, scene.features
-    values = np.zeros(3 + TEXTURE, np.float32)
-    window = WINDOWS[scene.spacing - 1]
+    picture, features = arrays.picture, arrays.features
+    values = np.zeros(3 + VOTED_FEATURES, np.float32)
+    window = VOTE_WINDOWS[arrays.spacing - 1]
     for n in range(strip[0], strip[1]):
-        p = holes[n]
-        least, mean = _scale(scene, field, p)
-        slope = np.float32(-1) / (np.float32(spread) * mean + np.float32(1e-12))
+        p = positions[n]
+        least, mean = _cost_statistics(arrays, field, p)
+        exponent = np.float32(-1) / (np.float32(sigma) * mean + np.float32(1e-12))
         values[:] = 0
         weights = np.float32(0)
-        for dy in range(-REACH, REACH + 1):
-            for dx in range(-REACH, REACH + 1):
-                q = p + dy * scene.width + dx
-                if q < 0 or q >= scene.numbers.size or scene.numbers[q] < 0:
+        for dy in range(-PATCH_RADIUS, PATCH_RADIUS + 1):
+            for dx in range(-PATCH_RADIUS, PATCH_RADIUS + 1):
+                q = p + dy * arrays.width + dx
+                if q < 0 or q >= arrays.target_index.size or arrays.target_index[q] < 0:
                     continue
-                i = scene.numbers[q]
-                weight = _weight(field, i, least, slope) * window[dy + REACH] * window[dx + REACH]
-                shown = field.sources[i] - dy * scene.width - dx
+                i = arrays.target_index[q]
+                weight = (
+                    _vote_weight(field, i, least, exponent)
+                    * window[dy + PATCH_RADIUS]
+                    * window[dx + PATCH_RADIUS]
+                )
+                at = field.sources[i] - dy * arrays.width - dx
                 weights += weight
                 for c in range(3):
-                    values[c] += weight * (picture[3 * shown + c] + field.shifts[3 * i + c])
-                for c in range(TEXTURE):
-                    values[3 + c] += weight * features[FEATURES * shown + c]
+                    values[c] += weight * (picture[3 * at + c] + field.bias[3 * i + c])
+                for c in range(VOTED_FEATURES):
+                    values[3 + c] += weight * features[FEATURES * at + c]
         for c in range(3):
             picture[3 * p + c] = values[c] / weights
-        for c in range(TEXTURE):
+        for c in range(VOTED_FEATURES):
             features[FEATURES * p + c] = values[3 + c] / weights
         misfit[n] = mean
 
 
 @kernel
-def _finish(
+def _blend_gradient(
     picture: Floats,
     at: Scalar,
-    ahead: Scalar,
-    steps: Floats,
+    offset: Scalar,
+    gradients: Floats,
     first: Scalar,
     weights: Scalar,
-    sure: Scalar,
+    certainty: Scalar,
 ) -> None:
-    """Sums of three steps become means, or as surely as there is an edge, the picture's own."""
+    """Sums of votes for three differences become means, mixed with the picture's own differences.
+
+    The more certain an edge is, the more the picture's own count.
+    """
     if weights > 0:
         for c in range(3):
-            shown = steps[first + c] / weights
-            own = picture[at + ahead + c] - picture[at + c]
-            steps[first + c] = shown + sure * (own - shown)
+            voted = gradients[first + c] / weights
+            own = picture[at + offset + c] - picture[at + c]
+            gradients[first + c] = voted + certainty * (own - voted)
 
 
 @kernel
-def vote_steps(
-    scene: Scene,
-    field: Field,
-    places: Positions,
+def vote_gradients(
+    arrays: LevelArrays,
+    field: NearestNeighbourField,
+    positions: Positions,
     strip: tuple[int, int],
-    spread: Scalar,
-    steps: Floats,
+    sigma: Scalar,
+    gradients: Floats,
 ) -> None:
-    """Steps of colour from pixels to the next ones, as the patches that lie over both show them.
+    """Votes for the colour differences from pixels to their next ones, by the patches over both.
 
-    Weights are those of `vote`. Where the start has an edge, the picture's own steps stay.
+    Weights are those of `vote`. Where the initial fill has an edge, the differences are those of
+    the voted picture.
 
     Args:
-        scene: what is shown is its known part; `picture` was voted for.
-        field: sources and costs.
-        places: (k) positions to start from.
-        strip: first of `places`, and the one after the last.
-        spread: as in `vote`.
-        steps: (6 k) is set: of three channels to the right, then down; 0 where no patch lies over
-            both pixels.
+        arrays: of the level, after the last vote.
+        field: the patches that vote.
+        positions: (k) of the first pixel of each pair.
+        strip: index of the first of `positions` to work on, and of the one after the last.
+        sigma: as in `vote`.
+        gradients: (6 k) is set: three channels to the right, then three down; 0 where no patch lies
+            over both pixels.
     """
-    picture, row = scene.picture, 3 * scene.width
-    window = WINDOWS[scene.spacing - 1]
+    picture, row = arrays.picture, 3 * arrays.width
+    window = VOTE_WINDOWS[arrays.spacing - 1]
     for n in range(strip[0], strip[1]):
-        p = places[n]
-        least, mean = _scale(scene, field, p)
-        slope = np.float32(-1) / (np.float32(spread) * mean + np.float32(1e-12))
-        sure = scene.features[FEATURES * p + FEATURES - 1]
+        p = positions[n]
+        least, mean = _cost_statistics(arrays, field, p)
+        exponent = np.float32(-1) / (np.float32(sigma) * mean + np.float32(1e-12))
+        certainty = arrays.features[FEATURES * p + FEATURES - 1]
         right, down = np.float32(0), np.float32(0)
-        steps[6 * n : 6 * n + 6] = 0
-        for dy in range(-REACH, REACH + 1):
-            for dx in range(-REACH, REACH + 1):
-                q = p + dy * scene.width + dx
-                if q < 0 or q >= scene.numbers.size or scene.numbers[q] < 0:
+        gradients[6 * n : 6 * n + 6] = 0
+        for dy in range(-PATCH_RADIUS, PATCH_RADIUS + 1):
+            for dx in range(-PATCH_RADIUS, PATCH_RADIUS + 1):
+                q = p + dy * arrays.width + dx
+                if q < 0 or q >= arrays.target_index.size or arrays.target_index[q] < 0:
                     continue
-                i = scene.numbers[q]
-                weight = _weight(field, i, least, slope) * window[dy + REACH] * window[dx + REACH]
-                at = 3 * (field.sources[i] - dy * scene.width - dx)
-                if dx > -REACH:
+                i = arrays.target_index[q]
+                weight = (
+                    _vote_weight(field, i, least, exponent)
+                    * window[dy + PATCH_RADIUS]
+                    * window[dx + PATCH_RADIUS]
+                )
+                at = 3 * (field.sources[i] - dy * arrays.width - dx)
+                if dx > -PATCH_RADIUS:
                     right += weight
                     for c in range(3):
-                        steps[6 * n + c] += weight * (picture[at + c + 3] - picture[at + c])
-                if dy > -REACH:
+                        gradients[6 * n + c] += weight * (picture[at + c + 3] - picture[at + c])
+                if dy > -PATCH_RADIUS:
                     down += weight
                     for c in range(3):
-                        steps[6 * n + 3 + c] += weight * (picture[at + c + row] - picture[at + c])
-        _finish(picture, 3 * p, 3, steps, 6 * n, right, sure)
-        _finish(picture, 3 * p, row, steps, 6 * n + 3, down, sure)
+                        gradients[6 * n + 3 + c] += weight * (
+                            picture[at + c + row] - picture[at + c]
+                        )
+        _blend_gradient(picture, 3 * p, 3, gradients, 6 * n, right, certainty)
+        _blend_gradient(picture, 3 * p, row, gradients, 6 * n + 3, down, certainty)
 
 
-def calls() -> list[Call]:
-    """Each of the kernels that others call, with arguments of the types that it gets."""
-    side = PATCH + 2
-    centre = np.array([side * REACH + REACH], np.int32)
-    numbers = np.full(side * side, -1, np.int32)
-    numbers[centre] = 0
+def warm_up_calls() -> list[Call]:
+    """The kernels that are called from Python, with arguments of the types that they get."""
+    side = PATCH_SIDE + 2
+    centre = np.array([side * PATCH_RADIUS + PATCH_RADIUS], np.int32)
+    target_index = np.full(side * side, -1, np.int32)
+    target_index[centre] = 0
     zeros = np.zeros(side * side * FEATURES, np.float32)
-    none, costless = np.zeros(side * side, np.bool_), np.zeros(side * side, np.float32)
-    scene = Scene(zeros[: 3 * side * side], zeros, none, numbers, side, costless, 1)
+    unusable, zero_costs = np.zeros(side * side, np.bool_), np.zeros(side * side, np.float32)
+    arrays = LevelArrays(
+        zeros[: 3 * side * side], zeros, unusable, target_index, side, zero_costs, 1
+    )
     costs = np.zeros(1, np.float32)
-    field = Field(centre, centre.copy(), costs, np.ones(1, np.float32), np.zeros(3, np.float32))
+    field = NearestNeighbourField(
+        centre, centre.copy(), costs, np.ones(1, np.float32), np.zeros(3, np.float32)
+    )
     return [
-        (match, (scene, field, centre, (0, 1), True, False, 1, 0)),
-        (vote, (scene, field, centre, (0, 1), 1.0, costs.copy())),
-        (vote_steps, (scene, field, centre, (0, 1), 1.0, np.zeros(6, np.float32))),
+        (match, (arrays, field, centre, (0, 1), True, False, 1, 0)),
+        (vote, (arrays, field, centre, (0, 1), 1.0, costs.copy())),
+        (vote_gradients, (arrays, field, centre, (0, 1), 1.0, np.zeros(6, np.float32))),
     ]

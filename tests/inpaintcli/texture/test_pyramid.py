@@ -1,9 +1,9 @@
-"""The levels that texture is synthesized on: what is known stays, the rest goes on from it."""
+"""Parts of the pyramid: pull-push keeps known values, grey is the mean of the channels."""
 
 import numpy as np
 import pytest
 
-from inpaintcli.texture.pyramid import extended, grey, in_channels
+from inpaintcli.texture.pyramid import grey, in_channels, pull_push
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
@@ -15,7 +15,7 @@ def test_known_values_stay_and_the_others_lie_between_them(shape, channels):
     known[:8, :8] = 0
     given = values.copy()
     values[known == 0] = 99  # not to be looked at
-    found = extended(values, known)
+    found = pull_push(values, known)
     np.testing.assert_array_equal(found[known > 0], given[known > 0])
     assert (found > 1 - 1e-4).all()
     assert (found < 2 + 1e-4).all()
@@ -23,7 +23,7 @@ def test_known_values_stay_and_the_others_lie_between_them(shape, channels):
 
 def test_all_known_is_left_alone():
     values = np.ones((8, 8, 2), np.float32)
-    assert extended(values, np.ones((8, 8), np.float32)) is values
+    assert pull_push(values, np.ones((8, 8), np.float32)) is values
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inpaintcli.texture import patchmatch
-from inpaintcli.texture.cues import Cues
-from inpaintcli.texture.pyramid import PATCH, source_patches
+from inpaintcli.texture.patch_features import FeatureWeights
+from inpaintcli.texture.pyramid import PATCH_SIDE, source_patches
 from inpaintcli.texture.synthesis import (
-    LEAST_SOURCES,
+    MIN_SOURCES,
     SynthesisSettings,
     TooFewPatchesError,
     context_for,
@@ -29,7 +29,7 @@ from tests.conftest import photo_pixels
 
 @pytest.fixture(scope="module", autouse=True)
 def _compiled():
-    """Compiling once is not the time of any one test."""
+    """Compile before the tests, so that their time limits do not cover it."""
     prepare()
 
 
@@ -40,7 +40,7 @@ def square_hole(height: int, width: int, side: int) -> np.ndarray:
     return hole
 
 
-def smooth_start(pixels: np.ndarray, hole: np.ndarray, sigma: float = 12) -> np.ndarray:
+def blurred_fill(pixels: np.ndarray, hole: np.ndarray, sigma: float = 12) -> np.ndarray:
     """What a poor network gives: the known surroundings, blurred into the hole."""
     known = (~hole).astype(np.float32)
     spread = cv2.GaussianBlur(pixels.astype(np.float32) * known[..., None], (0, 0), sigma)
@@ -77,18 +77,18 @@ def test_any_mask_is_filled_with_colours_of_the_photo_and_nothing_else_changes(
     hole, channels, seed
 ):
     pixels = photo_pixels(*hole.shape, channels)
-    start = np.full(pixels.shape, 300.0)  # brighter than anything in the photo
+    initial = np.full(pixels.shape, 300.0)  # brighter than anything in the photo
     patches = source_patches(~hole)
-    if np.count_nonzero(patches) < LEAST_SOURCES:
+    if np.count_nonzero(patches) < MIN_SOURCES:
         with pytest.raises(TooFewPatchesError):
-            synthesize(pixels, start, hole, seed=seed)
+            synthesize(pixels, initial, hole, seed=seed)
         return
-    texture = synthesize(pixels, start, hole, seed=seed)
+    texture = synthesize(pixels, initial, hole, seed=seed)
     assert texture.sources == np.count_nonzero(patches)
     assert texture.pixels.shape == pixels.shape
     assert texture.pixels.dtype == np.float32
     np.testing.assert_array_equal(texture.pixels[~hole], pixels[~hole])
-    shown = cv2.dilate(patches.astype(np.uint8), np.ones((PATCH, PATCH), np.uint8)) > 0
+    shown = cv2.dilate(patches.astype(np.uint8), np.ones((PATCH_SIDE, PATCH_SIDE), np.uint8)) > 0
     assert (texture.pixels[hole] >= pixels[shown].min(axis=0) - 1e-3).all()
     assert (texture.pixels[hole] <= pixels[shown].max(axis=0) + 1e-3).all()
     assert not texture.misfit[~hole].any()
@@ -105,20 +105,20 @@ def test_a_hole_at_the_border_is_filled(side):
         "corner": (slice(-40, None), slice(-40, None)),
     }  # fmt: skip
     hole[where[side]] = True
-    start = np.full(pixels.shape, -1e6)  # would show wherever a pixel were left out
-    texture = synthesize(pixels, start, hole)
+    initial = np.full(pixels.shape, -1e6)  # would show wherever a pixel were left out
+    texture = synthesize(pixels, initial, hole)
     assert texture.pixels.min() >= pixels.min()
 
 
 @pytest.mark.parametrize("spacing", [1, 2, 3])
 @pytest.mark.parametrize("shape", [(160, 160), (161, 163)])
 def test_patches_with_gaps_between_them_leave_none_in_the_hole(shape, spacing):
-    """A hole of several levels in a corner, where the last patch may not be on the lattice."""
+    """A hole of several levels in a corner, where the last patch may not be on the regular grid."""
     pixels = photo_pixels(*shape)
     hole = np.zeros(shape, bool)
     hole[-80:, -80:] = True
     texture = synthesize(
-        pixels, smooth_start(pixels, hole), hole, settings=SynthesisSettings(spacing=spacing)
+        pixels, blurred_fill(pixels, hole), hole, settings=SynthesisSettings(spacing=spacing)
     )
     assert np.isfinite(texture.pixels).all()
     assert (texture.misfit[hole] > 0).all(), "no patch lies over these pixels"
@@ -126,57 +126,61 @@ def test_patches_with_gaps_between_them_leave_none_in_the_hole(shape, spacing):
 
 
 @pytest.mark.parametrize("spacing", [1, 2, 3])
-def test_patches_that_are_all_alike_make_no_ruled_lines(spacing):
-    """All of them show one and the same bowl; votes of equal weight would leave ripples of it."""
+def test_patches_that_are_all_alike_make_no_lines(spacing):
+    """All have the same source, a paraboloid; votes of equal weight would leave ripples of it."""
     side, inner = 60, slice(20, 40)
     picture = np.zeros((side, side, 3), np.float32)
     y, x = np.mgrid[-3:4, -3:4]
-    picture[:PATCH, :PATCH] = (y**2 + 3 * x**2 + x * y + 2 * y)[..., None]
+    picture[:PATCH_SIDE, :PATCH_SIDE] = (y**2 + 3 * x**2 + x * y + 2 * y)[..., None]
     numbers = np.full((side, side), -1, np.int32)
-    lattice = numbers[12:48:spacing, 12:48:spacing]
-    lattice[:] = np.arange(lattice.size).reshape(lattice.shape)
+    grid = numbers[12:48:spacing, 12:48:spacing]
+    grid[:] = np.arange(grid.size).reshape(grid.shape)
     targets = np.flatnonzero(numbers >= 0).astype(np.int32)
     features = np.zeros(side * side * patchmatch.FEATURES, np.float32)
     costless = np.zeros(side * side, np.float32)
     usable = np.zeros(side * side, np.bool_)
-    scene = patchmatch.Scene(
+    arrays = patchmatch.LevelArrays(
         picture.ravel(), features, usable, numbers.ravel(), side, costless, spacing
     )
     sources = np.full(targets.size, 3 * side + 3, np.int32)
     equal = np.ones(targets.size, np.float32)
     holes = np.arange(12 * side, 48 * side, dtype=np.int32)
     holes = holes[np.isin(holes % side, np.arange(20, 40))]
-    voted = patchmatch.Field(targets, sources, equal, equal, np.zeros(3 * targets.size, np.float32))
-    patchmatch.vote(scene, voted, holes, (0, holes.size), 0.5, np.zeros(holes.size, np.float32))
+    voted = patchmatch.NearestNeighbourField(
+        targets, sources, equal, equal, np.zeros(3 * targets.size, np.float32)
+    )
+    patchmatch.vote(arrays, voted, holes, (0, holes.size), 0.5, np.zeros(holes.size, np.float32))
     assert picture[30, 30, 0] > 1, "nothing was voted for"
     np.testing.assert_allclose(picture[inner, inner], picture[30, 30, 0], atol=1e-4)
 
 
-def test_patches_of_a_sky_meet_without_a_step():
+def test_patches_of_a_sky_leave_no_seams():
     rows, columns = np.indices((160, 160), np.float32)
     sky = (120 + 0.3 * columns + 8 * np.sin(rows / 25))[..., None].repeat(3, 2)
     grain = np.random.default_rng(0).normal(0, 1, sky.shape)
     things = 60 * (rows > 130)[..., None]  # a photo has contrasts elsewhere
     pixels = (sky + grain - things).astype(np.float32)
     hole = square_hole(160, 160, 70)
-    start = np.where(hole[..., None], sky, pixels).astype(np.float32)
+    initial = np.where(hole[..., None], sky, pixels).astype(np.float32)
 
     def wrong(shade):
-        filled = synthesize(pixels, start, hole, settings=SynthesisSettings(shade=shade)).pixels
+        filled = synthesize(
+            pixels, initial, hole, settings=SynthesisSettings(max_bias=shade)
+        ).pixels
         off = cv2.GaussianBlur(filled - sky, (0, 0), 2.0)
         return float(np.abs(np.diff(off, axis=1))[60:100, 60:100].max())
 
     assert wrong(0.08) < 0.6 * wrong(0)
 
 
-def test_what_has_texture_is_not_shifted():
-    """Stripes, and a start that is far darker than any of them."""
+def test_patches_with_texture_get_no_bias():
+    """Stripes, and an initial fill that is far darker than any of them."""
     columns = np.indices((120, 120))[1]
     pixels = np.where(columns // 3 % 2, 160, 90)[..., None].repeat(3, 2).astype(np.float32)
     hole = square_hole(120, 120, 50)
-    start = np.where(hole[..., None], 40, pixels).astype(np.float32)
+    initial = np.where(hole[..., None], 40, pixels).astype(np.float32)
     plain, shifted = (
-        synthesize(pixels, start, hole, settings=SynthesisSettings(shade=shade)).pixels
+        synthesize(pixels, initial, hole, settings=SynthesisSettings(max_bias=shade)).pixels
         for shade in (0, 0.3)
     )
     np.testing.assert_allclose(shifted, plain, atol=1.5)
@@ -194,7 +198,7 @@ def test_tiny_pictures_are_refused_with_the_number_of_patches(shape):
     hole[0, 0] = True
     with pytest.raises(TooFewPatchesError, match="2000 are needed") as caught:
         synthesize(pixels, pixels, hole)
-    assert caught.value.sources < LEAST_SOURCES
+    assert caught.value.sources < MIN_SOURCES
 
 
 def test_one_patch_less_than_needed_is_refused():
@@ -219,19 +223,19 @@ def test_one_colour_stays_one_colour():
 def test_grey_is_filled_as_three_equal_channels_are():
     grey = photo_pixels(90, 100, 1)
     hole = square_hole(90, 100, 30)
-    start = smooth_start(grey, hole)
-    one = synthesize(grey, start, hole)
-    three = synthesize(np.repeat(grey, 3, 2), np.repeat(start, 3, 2), hole)
+    initial = blurred_fill(grey, hole)
+    one = synthesize(grey, initial, hole)
+    three = synthesize(np.repeat(grey, 3, 2), np.repeat(initial, 3, 2), hole)
     np.testing.assert_array_equal(one.pixels[..., 0], three.pixels[..., 1])
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_known_pixel_that_no_patch_shows_is_kept(channels):
+def test_a_known_pixel_of_no_source_patch_is_kept(channels):
     pixels = photo_pixels(80, 90, channels)
     hole = square_hole(80, 90, 24)
     pixels[40, 45] = pixels.max() + 9  # brighter than all that may be copied
     hole[40, 45] = False
-    filled = synthesize(pixels, smooth_start(pixels, hole), hole).pixels
+    filled = synthesize(pixels, blurred_fill(pixels, hole), hole).pixels
     np.testing.assert_array_equal(filled[~hole], pixels[~hole])
     assert filled[hole].max() < pixels[40, 45].min()
 
@@ -247,7 +251,7 @@ def test_thousands_of_specks_cost_no_more_than_their_pixels():
     hole = np.zeros((600, 600), bool)
     hole[3::12, 3::12] = True
     started = time.process_time()
-    texture = synthesize(pixels, smooth_start(pixels, hole, 2), hole)
+    texture = synthesize(pixels, blurred_fill(pixels, hole, 2), hole)
     assert time.process_time() - started < 5
     wrong = np.abs(texture.pixels[hole] - pixels[hole]).mean()
     assert wrong < 12
@@ -256,32 +260,32 @@ def test_thousands_of_specks_cost_no_more_than_their_pixels():
 def test_the_same_seed_gives_the_same_pixels_for_any_number_of_threads():
     pixels = photo_pixels(150, 170)
     hole = square_hole(150, 170, 70)  # enough targets for several strips
-    start = smooth_start(pixels, hole)
-    first = synthesize(pixels, start, hole, seed=5, threads=1)
+    initial = blurred_fill(pixels, hole)
+    first = synthesize(pixels, initial, hole, seed=5, threads=1)
     for threads in (1, 2, 3):
-        again = synthesize(pixels, start, hole, seed=5, threads=threads)
+        again = synthesize(pixels, initial, hole, seed=5, threads=threads)
         np.testing.assert_array_equal(first.pixels, again.pixels)
         np.testing.assert_array_equal(first.misfit, again.misfit)
-    other = synthesize(pixels, start, hole, seed=6)
+    other = synthesize(pixels, initial, hole, seed=6)
     assert (first.pixels != other.pixels).any()
 
 
-def test_neither_the_old_content_of_the_hole_nor_the_known_part_of_the_start_is_looked_at():
+def test_neither_the_old_content_of_the_hole_nor_the_known_part_of_the_initial_fill_matters():
     pixels = photo_pixels(100, 100).astype(np.float32)
     hole = square_hole(100, 100, 40)
-    start = smooth_start(pixels, hole)
-    expected = synthesize(pixels, start, hole).pixels
+    initial = blurred_fill(pixels, hole)
+    expected = synthesize(pixels, initial, hole).pixels
     pixels[hole] = np.nan
-    start[~hole] = np.nan
-    np.testing.assert_array_equal(synthesize(pixels, start, hole).pixels, expected)
+    initial[~hole] = np.nan
+    np.testing.assert_array_equal(synthesize(pixels, initial, hole).pixels, expected)
 
 
 def test_arrays_given_are_not_written_to():
     pixels, hole = photo_pixels(80, 80), square_hole(80, 80, 20)
-    start, source = smooth_start(pixels, hole), ~hole
-    given_arrays = (pixels, start, hole, source)
+    initial, source = blurred_fill(pixels, hole), ~hole
+    given_arrays = (pixels, initial, hole, source)
     copies = [array.copy() for array in given_arrays]
-    synthesize(pixels, start, hole, source=source)
+    synthesize(pixels, initial, hole, source=source)
     for array, copy in zip(given_arrays, copies, strict=True):
         np.testing.assert_array_equal(array, copy)
 
@@ -291,8 +295,8 @@ def test_pixels_that_are_no_source_are_never_copied():
     pixels[:, 80:] = (255, 0, 255)
     source = np.zeros(hole.shape, bool)
     source[:, :78] = True
-    start = np.full(pixels.shape, (255, 0, 255), np.uint8)  # asks for the forbidden colour
-    texture = synthesize(pixels, start, hole, source=source)
+    initial = np.full(pixels.shape, (255, 0, 255), np.uint8)  # asks for the forbidden colour
+    texture = synthesize(pixels, initial, hole, source=source)
     allowed = pixels[:, :78][~hole[:, :78]]
     assert (texture.pixels[hole][:, 0] <= allowed[:, 0].max()).all()
     assert (texture.pixels[hole][:, 1] >= allowed[:, 1].min()).all()
@@ -301,7 +305,7 @@ def test_pixels_that_are_no_source_are_never_copied():
 def test_sixteen_bits_stay_sixteen_bits():
     pixels = photo_pixels(100, 100, 3, depth=16)
     hole = square_hole(100, 100, 40)
-    texture = synthesize(pixels, smooth_start(pixels, hole), hole)
+    texture = synthesize(pixels, blurred_fill(pixels, hole), hole)
     filled = np.rint(texture.pixels[hole]).astype(np.int64)
     assert (filled % 257 != 0).mean() > 0.9
     assert np.unique(filled).size > 1000
@@ -310,43 +314,43 @@ def test_sixteen_bits_stay_sixteen_bits():
 
 def test_the_unit_of_the_pixels_does_not_matter():
     pixels, hole = photo_pixels(100, 100), square_hole(100, 100, 30)
-    start = smooth_start(pixels, hole)
-    bytes_ = synthesize(pixels, start, hole)
+    initial = blurred_fill(pixels, hole)
+    bytes_ = synthesize(pixels, initial, hole)
     scale = np.float32(1 / 256)  # a power of two: no rounding differs
-    shares = synthesize(pixels * scale, start * scale, hole)
+    shares = synthesize(pixels * scale, initial * scale, hole)
     np.testing.assert_allclose(shares.pixels * 256, bytes_.pixels, atol=0.01)
     np.testing.assert_allclose(shares.misfit * 256, bytes_.misfit, atol=0.01)
 
 
 @pytest.mark.parametrize("side", [90, 110])
 def test_a_periodic_pattern_is_continued(side):
-    """Found by the beginning on the coarsest level; patches led by a smooth start would lose it."""
+    """Found by beginning on the coarsest level; matches that follow the blurred fill lose it."""
     y, x = np.mgrid[0 : 3 * side + 10, 0 : 3 * side + 10]
     plane = np.where(((x // 6) + (y // 6)) % 2, 200, 60) + 3 * np.sin(x / 5)
     pixels = np.repeat(plane[..., None], 3, axis=2).astype(np.uint8)
     hole = square_hole(*plane.shape, side)
-    start = smooth_start(pixels, hole)
+    initial = blurred_fill(pixels, hole)
 
     def error(filled: np.ndarray) -> float:
         return float(np.abs(filled[hole] - pixels[hole].astype(float)).mean())
 
-    led = SynthesisSettings(pattern=0)
-    assert error(synthesize(pixels, start, hole).pixels) < 0.25 * error(start)
-    assert error(synthesize(pixels, start, hole, settings=led).pixels) > 0.25 * error(start)
+    led = SynthesisSettings(coarse_start_ratio=0)
+    assert error(synthesize(pixels, initial, hole).pixels) < 0.25 * error(initial)
+    assert error(synthesize(pixels, initial, hole, settings=led).pixels) > 0.25 * error(initial)
 
 
 @pytest.mark.parametrize("side", [16, 24, 36])
 def test_a_periodic_pattern_goes_on_through_a_stroke(side):
-    """A smooth start in a thin hole says nothing of the pattern's step."""
+    """A blurred fill of a thin hole says nothing of the pattern's period."""
     y, x = np.mgrid[0:160, 0:160]
     plane = np.where(((x // 6) + (y // 6)) % 2, 200, 60) + 3 * np.sin(x / 5)
     pixels = np.repeat(plane[..., None], 3, axis=2).astype(np.uint8)
     hole = np.zeros(plane.shape, bool)
     hole[80 - side // 2 : 80 + side // 2, 20:140] = True
-    start = smooth_start(pixels, hole)
+    initial = blurred_fill(pixels, hole)
     error = [
         np.abs(filled[hole] - pixels[hole].astype(float)).mean()
-        for filled in (start, synthesize(pixels, start, hole).pixels)
+        for filled in (initial, synthesize(pixels, initial, hole).pixels)
     ]
     assert error[1] < 0.25 * error[0]
 
@@ -355,19 +359,19 @@ def test_bricks_get_their_texture_back():
     skimage_data = pytest.importorskip("skimage.data")
     pixels = np.repeat(skimage_data.brick()[:256, :256, None], 3, axis=2)
     hole = square_hole(256, 256, 80)
-    start = smooth_start(pixels, hole)
-    texture = synthesize(pixels, start, hole)
+    initial = blurred_fill(pixels, hole)
+    texture = synthesize(pixels, initial, hole)
     truth = contrast(pixels, hole)
-    assert contrast(start, hole) < 0.2 * truth
+    assert contrast(initial, hole) < 0.2 * truth
     assert 0.5 * truth < contrast(texture.pixels, hole) < 1.3 * truth
 
 
-def test_edges_of_the_start_are_followed():
+def test_edges_of_the_initial_fill_are_followed():
     """Of a blurred truth, whose edges are where they belong but faint."""
     pixels = pytest.importorskip("skimage.data").astronaut()[:400, 100:500]
     hole = square_hole(400, 400, 100)
     truth = cv2.GaussianBlur(pixels, (0, 0), 6).astype(np.float32)
-    start = np.where(hole[..., None], truth, pixels).astype(np.float32)
+    initial = np.where(hole[..., None], truth, pixels).astype(np.float32)
 
     def slopes(of: np.ndarray) -> np.ndarray:
         grey = cv2.GaussianBlur(of.astype(np.float32).mean(axis=2), (0, 0), 2)
@@ -375,54 +379,58 @@ def test_edges_of_the_start_are_followed():
 
     def agreement(weight: float) -> float:
         filled = synthesize(
-            pixels, start, hole, settings=SynthesisSettings(cues=Cues(edges=weight))
+            pixels, initial, hole, settings=SynthesisSettings(weights=FeatureWeights(edges=weight))
         ).pixels
         return float(np.corrcoef(slopes(filled), slopes(pixels))[0, 1])
 
-    assert agreement(Cues().edges) > agreement(0) + 0.02
+    assert agreement(FeatureWeights().edges) > agreement(0) + 0.02
 
 
-def test_of_patches_that_fit_alike_the_nearer_one_is_taken():
-    """A pattern that repeats; blue tells where a pixel is from, and is too faint to match by."""
+def test_of_patches_that_match_alike_the_nearer_one_is_taken():
+    """A pattern that repeats; blue encodes each pixel's position, too faintly to match by."""
     y, x = np.mgrid[0:160, 0:320].astype(np.float32)
     plane = 128 + 60 * np.sin(x / 3) * np.sin(y / 4)
     pixels = np.stack([plane, plane, plane + x / 160], axis=2)
     hole = np.zeros((160, 320), bool)
     hole[50:110, 30:90] = True
-    start = smooth_start(pixels, hole)
+    initial = blurred_fill(pixels, hole)
 
-    def way(near: float) -> float:
-        cues = Cues(near=near)
-        filled = synthesize(pixels, start, hole, settings=SynthesisSettings(cues=cues)).pixels
+    def mean_distance(weight: float) -> float:
+        weights = FeatureWeights(distance=weight)
+        filled = synthesize(
+            pixels, initial, hole, settings=SynthesisSettings(weights=weights)
+        ).pixels
         from_x = (filled[..., 2] - filled[..., 0]) * 160
         return float(np.abs(from_x - x)[hole].mean())
 
-    assert way(Cues().near) < 0.7 * way(0)
+    assert mean_distance(FeatureWeights().distance) < 0.7 * mean_distance(0)
 
 
-def test_one_thing_does_not_appear_in_rows():
-    """Grey grain with one red place, and a start as red as that all over."""
+def test_one_source_is_not_repeated_too_often():
+    """Grey grain with one red place, and an initial fill as red as that all over."""
     noise = np.random.default_rng(3).normal(0, 1, (300, 300)).astype(np.float32)
     grain = cv2.GaussianBlur(noise, (0, 0), 2)[..., None]
     pixels = np.repeat(100 + grain * (15 / grain.std()), 3, axis=2)
     red = np.array([20, 0, 0], np.float32)
     pixels[20:60, 20:60] += red
     hole = square_hole(300, 300, 140)
-    start = np.where(hole[..., None], 100 + red, pixels).astype(np.float32)
+    initial = np.where(hole[..., None], 100 + red, pixels).astype(np.float32)
 
     def share(repeat: float) -> float:
-        """Of the hole that shows the red place."""
-        settings = SynthesisSettings(repeat=repeat, repeat_step=2, cues=Cues(near=0))
-        filled = synthesize(pixels, start, hole, settings=settings).pixels
+        """Share of the hole that is copied from the red place."""
+        settings = SynthesisSettings(
+            repeat_penalty=repeat, repeat_min_downscale=2, weights=FeatureWeights(distance=0)
+        )
+        filled = synthesize(pixels, initial, hole, settings=settings).pixels
         return float((filled[hole][:, 0] - filled[hole][:, 1]).mean()) / 20
 
-    assert share(0) > 0.6, "not shown more often than others"
+    assert share(0) > 0.6, "the red place is not preferred"
     assert share(1) < 0.4 * share(0)
 
 
 def test_misfit_is_larger_where_nothing_similar_is_known():
     pixels, hole = photo_pixels(120, 120), square_hole(120, 120, 40)
-    good = synthesize(pixels, smooth_start(pixels, hole), hole).misfit[hole].mean()
+    good = synthesize(pixels, blurred_fill(pixels, hole), hole).misfit[hole].mean()
     odd = np.full(pixels.shape, (255, 0, 255), np.uint8)
     bad = synthesize(pixels, odd, hole).misfit[hole].mean()
     assert bad > 1.5 * good
@@ -435,12 +443,12 @@ def test_the_context_grows_with_the_hole_and_stays_bounded():
     assert contexts[-1] <= 512
 
 
-@pytest.mark.parametrize("wrong", ["start", "hole", "source", "type", "channels"])
-def test_shapes_that_do_not_fit_are_told(wrong):
+@pytest.mark.parametrize("wrong", ["initial", "hole", "source", "type", "channels"])
+def test_shapes_that_do_not_match_are_refused(wrong):
     pixels, hole = photo_pixels(64, 64), square_hole(64, 64, 8)
-    start, source = pixels, ~hole
-    if wrong == "start":
-        start = pixels[:-1]
+    initial, source = pixels, ~hole
+    if wrong == "initial":
+        initial = pixels[:-1]
     elif wrong == "hole":
         hole = hole[:-1]
     elif wrong == "source":
@@ -448,15 +456,15 @@ def test_shapes_that_do_not_fit_are_told(wrong):
     elif wrong == "type":
         hole = hole.astype(np.uint8)
     else:
-        pixels = start = np.zeros((64, 64, 4), np.uint8)
+        pixels = initial = np.zeros((64, 64, 4), np.uint8)
     with pytest.raises(ValueError, match=r"\("):
-        synthesize(pixels, start, hole, source=source)
+        synthesize(pixels, initial, hole, source=source)
 
 
-def test_a_level_with_few_patches_is_not_gone_down_to():
+def test_a_level_with_few_patches_is_not_used():
     pixels, hole = photo_pixels(110, 110), square_hole(110, 110, 60)
-    start = smooth_start(pixels, hole)
-    texture = synthesize(pixels, start, hole, settings=SynthesisSettings(thickness=4))
+    initial = blurred_fill(pixels, hole)
+    texture = synthesize(pixels, initial, hole, settings=SynthesisSettings(coarsest_thickness=4))
     assert np.isfinite(texture.pixels).all()
 
 
@@ -498,18 +506,18 @@ print(synthesis.is_compiled())
 
 
 def test_kernels_and_pyramid_have_patches_of_the_same_size():
-    assert patchmatch.PATCH == PATCH
+    assert patchmatch.PATCH_SIDE == PATCH_SIDE
 
 
 def test_votes_fade_nearly_as_the_exponential_does():
     x = np.linspace(-40, 0, 4001, dtype=np.float32)
-    nearly = np.array([patchmatch._exp(value) for value in x])
+    nearly = np.array([patchmatch._approximate_exp(value) for value in x])
     assert np.abs(nearly - np.exp(x)).max() < 0.02
     assert (np.diff(nearly) >= 0).all()
     assert nearly[-1] == 1
 
 
-def test_a_missing_compiler_is_told(monkeypatch):
+def test_why_not_names_a_missing_compiler(monkeypatch):
     assert why_not() is None
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert why_not() == "numba is not installed"
