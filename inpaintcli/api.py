@@ -19,7 +19,7 @@ from inpaintcli.imaging.picture import Mask, Picture, Samples
 from inpaintcli.inpaint.detail import Detail
 from inpaintcli.inpaint.pipeline import Model, open_model
 from inpaintcli.inpaint.pipeline import fill as fill_picture
-from inpaintcli.storage.places import file_of
+from inpaintcli.storage.locations import local_path
 
 Source = str | os.PathLike[str]
 
@@ -131,7 +131,7 @@ def _fill_file(
     job = plan_photo(photo, named, target, overwrite=overwrite)
     with _lent(options) as model:
         fill_file(job, model, settings, notes)
-    return file_of(job.output)
+    return local_path(job.output)
 
 
 def _settings(options: FillOptions, overwrite: bool = False) -> FillSettings:

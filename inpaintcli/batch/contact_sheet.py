@@ -19,7 +19,7 @@ from inpaintcli.batch.outcome import Outcome
 from inpaintcli.errors import InpaintError, OutputError
 from inpaintcli.imaging.images import read_picture, write_bytes
 from inpaintcli.imaging.picture import Picture
-from inpaintcli.storage.places import Place, held
+from inpaintcli.storage.locations import Location, local_copy
 
 SIDE = 240
 """Of the thumbnails, in pixels."""
@@ -76,7 +76,7 @@ class ContactSheet:
         from jinja2 import Environment, FileSystemLoader
 
         environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True)
-        page = environment.get_template("report.html").generate(
+        page = environment.get_template("contact_sheet.html").generate(
             version=__version__,
             title=title,
             at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -116,7 +116,7 @@ class ContactSheet:
         self._spool.close()
 
 
-def thumbnail(place: Place) -> str:
+def thumbnail(place: Location) -> str:
     """A small JPEG of a picture, in base64.
 
     Raises:
@@ -124,7 +124,7 @@ def thumbnail(place: Place) -> str:
     """
     import cv2
 
-    with held(place) as path:
+    with local_copy(place) as path:
         rgb = _small(read_picture(path))
     encoded = cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]))[1]
     return base64.b64encode(encoded.tobytes()).decode("ascii")

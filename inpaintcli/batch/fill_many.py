@@ -28,7 +28,7 @@ from inpaintcli.batch.resume import JournalRecorder, bytes_needed, remaining
 from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.signals import Stop, stop_signals
 from inpaintcli.storage.folders import GlobFilter, make_folder
-from inpaintcli.storage.places import Place, free_bytes, reachable
+from inpaintcli.storage.locations import Location, free_bytes, storage_errors_reported
 
 Outcomes = Generator[Outcome, None, None]
 
@@ -42,9 +42,9 @@ class BatchOptions:
     the threads of this machine; `journal` a folder for the journal, where the outputs are in a store.
     """
 
-    source: Place
+    source: Location
     mask: str | None
-    output: Place | None
+    output: Location | None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     retry_failed: bool = False
@@ -66,7 +66,7 @@ class Work:
     stack: ExitStack
     request: FillRequest
     jobs: Sequence[Job]
-    output: Place
+    output: Location
     recorder: JournalRecorder
     workers: int | None
     take_signals: Callable[[], None]
@@ -95,9 +95,9 @@ def on_threads(work: Work) -> Outcomes:
     )
 
 
-def is_many(source: Place) -> bool:
+def is_many(source: Location) -> bool:
     """Whether the argument of `fill` stands for many photos."""
-    with reachable():
+    with storage_errors_reported():
         return is_list(source) or source.is_dir()
 
 
@@ -114,7 +114,7 @@ def fill_many(run: FillRequest, many: BatchOptions) -> ExitCode:
     if many.journal is not None and isinstance(many.output, Path):
         raise UsageError("--journal is for outputs in a store.", hint="Drop it.")
     course, path = _BatchRun(run, many, many.output), journal_of(many.output, many.journal)
-    with reachable():
+    with storage_errors_reported():
         plan = course.planned()
     if run.dry_run or not plan.jobs:
         return course.tell(course.left_of(plan, JournalEntries(path)), work=course.dry)
@@ -128,7 +128,7 @@ def fill_many(run: FillRequest, many: BatchOptions) -> ExitCode:
 class _BatchRun:
     """One run: what is asked for, and what has come of it so far."""
 
-    def __init__(self, request: FillRequest, many: BatchOptions, output: Place) -> None:
+    def __init__(self, request: FillRequest, many: BatchOptions, output: Location) -> None:
         self._request, self._many, self._output = request, many, output
         self._console = request.console
         self._started = time.perf_counter()

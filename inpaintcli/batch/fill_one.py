@@ -20,7 +20,12 @@ from inpaintcli.imaging.images import check_writable, picture_bytes, write_pictu
 from inpaintcli.inpaint.attention import AttentionMap, check_outputs
 from inpaintcli.inpaint.pipeline import Model, open_model
 from inpaintcli.models.cards import find_card
-from inpaintcli.storage.places import Place, is_one_place, place, reachable
+from inpaintcli.storage.locations import (
+    Location,
+    is_same_location,
+    parse_location,
+    storage_errors_reported,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +60,9 @@ class FillRequest:
         )
 
 
-def fill_photo(run: FillRequest, photo: Place, mask: str | None, output: Place | None) -> ExitCode:
+def fill_photo(
+    run: FillRequest, photo: Location, mask: str | None, output: Location | None
+) -> ExitCode:
     """Fill one photo.
 
     Raises:
@@ -64,9 +71,11 @@ def fill_photo(run: FillRequest, photo: Place, mask: str | None, output: Place |
     console = run.console
     if output == STDOUT and console.json:
         raise UsageError("-o - and --json both want standard output.", hint="Drop one of them.")
-    job = job_of(photo, place(mask) if mask and mask != ALPHA else None, output or beside(photo))
+    job = job_of(
+        photo, parse_location(mask) if mask and mask != ALPHA else None, output or beside(photo)
+    )
     try:
-        with reachable():
+        with storage_errors_reported():
             job = plan_photo(photo, mask, output, overwrite=run.settings.overwrite)
         _check_map(run, job)
         if run.dry_run:
@@ -93,7 +102,7 @@ def _check_map(run: FillRequest, job: Job) -> None:
     path = run.attention_map
     if path is None:
         return
-    if job.output != STDOUT and is_one_place(path, job.output):
+    if job.output != STDOUT and is_same_location(path, job.output):
         raise UsageError(f"{path} cannot be both the output and its attention map.")
     check_output(job.photo, job.mask, path)
     check_writable(path, source=_file(job.photo), overwrite=run.settings.overwrite)
@@ -119,7 +128,7 @@ def _write_map(run: FillRequest, job: Job, attention: AttentionMap | None) -> No
     run.console.detail(f"attention map -> {path}")
 
 
-def _file(photo: Place) -> Path | None:
+def _file(photo: Location) -> Path | None:
     """The photo, where it is a file of this machine."""
     return photo if isinstance(photo, Path) else None
 

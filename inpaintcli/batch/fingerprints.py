@@ -14,8 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
-from inpaintcli.storage.places import SPOOL, Place
-from inpaintcli.storage.stores import Url
+from inpaintcli.storage.locations import TEMPORARY_PREFIX, Location
+from inpaintcli.storage.stores import StoreUrl
 
 SETTLED_NS = 2_000_000_000
 """A file changed less long ago may change again within one tick of its clock (FAT: 2 s)."""
@@ -36,17 +36,17 @@ class Stamp:
     tag: str = ""
 
     @classmethod
-    def of(cls, place: Place) -> Self:
+    def of(cls, place: Location) -> Self:
         """The stamp of a file.
 
         Raises:
             OSError: it cannot be had.
         """
-        if isinstance(place, Url):
-            facts = place.facts()
-            if facts.size is None:
+        if isinstance(place, StoreUrl):
+            info = place.file_info()
+            if info.size is None:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
-            return cls(facts.size, 0, 0, facts.tag)
+            return cls(info.size, 0, 0, info.version)
         status = place.stat()
         return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
@@ -64,7 +64,7 @@ class Digest:
     sha256: str
     stamp: Stamp | None = None
 
-    def still_of(self, place: Place) -> bool:
+    def still_of(self, place: Location) -> bool:
         """Whether the file holds that content still; it is read only where its stamp differs.
 
         Raises:
@@ -87,7 +87,9 @@ class JobFingerprint:
     model: str
     options: dict[str, Any]
 
-    def changed(self, photo: Place, mask: Place | None, model: str, options: dict[str, Any]) -> str:
+    def changed(
+        self, photo: Location, mask: Location | None, model: str, options: dict[str, Any]
+    ) -> str:
         """In words, what is no longer as it was; empty where the same output would come out.
 
         Raises:
@@ -115,15 +117,15 @@ class RunFingerprint:
     options: dict[str, Any]
 
     def key_of(
-        self, photo: Place, mask: Place | None, copies: tuple[Path | None, Path | None]
+        self, photo: Location, mask: Location | None, copies: tuple[Path | None, Path | None]
     ) -> JobFingerprint:
         """As the function `key_of`."""
         return key_of(photo, mask, self.model, self.options, copies=copies)
 
 
 def key_of(
-    photo: Place,
-    mask: Place | None,
+    photo: Location,
+    mask: Location | None,
     model: str,
     options: dict[str, Any],
     *,
@@ -145,7 +147,7 @@ def key_of(
     return JobFingerprint(digest_of(photo, copies[0]), of_mask, model, options)
 
 
-def digest_of(place: Place, copy: Path | None = None) -> Digest:
+def digest_of(place: Location, copy: Path | None = None) -> Digest:
     """The content of a file, as it is now.
 
     Args:
@@ -157,7 +159,7 @@ def digest_of(place: Place, copy: Path | None = None) -> Digest:
     """
     stamp, now_ns = Stamp.of(place), time.time_ns()
     sure = stamp if stamp.is_settled(now_ns) else None
-    if isinstance(place, Url):
+    if isinstance(place, StoreUrl):
         return Digest(_sha256_in_store(place) if copy is None else _sha256(copy), sure)
     return Digest(_sha256(place) if sure is None else _remembered(place, sure), sure)
 
@@ -182,8 +184,8 @@ def _remembered(path: Path, _stamp: Stamp) -> str:
     return _sha256(path)
 
 
-def _sha256_in_store(url: Url) -> str:
-    with tempfile.TemporaryDirectory(prefix=SPOOL) as folder:
+def _sha256_in_store(url: StoreUrl) -> str:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX) as folder:
         copy = Path(folder) / "copy"
         url.fetch(copy)
         return _sha256(copy)

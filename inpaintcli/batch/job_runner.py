@@ -23,7 +23,7 @@ from inpaintcli.imaging.picture import Picture
 from inpaintcli.inpaint.attention import AttentionMap
 from inpaintcli.inpaint.pipeline import Filled, Model
 from inpaintcli.storage.folders import make_folder
-from inpaintcli.storage.places import SPOOL, fetched, publish
+from inpaintcli.storage.locations import TEMPORARY_PREFIX, fetch_into, publish
 
 
 def fill_file(
@@ -190,10 +190,10 @@ def at_hand(job: Job) -> Iterator[LocalJob]:
     if isinstance(job, LocalJob):
         yield job
         return
-    with tempfile.TemporaryDirectory(prefix=SPOOL) as name:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX) as name:
         folder = Path(name)
-        photo = fetched(job.photo, folder, "photo")
-        mask = fetched(job.mask, folder, "mask") if job.mask else None
+        photo = fetch_into(folder, "photo", job.photo)
+        mask = fetch_into(folder, "mask", job.mask) if job.mask else None
         try:
             yield LocalJob(photo, mask, folder / f"output{job.output.suffix}", job.replaces)
         except InpaintError as error:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inpaintcli.errors import InpaintError
-from inpaintcli.storage.places import Place
-from inpaintcli.storage.stores import Url
+from inpaintcli.storage.locations import Location
+from inpaintcli.storage.stores import StoreUrl
 
 STDOUT = Path("-")
 """An output that is no file."""
@@ -20,9 +20,9 @@ class Job:
     `replaces`: what lies under the output's name is known to be ours, and may be replaced.
     """
 
-    photo: Place
-    mask: Place | None
-    output: Place
+    photo: Location
+    mask: Location | None
+    output: Location
     replaces: bool = False
 
 
@@ -35,9 +35,9 @@ class LocalJob(Job):
     output: Path
 
 
-def job_of(photo: Place, mask: Place | None, output: Place) -> Job:
+def job_of(photo: Location, mask: Location | None, output: Location) -> Job:
     """The job, a LocalJob where all are files."""
-    if isinstance(photo, Path) and isinstance(output, Path) and not isinstance(mask, Url):
+    if isinstance(photo, Path) and isinstance(output, Path) and not isinstance(mask, StoreUrl):
         return LocalJob(photo, mask, output)
     return Job(photo, mask, output)
 
@@ -49,9 +49,9 @@ class Skip:
     `done`: there is nothing to do, and nothing to say unless asked.
     """
 
-    photo: Place
-    mask: Place | None
-    output: Place | None
+    photo: Location
+    mask: Location | None
+    output: Location | None
     reason: str
     error: InpaintError | None = None
     done: bool = False
@@ -67,6 +67,6 @@ class BatchPlan:
 
     jobs: tuple[Job, ...]
     skips: tuple[Skip, ...] = ()
-    orphans: tuple[Place, ...] = ()
+    orphans: tuple[Location, ...] = ()
     links: tuple[Path, ...] = ()
-    strange: tuple[Place, ...] = ()
+    strange: tuple[Location, ...] = ()

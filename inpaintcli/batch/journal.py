@@ -25,7 +25,7 @@ from typing import Self
 from inpaintcli.batch.records import JournalEntries, JournalEntry, unusable
 from inpaintcli.errors import OutputError
 from inpaintcli.imaging.images import TEMPORARY_SUFFIX
-from inpaintcli.storage.places import Place
+from inpaintcli.storage.locations import Location
 
 NAME = ".inpaintcli-journal.jsonl"
 COMPACT_BYTES = 1_000_000
@@ -39,7 +39,7 @@ class Journal:
     Threads may append at the same time.
     """
 
-    def __init__(self, folder: Place, path: Path | None = None) -> None:
+    def __init__(self, folder: Location, path: Path | None = None) -> None:
         """Open and lock it, and make good what a killed run left.
 
         Args:
@@ -52,7 +52,7 @@ class Journal:
         self.folder = folder
         self.path = path or journal_of(folder)
         self._guard = threading.Lock()
-        self._abandoned: list[Place] = []
+        self._abandoned: list[Location] = []
         self._has_lock = False
         self._file = self._opened()
         try:
@@ -191,7 +191,7 @@ class Journal:
         return False
 
 
-def journal_of(folder: Place, apart: Path | None = None) -> Path:
+def journal_of(folder: Location, apart: Path | None = None) -> Path:
     """Where the journal of an output folder is.
 
     Args:
@@ -207,7 +207,7 @@ def journal_of(folder: Place, apart: Path | None = None) -> Path:
     return apart / f"{sha256(folder.text.encode()).hexdigest()[:16]}.jsonl"
 
 
-def _holds(output: Place, entry: JournalEntry) -> bool:
+def _holds(output: Location, entry: JournalEntry) -> bool:
     try:
         return output.is_file() and entry.holds(output)
     except OSError:
@@ -220,19 +220,19 @@ def _is_temporary(name: str | None) -> bool:
     return bool(name and ours and Path(name).name == name)
 
 
-def _remove(temporary: Place) -> None:
+def _remove(temporary: Location) -> None:
     with contextlib.suppress(OSError):
         temporary.unlink()
 
 
-def _remove_claim(output: Place) -> None:
+def _remove_claim(output: Location) -> None:
     """Remove the empty file by which a name was claimed, on file systems without hard links."""
     with contextlib.suppress(OSError):
         if isinstance(output, Path) and output.is_file() and output.stat().st_size == 0:
             output.unlink()
 
 
-def _inside(folder: Place, output: str) -> Place | None:
+def _inside(folder: Location, output: str) -> Location | None:
     """The path of an output, unless the line leads out of the folder."""
     relative = PurePosixPath(output)
     if relative.is_absolute() or ".." in relative.parts:

@@ -15,22 +15,29 @@ from inpaintcli.batch.jobs import NO_MASK, BatchPlan, Job, Skip, job_of
 from inpaintcli.batch.mask_lookup import ALPHA, MaskIndex, mask_for
 from inpaintcli.batch.outputs import check_folder, checked
 from inpaintcli.errors import InpaintError, OutputError, UnreadableError, UsageError
-from inpaintcli.storage.places import Place, held, joined, looked_up, names_in, place
-from inpaintcli.storage.stores import Url
+from inpaintcli.storage.locations import (
+    Location,
+    local_copy,
+    locations_in,
+    parse_location,
+    resolve_in,
+    with_file_info,
+)
+from inpaintcli.storage.stores import StoreUrl
 
 SUFFIXES = (".csv", ".jsonl")
 COLUMNS = ("photo", "mask", "output")
 
 
-def is_list(path: Place) -> bool:
+def is_list(path: Location) -> bool:
     """Whether a path names a list of pairs rather than a photo."""
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
 def plan_list(
-    path: Place,
+    path: Location,
     mask: str | None,
-    output: Place,
+    output: Location,
     *,
     overwrite: bool,
     wanted: Callable[[PurePath], bool] = lambda _: True,
@@ -53,7 +60,7 @@ def plan_list(
     jobs: list[Job] = []
     skips: list[Skip] = []
     rows = [row for row in _rows(path) if wanted(PurePath(row["photo"]))]
-    photos = looked_up(joined(path.parent, row["photo"]) for row in rows)
+    photos = with_file_info(resolve_in(path.parent, row["photo"]) for row in rows)
     to_job = _ToJob(path.parent, mask, output)
     for row, photo in zip(rows, photos, strict=True):
         try:
@@ -69,23 +76,27 @@ def plan_list(
 class _ToJob:
     """Makes the job_of of a row."""
 
-    def __init__(self, folder: Place, mask: str | None, output: Place) -> None:
+    def __init__(self, folder: Location, mask: str | None, output: Location) -> None:
         self._folder, self._mask, self._output = folder, mask, output
-        self._output_of = names_in(output)
-        self._indexes: dict[Place, MaskIndex] = {}
+        self._output_of = locations_in(output)
+        self._indexes: dict[Location, MaskIndex] = {}
 
-    def __call__(self, row: dict[str, str], photo: Place) -> Job:
+    def __call__(self, row: dict[str, str], photo: Location) -> Job:
         if not photo.is_file():
             raise UnreadableError(f"{photo} does not exist.")
         target = self._target(row["output"] or _mirrored(row["photo"]))
         named = row["mask"]
         if named and named != ALPHA:
-            named = str(joined(self._folder, named))
+            named = str(resolve_in(self._folder, named))
         return job_of(photo, mask_for(photo, named or self._mask, self._indexes), target)
 
-    def _target(self, name: str) -> Place:
+    def _target(self, name: str) -> Location:
         relative = PurePath(name)
-        if isinstance(place(name), Url) or relative.is_absolute() or ".." in relative.parts:
+        if (
+            isinstance(parse_location(name), StoreUrl)
+            or relative.is_absolute()
+            or ".." in relative.parts
+        ):
             raise OutputError(
                 f"{name} leads out of the output folder {self._output}.",
                 hint="Name outputs relative to it.",
@@ -95,13 +106,15 @@ class _ToJob:
 
 def _mirrored(photo: str) -> str:
     path = PurePath(photo)
-    is_apart = isinstance(place(photo), Url) or path.is_absolute() or ".." in path.parts
+    is_apart = (
+        isinstance(parse_location(photo), StoreUrl) or path.is_absolute() or ".." in path.parts
+    )
     return path.name if is_apart else photo
 
 
-def _rows(source: Place) -> Iterator[dict[str, str]]:
+def _rows(source: Location) -> Iterator[dict[str, str]]:
     """Every row of a list, as `_rows_of`, wherever it lies."""
-    with held(source) as path:
+    with local_copy(source) as path:
         yield from _rows_of(path, str(source))
 
 

@@ -11,15 +11,21 @@ from pathlib import Path, PurePath
 from typing import TypeVar
 
 from inpaintcli.errors import MaskMismatchError, UnreadableError, UsageError
-from inpaintcli.storage.folders import look_into
-from inpaintcli.storage.places import Place, is_one, is_one_place, place, relative
+from inpaintcli.storage.folders import find_pictures
+from inpaintcli.storage.locations import (
+    Location,
+    is_same_file,
+    is_same_location,
+    parse_location,
+    relative_path,
+)
 
 ALPHA = "alpha"
 Relative = TypeVar("Relative", bound=PurePath)
 _ENDINGS = (".mask", "_mask")
 
 
-def is_named_as_mask(path: Place) -> bool:
+def is_named_as_mask(path: Location) -> bool:
     """Whether it is a mask beside its photo, by its name: NAME.mask.EXT."""
     return path.stem.endswith(_ENDINGS[0])
 
@@ -40,15 +46,15 @@ def photos_of_mask(mask: Relative, *, beside: bool) -> tuple[Relative, ...]:
 class MaskIndex:
     """Masks by the relative path and stem of the photo that they are for."""
 
-    def __init__(self, masks: Iterable[Place], folder: Place, *, beside: bool) -> None:
+    def __init__(self, masks: Iterable[Location], folder: Location, *, beside: bool) -> None:
         """Index `masks`, all in `folder`; `beside` photos, a bare name is no mask."""
-        self._of: dict[PurePath, list[Place]] = defaultdict(list)
+        self._of: dict[PurePath, list[Location]] = defaultdict(list)
         self._all = tuple(masks)
         for path in self._all:
-            for photo in photos_of_mask(PurePath(relative(path, folder)), beside=beside):
+            for photo in photos_of_mask(PurePath(relative_path(path, folder)), beside=beside):
                 self._of[photo].append(path)
 
-    def of(self, photo: PurePath) -> Place | None:
+    def of(self, photo: PurePath) -> Location | None:
         """The mask for a photo at that relative path, if there is one.
 
         Raises:
@@ -60,18 +66,18 @@ class MaskIndex:
             raise MaskMismatchError(f"More than one mask fits {photo}: {names}.", hint="Keep one.")
         return found[0] if found else None
 
-    def fitting(self, photo: PurePath) -> list[Place]:
+    def fitting(self, photo: PurePath) -> list[Location]:
         """All masks for a photo at that relative path."""
         return self._of.get(PurePath(photo.with_name(photo.stem)), [])
 
-    def without(self, used: set[Place]) -> tuple[Place, ...]:
+    def without(self, used: set[Location]) -> tuple[Location, ...]:
         """The masks that no photo uses."""
         return tuple(path for path in self._all if path not in used)
 
 
 def mask_for(
-    photo: Place, mask: str | None, indexes: dict[Place, MaskIndex] | None = None
-) -> Place | None:
+    photo: Location, mask: str | None, indexes: dict[Location, MaskIndex] | None = None
+) -> Location | None:
     """The mask of one photo, or None for its transparent pixels.
 
     Args:
@@ -86,7 +92,7 @@ def mask_for(
     """
     if mask == ALPHA:
         return None
-    named = None if mask is None else place(mask)
+    named = None if mask is None else parse_location(mask)
     if named is not None and not named.is_dir():
         if not named.exists():
             raise UnreadableError(f"The mask {mask} does not exist.")
@@ -94,8 +100,8 @@ def mask_for(
     folder = photo.parent if named is None else named
     indexes = {} if indexes is None else indexes
     if folder not in indexes:
-        pictures = look_into(folder, recursive=False).pictures
-        beside = mask is None or is_one_place(folder, photo.parent)
+        pictures = find_pictures(folder, recursive=False).pictures
+        beside = mask is None or is_same_location(folder, photo.parent)
         indexes[folder] = MaskIndex(pictures, folder, beside=beside)
     found = indexes[folder].of(Path(photo.name))
     if found is None:
@@ -108,8 +114,8 @@ def mask_for(
 
 
 def told_apart(
-    pictures: list[Place], folder: Place, mask: str | None
-) -> tuple[list[Place], MaskIndex | Place | None]:
+    pictures: list[Location], folder: Location, mask: str | None
+) -> tuple[list[Location], MaskIndex | Location | None]:
     """The photos among the pictures of a folder, and their masks.
 
     Returns:
@@ -120,15 +126,15 @@ def told_apart(
     """
     if mask == ALPHA:
         return pictures, None
-    where = folder if mask is None else place(mask)
+    where = folder if mask is None else parse_location(mask)
     if mask is not None and not where.is_dir():
         if not where.exists():
             raise UnreadableError(f"The mask {mask} does not exist.")
-        return [path for path in pictures if not is_one(path, where)], where
-    if is_one_place(where, folder):
+        return [path for path in pictures if not is_same_file(path, where)], where
+    if is_same_location(where, folder):
         endings = _ENDINGS[:1] if mask is None else _ENDINGS
         masks = [path for path in pictures if path.stem.endswith(endings)]
         known = set(masks)
         photos = [path for path in pictures if path not in known]
         return photos, MaskIndex(masks, folder, beside=True)
-    return pictures, MaskIndex(look_into(where).pictures, where, beside=False)
+    return pictures, MaskIndex(find_pictures(where).pictures, where, beside=False)

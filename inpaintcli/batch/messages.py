@@ -10,7 +10,7 @@ from inpaintcli.batch.outcome import SCHEMA, Outcome, exit_code_of
 from inpaintcli.console import Console, complain, rate_in_words
 from inpaintcli.errors import ExitCode
 from inpaintcli.inpaint.pipeline import Model
-from inpaintcli.storage.places import Place
+from inpaintcli.storage.locations import Location
 
 STATUSES = ("filled", "skipped", "failed")
 DRY_RUN = "dry run"
@@ -118,7 +118,7 @@ def report_loose_ends(console: Console, plan: BatchPlan) -> None:
         console.say(f"not read: {listed}; convert them to PNG, JPEG or TIFF first")
 
 
-def report_space(console: Console, needed: int, free: float, folder: Place) -> None:
+def report_space(console: Console, needed: int, free: float, folder: Location) -> None:
     """Warn where the outputs will hardly fit on the disk."""
     if needed > free:
         console.say(

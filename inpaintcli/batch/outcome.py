@@ -10,7 +10,7 @@ from inpaintcli.batch.jobs import Job, Skip
 from inpaintcli.errors import ExitCode, InpaintError
 from inpaintcli.inpaint.detail import Decision
 from inpaintcli.inpaint.pipeline import Model
-from inpaintcli.storage.places import Place
+from inpaintcli.storage.locations import Location
 
 SCHEMA = 1
 
@@ -39,9 +39,9 @@ class Outcome:
     """
 
     status: Literal["filled", "skipped", "failed"]
-    input: Place
-    mask: Place | None
-    output: Place | None
+    input: Location
+    mask: Location | None
+    output: Location | None
     ran: ModelUsed | None = None
     seconds: float = 0.0
     tiles: int = 0
@@ -123,5 +123,5 @@ def exit_code_of(outcomes: dict[str, int]) -> ExitCode:
     return ExitCode.SOME_FAILED if outcomes.get("failed") else ExitCode.OK
 
 
-def _text(path: Place | None) -> str | None:
+def _text(path: Location | None) -> str | None:
     return None if path is None else str(path)

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 from inpaintcli.batch.jobs import THERE, Job, Skip
 from inpaintcli.errors import OutputError, UsageError
-from inpaintcli.storage.places import Place, is_one
-from inpaintcli.storage.stores import Url
+from inpaintcli.storage.locations import Location, is_same_file
+from inpaintcli.storage.stores import StoreUrl
 
 
-def check_folder(output: Place) -> None:
+def check_folder(output: Location) -> None:
     """Refuse an output folder that is none.
 
     Raises:
@@ -44,7 +44,7 @@ def checked(jobs: Sequence[Job], *, overwrite: bool) -> tuple[list[Job], list[Sk
 
 
 def check_output(
-    photo: Place, mask: Place | None, output: Place, rivals: Sequence[Place] = ()
+    photo: Location, mask: Location | None, output: Location, rivals: Sequence[Location] = ()
 ) -> bool:
     """Whether the output exists.
 
@@ -54,7 +54,7 @@ def check_output(
     with nameable(output):
         exists = output.exists()
     for kind, path in (("photo", photo), ("mask", mask)):
-        if exists and path is not None and is_one(path, output):
+        if exists and path is not None and is_same_file(path, output):
             raise OutputError(
                 f"{output} is the {kind} itself; inputs are never changed.",
                 hint="Name another output with -o.",
@@ -65,7 +65,7 @@ def check_output(
 
 
 @contextmanager
-def nameable(output: Place) -> Iterator[None]:
+def nameable(output: Location) -> Iterator[None]:
     """Tell of an output that cannot even be looked for, for a name that is too long, say.
 
     Raises:
@@ -79,8 +79,8 @@ def nameable(output: Place) -> Iterator[None]:
         raise OutputError(told, hint=hint) from error
 
 
-def _name_key(path: Place) -> str:
+def _name_key(path: Location) -> str:
     """Equal for paths that are one on file systems that ignore case or forms of Unicode."""
-    if isinstance(path, Url):
+    if isinstance(path, StoreUrl):
         return path.text
     return unicodedata.normalize("NFC", str(path).casefold())

@@ -11,12 +11,20 @@ from inpaintcli.batch.mask_lookup import ALPHA, MaskIndex, is_named_as_mask, mas
 from inpaintcli.batch.outputs import check_folder, check_output, checked, nameable
 from inpaintcli.errors import MaskMismatchError, UnreadableError, UsageError
 from inpaintcli.imaging.images import check_readable, check_suffix, check_writable, taken
-from inpaintcli.storage.folders import Found, GlobFilter, look_into
-from inpaintcli.storage.places import Place, is_one_place, names_in, place, relative
-from inpaintcli.storage.stores import Url
+from inpaintcli.storage.folders import FolderContents, GlobFilter, find_pictures
+from inpaintcli.storage.locations import (
+    Location,
+    is_same_location,
+    locations_in,
+    parse_location,
+    relative_path,
+)
+from inpaintcli.storage.stores import StoreUrl
 
 
-def plan_photo(photo: Place, mask: str | None, output: Place | None, *, overwrite: bool) -> Job:
+def plan_photo(
+    photo: Location, mask: str | None, output: Location | None, *, overwrite: bool
+) -> Job:
     """The job for one photo.
 
     Args:
@@ -54,15 +62,15 @@ def plan_photo(photo: Place, mask: str | None, output: Place | None, *, overwrit
     return job_of(photo, chosen, target)
 
 
-def beside(photo: Place) -> Place:
+def beside(photo: Location) -> Location:
     """The output where none is named: NAME.filled.EXT beside the photo."""
     return photo.with_name(f"{photo.stem}.filled{photo.suffix}")
 
 
 def plan_folder(
-    folder: Place,
+    folder: Location,
     mask: str | None,
-    output: Place,
+    output: Location,
     *,
     overwrite: bool,
     wanted: GlobFilter | None = None,
@@ -82,30 +90,31 @@ def plan_folder(
     """
     check_folder(output)
     wanted = wanted or GlobFilter()
-    found = _asked_for(look_into(folder, leave_out=_apart(folder, mask, output)), folder, wanted)
+    found = _asked_for(find_pictures(folder, excluded=_apart(folder, mask, output)), folder, wanted)
     matched = _matched(found.pictures, folder, mask, wanted)
-    output_of = names_in(output)
+    output_of = locations_in(output)
     placed = [
-        job_of(job.photo, job.mask, output_of(relative(job.photo, folder))) for job in matched.jobs
+        job_of(job.photo, job.mask, output_of(relative_path(job.photo, folder)))
+        for job in matched.jobs
     ]
     jobs, more = checked(placed, overwrite=overwrite)
-    broken = [Skip(path, None, None, error.message, error) for path, error in found.broken]
+    broken = [Skip(path, None, None, error.message, error) for path, error in found.unreadable]
     skips = (*broken, *matched.skips, *more)
-    strange = tuple(path for path in found.strange if wanted(relative(path, folder)))
-    return BatchPlan(tuple(jobs), skips, matched.orphans, tuple(found.links), strange)
+    unsupported = tuple(path for path in found.unsupported if wanted(relative_path(path, folder)))
+    return BatchPlan(tuple(jobs), skips, matched.orphans, tuple(found.links), unsupported)
 
 
-def _asked_for(found: Found, folder: Place, wanted: GlobFilter) -> Found:
+def _asked_for(found: FolderContents, folder: Location, wanted: GlobFilter) -> FolderContents:
     """What was found, without the troubles of what nobody asked for; all pictures stay."""
 
     def is_asked_for(path: Path) -> bool:
-        name = relative(path, folder)
+        name = relative_path(path, folder)
         # A broken link stands for a photo; a folder may hold any.
-        return wanted(name) if path.is_symlink() and not path.is_dir() else wanted.may_hold(name)
+        return wanted(name) if path.is_symlink() and not path.is_dir() else wanted.may_contain(name)
 
-    broken = [(path, error) for path, error in found.broken if is_asked_for(path)]
+    broken = [(path, error) for path, error in found.unreadable if is_asked_for(path)]
     links = [path for path in found.links if is_asked_for(path)]
-    return Found(found.pictures, broken, links, found.strange)
+    return FolderContents(found.pictures, broken, links, found.unsupported)
 
 
 def match_folder(folder: Path, mask: str, *, leave: Path | None = None) -> BatchPlan:
@@ -124,10 +133,10 @@ def match_folder(folder: Path, mask: str, *, leave: Path | None = None) -> Batch
         UnreadableError: folder or mask does not exist.
         UsageError: the masks are in a store.
     """
-    if isinstance(place(mask), Url):
+    if isinstance(parse_location(mask), StoreUrl):
         raise UsageError(f"{mask} is in a store; masks of files are files here.")
     apart = _apart(folder, mask, leave)
-    return _matched(look_into(folder, leave_out=apart).pictures, folder, mask, lambda _: True)
+    return _matched(find_pictures(folder, excluded=apart).pictures, folder, mask, lambda _: True)
 
 
 def photos_in(folder: Path, *, leave: Path | None = None) -> tuple[list[Path], list[Path]]:
@@ -136,33 +145,33 @@ def photos_in(folder: Path, *, leave: Path | None = None) -> tuple[list[Path], l
     Raises:
         UnreadableError: the folder does not exist or cannot be listed.
     """
-    found = look_into(folder, leave_out=_apart(folder, None, leave)).pictures
+    found = find_pictures(folder, excluded=_apart(folder, None, leave)).pictures
     pictures = [path for path in found if isinstance(path, Path)]
     masks = [path for path in pictures if is_named_as_mask(path)]
     known = set(masks)
     return [path for path in pictures if path not in known], masks
 
 
-def _apart(folder: Place, mask: str | None, output: Place | None) -> list[Place]:
+def _apart(folder: Location, mask: str | None, output: Location | None) -> list[Location]:
     """The folders among which no photo is to be looked for: the output's and the masks'."""
-    apart = [] if output is None or is_one_place(output, folder) else [output]
+    apart = [] if output is None or is_same_location(output, folder) else [output]
     if mask is not None and mask != ALPHA:
-        named = place(mask)
-        if named.is_dir() and not is_one_place(named, folder):
+        named = parse_location(mask)
+        if named.is_dir() and not is_same_location(named, folder):
             apart.append(named)
     return apart
 
 
 def _matched(
-    pictures: list[Place], folder: Place, mask: str | None, wanted: Callable[[PurePath], bool]
+    pictures: list[Location], folder: Location, mask: str | None, wanted: Callable[[PurePath], bool]
 ) -> BatchPlan:
     """Photos with their masks, as jobs whose output is the photo itself; nothing is checked."""
     photos, masks = told_apart(pictures, folder, mask)
     jobs: list[Job] = []
     skips: list[Skip] = []
-    used: set[Place] = set()
+    used: set[Location] = set()
     for photo in photos:
-        name = relative(photo, folder)
+        name = relative_path(photo, folder)
         try:
             chosen = masks.of(name) if isinstance(masks, MaskIndex) else masks
         except MaskMismatchError as error:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from inpaintcli.batch.fingerprints import Digest, JobFingerprint, Stamp, digest_of
 from inpaintcli.errors import OutputError
-from inpaintcli.storage.places import Place
+from inpaintcli.storage.locations import Location
 
 SCHEMA = 1
 
@@ -51,7 +51,7 @@ class JournalEntry:
         }
         return json.dumps(fields).encode("ascii") + b"\n"
 
-    def holds(self, output: Place) -> bool:
+    def holds(self, output: Location) -> bool:
         """Whether that file is still as it was written.
 
         Raises:

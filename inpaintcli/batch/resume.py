@@ -10,8 +10,8 @@ from inpaintcli.batch.outcome import Outcome, error_json
 from inpaintcli.batch.records import JournalEntries, JournalEntry
 from inpaintcli.errors import InpaintError, MaskMismatchError, UnreadableError
 from inpaintcli.imaging.images import temporary_name
-from inpaintcli.storage.places import Place, relative
-from inpaintcli.storage.stores import Url
+from inpaintcli.storage.locations import Location, relative_path
+from inpaintcli.storage.stores import StoreUrl
 
 LASTING: dict[int, type[InpaintError]] = {
     int(kind.code): kind for kind in (UnreadableError, MaskMismatchError)
@@ -25,7 +25,7 @@ FAILED_BEFORE = "failed before, and nothing has changed since; --retry-failed tr
 def remaining(
     plan: BatchPlan,
     records: JournalEntries,
-    folder: Place,
+    folder: Location,
     fingerprint: RunFingerprint,
     *,
     overwrite: bool = False,
@@ -63,7 +63,7 @@ class Past:
     """What earlier runs noted, beside what outputs are made with now."""
 
     records: JournalEntries
-    folder: Place
+    folder: Location
     fingerprint: RunFingerprint
 
     def of(self, job: Job) -> "History":
@@ -197,12 +197,14 @@ def bytes_needed(jobs: Iterable[Job]) -> int:
     return sum(_size(job.photo) for job in jobs)
 
 
-def _size(photo: Place) -> int:
+def _size(photo: Location) -> int:
     try:
-        return (photo.facts().size or 0) if isinstance(photo, Url) else photo.stat().st_size
+        return (
+            (photo.file_info().size or 0) if isinstance(photo, StoreUrl) else photo.stat().st_size
+        )
     except OSError:
         return 0
 
 
-def _name_in(folder: Place, output: Place) -> str:
-    return relative(output, folder).as_posix()
+def _name_in(folder: Location, output: Location) -> str:
+    return relative_path(output, folder).as_posix()

@@ -26,7 +26,7 @@ from inpaintcli.cluster.connection import Pool, first_line
 from inpaintcli.cluster.ray_worker import RemoteDraft, Worker, WorkerInfo, WorkerSettings
 from inpaintcli.console import Console
 from inpaintcli.errors import InpaintError
-from inpaintcli.storage.places import Place
+from inpaintcli.storage.locations import Location
 
 LOSSES = 3
 """A photo that was in hand when so many workers were lost has failed."""
@@ -322,7 +322,7 @@ def _named(outcome: Outcome, job: Job) -> Outcome:
 def _absolute(job: Job) -> Job:
     """The job with whole paths: workers have other working directories."""
 
-    def whole(place: Place) -> Place:
+    def whole(place: Location) -> Location:
         return place.absolute() if isinstance(place, Path) else place
 
     mask = None if job.mask is None else whole(job.mask)

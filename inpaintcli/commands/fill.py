@@ -114,7 +114,7 @@ def fill(
     from inpaintcli.batch import fill_many, fill_one
     from inpaintcli.batch.fill_settings import FillSettings
     from inpaintcli.cluster.schedule import on_ray
-    from inpaintcli.storage.places import place
+    from inpaintcli.storage.locations import parse_location
 
     settings = FillSettings(
         invert_mask=invert_mask,
@@ -135,7 +135,7 @@ def fill(
         dry_run=dry_run,
         attention_map=attention_map,
     )
-    source, target = place(photo), None if output is None else place(output)
+    source, target = parse_location(photo), None if output is None else parse_location(output)
     if fill_many.is_many(source):
         many = fill_many.BatchOptions(
             source=source,

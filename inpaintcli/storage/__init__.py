@@ -1,1 +1,1 @@
-"""Files of this machine, or names in a store."""
+"""Where photos, masks and outputs are kept: files of this machine, or objects in a remote store."""

@@ -1,4 +1,4 @@
-"""What lies in a folder: its pictures, what could not be looked at, and globs to choose by."""
+"""Find the pictures in a folder, and select among them by globs."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -9,102 +9,104 @@ from pathlib import Path, PurePath
 
 from inpaintcli.errors import OutputError, UnreadableError
 from inpaintcli.imaging.images import STRANGE_SUFFIXES, SUFFIXES
-from inpaintcli.storage.places import Place, relative
-from inpaintcli.storage.stores import Url
+from inpaintcli.storage.locations import Location, relative_path
+from inpaintcli.storage.stores import StoreUrl
 
 
 @dataclass(frozen=True)
-class Found:
-    """The pictures in a folder, sorted; broken ones with their errors; links not entered.
+class FolderContents:
+    """What was found in a folder and below.
 
-    `strange` are pictures by their suffix, of kinds that we do not read.
+    pictures: files of supported formats, sorted. unreadable: folders that could not be listed and
+    links to nothing, each with its error. links: links to folders, which were not followed.
+    unsupported: pictures of other formats, by their suffix.
     """
 
-    pictures: list[Place] = field(default_factory=list)
-    broken: list[tuple[Path, UnreadableError]] = field(default_factory=list)
+    pictures: list[Location] = field(default_factory=list)
+    unreadable: list[tuple[Path, UnreadableError]] = field(default_factory=list)
     links: list[Path] = field(default_factory=list)
-    strange: list[Place] = field(default_factory=list)
+    unsupported: list[Location] = field(default_factory=list)
 
 
-def look_into(folder: Place, *, recursive: bool = True, leave_out: Iterable[Place] = ()) -> Found:
-    """All files with a picture's suffix; hidden files and folders are left out.
+def find_pictures(
+    folder: Location, *, recursive: bool = True, excluded: Iterable[Location] = ()
+) -> FolderContents:
+    """All files with a picture's suffix, except hidden ones and those in hidden folders.
 
-    Links to folders are not entered, so that no loop of links is followed; links to files are
-    taken for files.
+    Links to folders are not followed, as they may form a loop; links to files count as files.
 
     Args:
-        folder: where to look.
-        recursive: whether to look into its subfolders.
-        leave_out: folders not to look into, whatever their path here.
+        folder: where to search.
+        recursive: whether to search its subfolders too.
+        excluded: folders not to search, by whatever path they are reached.
 
     Raises:
         UnreadableError: the folder does not exist or cannot be listed.
     """
-    closed = list(leave_out)
-    if isinstance(folder, Url):
-        return _look_into_store(folder, recursive, closed)
-    return _look_into_folder(
-        folder, recursive, {os.path.realpath(path) for path in closed if isinstance(path, Path)}
-    )
+    if isinstance(folder, StoreUrl):
+        return _find_in_store(folder, recursive, list(excluded))
+    excluded_paths = {os.path.realpath(path) for path in excluded if isinstance(path, Path)}
+    return _find_in_folder(folder, recursive, excluded_paths)
 
 
-def _look_into_store(folder: Url, recursive: bool, closed: Sequence[Place]) -> Found:
-    """As `look_into`; there are no links in a store."""
+def _find_in_store(
+    folder: StoreUrl, recursive: bool, excluded: Sequence[Location]
+) -> FolderContents:
+    """As `find_pictures`; a store has no links."""
     try:
-        names = folder.below(recursive=recursive)
+        names = folder.files_below(recursive=recursive)
     except OSError as error:
         raise UnreadableError(f"{folder} cannot be listed: {error.strerror or error}.") from error
     if not names:
-        raise UnreadableError(f"{folder} is not a folder, or an empty one.")
+        raise UnreadableError(f"{folder} is empty, or not a folder.")
     visible = [
         url
         for url in names
-        if not any(part.startswith(".") for part in relative(url, folder).parts)
-        and not any(url.is_relative_to(place) for place in closed)
+        if not any(part.startswith(".") for part in relative_path(url, folder).parts)
+        and not any(url.is_relative_to(other) for other in excluded)
     ]
-    pictures: list[Place] = [url for url in visible if url.suffix.lower() in SUFFIXES]
-    strange: list[Place] = [url for url in visible if url.suffix.lower() in STRANGE_SUFFIXES]
-    return Found(sorted(pictures, key=attrgetter("parts")), strange=strange)
+    pictures: list[Location] = [url for url in visible if url.suffix.lower() in SUFFIXES]
+    unsupported: list[Location] = [url for url in visible if url.suffix.lower() in STRANGE_SUFFIXES]
+    return FolderContents(sorted(pictures, key=attrgetter("parts")), unsupported=unsupported)
 
 
-def _look_into_folder(folder: Path, recursive: bool, closed: set[str]) -> Found:
+def _find_in_folder(folder: Path, recursive: bool, excluded: set[str]) -> FolderContents:
     if not folder.is_dir():
         raise UnreadableError(f"{folder} is not a folder.")
-    found = Found()
+    found = FolderContents()
 
-    def refused(error: OSError) -> None:
-        where = Path(error.filename)
-        told = UnreadableError(f"{where} cannot be listed: {error.strerror}.")
-        if where == folder:
-            raise told
-        found.broken.append((where, told))
+    def cannot_list(error: OSError) -> None:
+        path = Path(error.filename)
+        reason = UnreadableError(f"{path} cannot be listed: {error.strerror}.")
+        if path == folder:
+            raise reason
+        found.unreadable.append((path, reason))
 
-    for name, below, files in os.walk(folder, onerror=refused):
-        here = Path(name)
-        _sort_out(here, files, found)
-        below[:] = _to_enter(here, below, closed, found) if recursive else []
+    for name, subfolders, files in os.walk(folder, onerror=cannot_list):
+        current = Path(name)
+        _collect(current, files, found)
+        subfolders[:] = _searched(current, subfolders, excluded, found) if recursive else []
     found.pictures.sort(key=attrgetter("parts"))
     return found
 
 
 @dataclass(frozen=True)
 class GlobFilter:
-    """Which photos are wanted: those that match `include`, if any, and no `exclude`.
+    """Selects photos: those that match a glob of `include`, if there is one, and none of `exclude`.
 
-    A glob without a slash is for the name of the photo or of any folder above it, one with a
-    slash for the whole relative path; `*` stands for anything, also for slashes. Case does not
-    matter.
+    A glob without a slash is compared with the photo's name and with the name of each folder above
+    it, one with a slash with the whole relative path. `*` matches slashes too. Case is ignored.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
     def __call__(self, path: PurePath) -> bool:
-        """Whether the photo at a relative path is wanted."""
-        return (not self.include or _matches(path, self.include)) and self.may_hold(path)
+        """Whether the photo at a relative path is selected."""
+        return (not self.include or _matches(path, self.include)) and self.may_contain(path)
 
-    def may_hold(self, folder: PurePath) -> bool:
-        """Whether wanted photos may be below a relative path, as far as `exclude` tells."""
+    def may_contain(self, folder: PurePath) -> bool:
+        """Whether a folder may hold selected photos: no glob of `exclude` matches its path."""
         return not _matches(folder, self.exclude)
 
 
@@ -120,40 +122,43 @@ def _matches(path: PurePath, globs: Sequence[str]) -> bool:
     return False
 
 
-def _sort_out(folder: Path, names: list[str], found: Found) -> None:
+def _collect(folder: Path, names: list[str], found: FolderContents) -> None:
+    """Add the files of one folder to what was found."""
     for name in names:
         path = folder / name
         suffix = path.suffix.lower()
         if name.startswith(".") or suffix not in SUFFIXES | STRANGE_SUFFIXES:
             continue
         if path.is_file():
-            (found.pictures if suffix in SUFFIXES else found.strange).append(path)
+            (found.pictures if suffix in SUFFIXES else found.unsupported).append(path)
         elif path.is_symlink() and suffix in SUFFIXES:
-            told = UnreadableError(f"{path} is a link that leads to no file.")
-            found.broken.append((path, told))
+            reason = UnreadableError(f"{path} is a link to a file that does not exist.")
+            found.unreadable.append((path, reason))
 
 
-def _to_enter(folder: Path, names: list[str], closed: set[str], found: Found) -> list[str]:
-    """The subfolders to look into; those that are links are noted."""
-    enter = []
+def _searched(
+    folder: Path, names: list[str], excluded: set[str], found: FolderContents
+) -> list[str]:
+    """The subfolders to search, sorted; links are added to what was found instead."""
+    searched = []
     for name in sorted(names):
         path = folder / name
-        if name.startswith(".") or os.path.realpath(path) in closed:
+        if name.startswith(".") or os.path.realpath(path) in excluded:
             continue
         if path.is_symlink():
             found.links.append(path)
         else:
-            enter.append(name)
-    return enter
+            searched.append(name)
+    return searched
 
 
 def make_folder(folder: Path) -> None:
-    """The folder, made with all above it where it is missing.
+    """Create a folder and its parents where they are missing.
 
     Raises:
-        OutputError: it cannot be made.
+        OutputError: it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+        raise OutputError(f"The folder {folder} cannot be created: {error.strerror}.") from error

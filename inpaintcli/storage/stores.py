@@ -1,7 +1,7 @@
-"""Names in a store: whatever fsspec knows (S3, Google Cloud Storage, Azure, SFTP, ...).
+"""Files in remote stores: whatever fsspec supports (S3, Google Cloud Storage, Azure, SFTP, ...).
 
-A Url has those of Path's methods that a plan and a journal need, and raises the same errors. fsspec
-is imported only where one is asked something.
+A `StoreUrl` has the methods of `Path` that plans and journals need, and raises the same errors.
+fsspec is imported when a store is first accessed.
 """
 
 import errno
@@ -16,20 +16,20 @@ from typing import Any, Self
 
 from inpaintcli.errors import UsageError
 
-REFUSING = frozenset({"gcs", "gs", "memory", "s3", "s3a"})
-"""Stores that refuse by themselves to replace, in the request that writes."""
-RENAMING = frozenset(
+CREATE_ONLY_STORES = frozenset({"gcs", "gs", "memory", "s3", "s3a"})
+"""Schemes of stores whose write request itself can refuse to replace an existing file."""
+RENAMING_STORES = frozenset(
     {"arrow_hdfs", "dbfs", "ftp", "hdfs", "sftp", "smb", "ssh", "webdav", "webhdfs"}
 )
-"""Stores of files in folders, where a file grows while it is written, and can be renamed."""
+"""Schemes of file servers: a file is visible while it is written, and can be renamed."""
 PACKAGES = {
     **dict.fromkeys(("http", "https"), "aiohttp requests"),
     **dict.fromkeys(("s3", "s3a"), "s3fs"),
     **dict.fromkeys(("gs", "gcs"), "gcsfs"),
     **dict.fromkeys(("az", "abfs", "abfss", "adl"), "adlfs"),
 }
-"""What fsspec needs besides itself, for the stores that are asked for most."""
-TAGS = (
+"""What fsspec needs besides itself, by scheme."""
+VERSION_FIELDS = (
     "ETag",
     "etag",
     "generation",
@@ -40,161 +40,167 @@ TAGS = (
     "modified",
     "created",
 )
-"""What stores call that which changes with the content, best first."""
-UNSURE_S = 3.0
-"""Within so many seconds a clock of whole seconds may hide a change."""
+"""Fields in which a store describes the version of a file's content, the most reliable first."""
+CLOCK_RESOLUTION_S = 3.0
+"""A time in whole seconds that is more recent than this may stay the same after another change."""
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a store says of a name: `size` in bytes, None where there is no file; `tag` as TAGS."""
+class FileInfo:
+    """What a store says of a file.
+
+    `size` is in bytes, None where there is no file; `version` changes with the content, and is
+    empty where the store tells nothing of the kind.
+    """
 
     size: int | None = None
-    tag: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True)
-class Url:
-    """A name in a store. `known`: what the store said of it when it was last listed.
+class StoreUrl:
+    """A name in a store. `listed`: what the store said of it when it was listed, or None.
 
-    Methods that ask the store raise OSError where it does not answer, and UsageError where this
-    machine has no package that speaks to it.
+    Methods that access the store raise OSError where it does not answer, and UsageError where the
+    package for this kind of store is not installed.
     """
 
     text: str
-    known: Facts | None = field(default=None, compare=False, repr=False)
+    listed: FileInfo | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.text
 
     @property
     def scheme(self) -> str:
-        """What stands before ://, in small letters."""
+        """The part before ://, in lower case."""
         return self.text.partition("://")[0].lower()
 
     @property
     def path(self) -> PurePosixPath:
-        """What stands behind ://."""
+        """The part after ://."""
         return PurePosixPath(self.text.partition("://")[2])
 
     @property
     def name(self) -> str:
-        """As Path's."""
+        """As in `Path`."""
         return self.path.name
 
     @property
     def stem(self) -> str:
-        """As Path's."""
+        """As in `Path`."""
         return self.path.stem
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """As Path's."""
+        """As in `Path`."""
         return self.path.parts
 
     @property
     def suffix(self) -> str:
-        """As Path's."""
+        """As in `Path`."""
         return self.path.suffix
 
     @property
     def parent(self) -> Self:
-        """As Path's."""
+        """As in `Path`."""
         return self._at(self.path.parent.as_posix())
 
     def with_name(self, name: str) -> Self:
-        """As Path's."""
+        """As in `Path`."""
         return self._at(self.path.with_name(name).as_posix())
 
     def __truediv__(self, other: str | PurePath) -> Self:
-        """As Path's; `..` leads up."""
+        """As in `Path`; `..` goes up one folder."""
         parts = PurePath(other).as_posix()
         return self._at(posixpath.normpath(f"{self.path}/{parts}"))
 
     def _at(self, path: str) -> Self:
-        return replace(self, text=f"{self.text.partition('://')[0]}://{path}", known=None)
+        return replace(self, text=f"{self.text.partition('://')[0]}://{path}", listed=None)
 
-    def is_relative_to(self, other: "Url | Path") -> bool:
-        """As Path's."""
-        if not isinstance(other, Url) or other.scheme != self.scheme:
+    def is_relative_to(self, other: "StoreUrl | Path") -> bool:
+        """As in `Path`."""
+        if not isinstance(other, StoreUrl) or other.scheme != self.scheme:
             return False
         return self.path.is_relative_to(other.path)
 
     def exists(self) -> bool:
-        """Whether there is a file of that name; a folder where it was not listed."""
-        if self.known is not None:
-            return self.known.size is not None
-        with _asking(self) as (store, path):
+        """Whether there is a file; without `listed` information, also whether there is a folder."""
+        if self.listed is not None:
+            return self.listed.size is not None
+        with _accessing(self) as (store, path):
             return bool(store.exists(path))
 
     def is_file(self) -> bool:
-        """As Path's."""
-        return self.facts().size is not None
+        """As in `Path`."""
+        return self.file_info().size is not None
 
     def is_dir(self) -> bool:
-        """Whether something lies below that name."""
-        if self.known is not None:
+        """Whether there are files below that name."""
+        if self.listed is not None:
             return False
-        with _asking(self) as (store, path):
+        with _accessing(self) as (store, path):
             return bool(store.isdir(path))
 
-    def facts(self) -> Facts:
-        """What was known, or what the store says now."""
-        if self.known is not None:
-            return self.known
-        with _asking(self) as (store, path):
+    def file_info(self) -> FileInfo:
+        """The information from the listing, else what the store says now."""
+        if self.listed is not None:
+            return self.listed
+        with _accessing(self) as (store, path):
             try:
-                return _facts(store.info(path))
+                return _parsed(store.info(path))
             except FileNotFoundError:
-                return Facts()
+                return FileInfo()
 
     def fetch(self, target: Path) -> None:
-        """Copy it into a file.
+        """Download it to a local file.
 
         Raises:
-            OSError: it is not there, or does not come.
+            OSError: it does not exist, or the download fails.
         """
-        with _asking(self) as (store, path):
+        with _accessing(self) as (store, path):
             store.get_file(path, str(target))
 
     def put(self, data: bytes, *, overwrite: bool, temporary: str) -> None:
-        """Put data under this name: whole or not at all.
+        """Write data under this name: whole or not at all.
 
-        Where the store holds objects, one request does it; S3 and Google Cloud also refuse by
-        themselves to replace. Other stores are asked before whether the name is free. Where a
-        store has files in folders, it is written under the name `temporary` and renamed.
+        An object store takes it in one request. CREATE_ONLY_STORES refuse to replace in that same
+        request; for other stores, whether the name is free is asked before. On file servers the
+        data is written under the name `temporary` in the same folder, and renamed.
 
         Raises:
-            FileExistsError: the name is taken, and `overwrite` is false.
-            OSError: it cannot be done.
+            FileExistsError: a file of that name exists, and `overwrite` is false.
+            OSError: the data cannot be written.
         """
-        with _asking(self) as (store, path):
-            if not overwrite and self.scheme in REFUSING:
+        with _accessing(self) as (store, path):
+            if not overwrite and self.scheme in CREATE_ONLY_STORES:
                 store.pipe_file(path, data, mode="create")
                 return
             if not overwrite and store.exists(path):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-            if self.scheme not in RENAMING:
+            if self.scheme not in RENAMING_STORES:
                 store.pipe_file(path, data)
                 return
-            begun = posixpath.join(posixpath.dirname(path), temporary)
+            partial = posixpath.join(posixpath.dirname(path), temporary)
             _make_folder(store, posixpath.dirname(path))
             try:
-                store.pipe_file(begun, data)
-                _rename(store, begun, path)
+                store.pipe_file(partial, data)
+                _rename(store, partial, path)
             except BaseException:
-                with suppress(Exception):  # whatever a client calls a file that is not there
-                    store.rm_file(begun)
+                with suppress(
+                    Exception
+                ):  # each client has its own "file not found"
+                    store.rm_file(partial)
                 raise
 
     def unlink(self) -> None:
-        """As Path's."""
-        with _asking(self) as (store, path):
+        """As in `Path`."""
+        with _accessing(self) as (store, path):
             store.rm_file(path)
 
-    def below(self, *, recursive: bool = True) -> "list[Url]":
-        """All files below, as the store lists them now."""
-        with _asking(self) as (store, path):
+    def files_below(self, *, recursive: bool = True) -> "list[StoreUrl]":
+        """All files below this name, as the store lists them now."""
+        with _accessing(self) as (store, path):
             store.invalidate_cache()
             depth = None if recursive else 1
             try:
@@ -203,19 +209,19 @@ class Url:
                 return []
         start = len(path.strip("/"))
         named = ((name.strip("/")[start:].lstrip("/"), info) for name, info in found.items())
-        return [replace(self / name, known=_facts(info)) for name, info in named if name]
+        return [replace(self / name, listed=_parsed(info)) for name, info in named if name]
 
 
-def _rename(store: Any, begun: str, path: str) -> None:
-    """Give a whole file its name; not every server renames onto what is there."""
+def _rename(store: Any, partial: str, path: str) -> None:
+    """Rename a complete file; not every server can rename onto an existing one."""
     if store.exists(path):
         store.rm_file(path)
-    store.mv(begun, path)
+    store.mv(partial, path)
 
 
 def _make_folder(store: Any, path: str) -> None:
-    """Make a folder and those above it; others may be making them at the same time."""
-    for _ in PurePosixPath(path).parts:  # each try comes one folder further at least
+    """Make a folder and its parents; other processes may be making them at the same time."""
+    for _ in PurePosixPath(path).parts:  # each attempt makes at least one more folder
         with suppress(Exception):
             store.makedirs(path, exist_ok=True)
             return
@@ -223,35 +229,35 @@ def _make_folder(store: Any, path: str) -> None:
     store.makedirs(path, exist_ok=True)
 
 
-def _facts(info: dict[str, Any]) -> Facts:
+def _parsed(info: dict[str, Any]) -> FileInfo:
+    """What fsspec says of a name."""
     if info.get("type") != "file":
-        return Facts()
-    found = next((info[tag] for tag in TAGS if info.get(tag)), "")
-    found = found.timestamp() if hasattr(found, "timestamp") else found
-    if isinstance(found, int | float) and float(found).is_integer():
-        # Of a clock of whole seconds: what is younger may change once more and look the same.
-        found = found if found + UNSURE_S < time.time() else ""
-    return Facts(int(info.get("size") or 0), str(found))
+        return FileInfo()
+    version = next((info[name] for name in VERSION_FIELDS if info.get(name)), "")
+    version = version.timestamp() if hasattr(version, "timestamp") else version
+    if isinstance(version, int | float) and float(version).is_integer():
+        version = version if version + CLOCK_RESOLUTION_S < time.time() else ""
+    return FileInfo(int(info.get("size") or 0), str(version))
 
 
 @contextmanager
-def _asking(url: Url) -> Iterator[tuple[Any, str]]:
-    """The store of a URL, and the name there; what goes wrong within is an OSError.
+def _accessing(url: StoreUrl) -> Iterator[tuple[Any, str]]:
+    """The fsspec file system of a URL, and the path in it; every error within becomes an OSError.
 
     Raises:
-        UsageError: no package here speaks to such a store.
+        UsageError: the package for this kind of store is not installed.
     """
     store, path = _opened(url)
     try:
         yield store, path
     except OSError:
         raise
-    except Exception as error:  # each client of a store has errors of its own
+    except Exception as error:  # each store's client library has its own errors
         message = f"{type(error).__name__}: {error}"
         raise OSError(errno.EIO, message, url.text) from error
 
 
-def _opened(url: Url) -> tuple[Any, str]:
+def _opened(url: StoreUrl) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
@@ -266,6 +272,6 @@ def _opened(url: Url) -> tuple[Any, str]:
     return store, path
 
 
-def _missing(url: Url, what: str, package: str, error: ImportError) -> UsageError:
+def _missing(url: StoreUrl, what: str, package: str, error: ImportError) -> UsageError:
     hint = f"pip install {package}" if package else str(error)
-    return UsageError(f"{url.scheme}:// needs a package that is missing: {what}.", hint=hint)
+    return UsageError(f"{url.scheme}:// needs a package that is not installed: {what}.", hint=hint)

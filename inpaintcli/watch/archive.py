@@ -21,7 +21,7 @@ from inpaintcli.imaging.images import read_picture, write_bytes
 from inpaintcli.imaging.masks import grow
 from inpaintcli.imaging.picture import Mask, Picture
 from inpaintcli.storage.folders import make_folder
-from inpaintcli.storage.places import file_of
+from inpaintcli.storage.locations import local_path
 
 LOSSY_LEVELS = 8.0
 """Of 255: the mean difference outside the hole that encoding anew may make. A guess: ten times what
@@ -62,13 +62,13 @@ class Archive:
         if place is not None:
             self._move(outcome, mask, place)
         elif outcome.status == "filled" and self.delete:
-            for path in (file_of(outcome.input), mask):
+            for path in (local_path(outcome.input), mask):
                 if path is not None:
                     _remove(path)
 
     def _move(self, outcome: Outcome, mask: Path | None, place: Path) -> None:
         """Move a pair as NAME.EXT and NAME.mask.EXT, so that `fill` finds it there again."""
-        photo = file_of(outcome.input)
+        photo = local_path(outcome.input)
         folder = place / photo.parent.relative_to(self.folder)
         make_folder(folder)
         stem = _free_stem(folder, photo, mask)

@@ -171,7 +171,7 @@ def test_a_failure_that_may_pass_is_tried_again(fill, monkeypatch):
     def full(*_args, **_options):
         raise OutputError("No space left on device.")
 
-    monkeypatch.setattr("inpaintcli.storage.places.write_bytes", full)
+    monkeypatch.setattr("inpaintcli.storage.locations.write_bytes", full)
     assert set(fill()[1].values()) == {"failed"}
     monkeypatch.undo()
     assert fill()[1] == ALL

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.inpaintcli.test_filling_many import GreyRun
-from tests.inpaintcli.test_stores import fsspec, put, root
 
 from inpaintcli.batch.fill_many import BatchOptions, fill_many, is_many
 from inpaintcli.batch.fill_one import fill_photo
@@ -20,7 +18,9 @@ from inpaintcli.batch.records import JournalEntry
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, OutputError, UnreadableError, UsageError
 from inpaintcli.storage import stores
-from inpaintcli.storage.places import held, place
+from inpaintcli.storage.locations import local_copy, parse_location
+from tests.inpaintcli.batch.test_fill_many import GreyRun
+from tests.inpaintcli.storage.test_stores import fsspec, put, root
 
 __all__ = ["fsspec", "root"]
 ALL = dict.fromkeys("012345", "filled")
@@ -58,20 +58,22 @@ def fill(tmp_path, capsys):
         code = fill_many(run, BatchOptions(source=source, mask=mask, output=output, **many))
         out, err = capsys.readouterr()
         *lines, _ = [json.loads(line) for line in out.splitlines()]
-        return code, {place(line["input"]).stem: line["status"] for line in lines}, err
+        return code, {parse_location(line["input"]).stem: line["status"] for line in lines}, err
 
     return go
 
 
 def pixels(one):
-    with held(one) as path, Image.open(path) as image:
+    with local_copy(one) as path, Image.open(path) as image:
         return np.asarray(image)
 
 
 def test_a_folder_in_a_store_is_filled_into_a_folder_in_a_store(fill, stored, folder):
     code, statuses, _ = fill(stored / "photos", stored / "out")
     assert (code, statuses) == (ExitCode.OK, ALL)
-    assert sorted(url.name for url in (stored / "out").below()) == [f"{n}.png" for n in range(6)]
+    assert sorted(url.name for url in (stored / "out").files_below()) == [
+        f"{n}.png" for n in range(6)
+    ]
     before, after = pixels(folder / "0.png"), pixels(stored / "out/0.png")
     assert np.array_equal(before[:10], after[:10])
     assert not np.array_equal(before, after)
@@ -80,7 +82,7 @@ def test_a_folder_in_a_store_is_filled_into_a_folder_in_a_store(fill, stored, fo
 def test_the_same_bytes_come_out_as_from_files(fill, stored, folder, tmp_path):
     fill(stored / "photos", stored / "out")
     fill(folder, tmp_path / "out")
-    with held(stored / "out/3.png") as copy:
+    with local_copy(stored / "out/3.png") as copy:
         assert copy.read_bytes() == (tmp_path / "out/3.png").read_bytes()
 
 
@@ -102,27 +104,27 @@ def test_a_second_run_does_what_is_missing_or_changed_and_fetches_nothing_else(
 ):
     fill(stored / "photos", stored / "out")
     (stored / "out/3.png").unlink()
-    with held(stored / "photos/4.png") as path, Image.open(path) as image:
+    with local_copy(stored / "photos/4.png") as path, Image.open(path) as image:
         changed = path.with_name("changed.png")
         Image.fromarray(255 - np.asarray(image)).save(changed)
         put(stored / "photos/4.png", changed.read_bytes(), overwrite=True)
-    fetched = []
-    fetch = stores.Url.fetch
+    downloaded = []
+    fetch = stores.StoreUrl.fetch
     monkeypatch.setattr(
-        stores.Url, "fetch", lambda url, to: (fetched.append(url.name), fetch(url, to))
+        stores.StoreUrl, "fetch", lambda url, to: (downloaded.append(url.name), fetch(url, to))
     )
     assert fill(stored / "photos", stored / "out")[1] == {**NONE, "3": "filled", "4": "filled"}
     # The changed photo, and its output to see that nobody else has changed that, are read twice.
-    assert set(fetched) == {"3.png", "3.mask.png", "4.png", "4.mask.png"}
-    fetched.clear()
+    assert set(downloaded) == {"3.png", "3.mask.png", "4.png", "4.mask.png"}
+    downloaded.clear()
     assert fill(stored / "photos", stored / "out")[1] == NONE
-    assert fetched == []
+    assert downloaded == []
 
 
 def test_an_output_that_the_journal_does_not_know_is_not_replaced(fill, stored, tmp_path):
     put(stored / "out/3.png", b"mine")
     assert fill(stored / "photos", stored / "out")[1] == {**ALL, "3": "skipped"}
-    with held(stored / "out/3.png") as copy:
+    with local_copy(stored / "out/3.png") as copy:
         assert copy.read_bytes() == b"mine"
     elsewhere = fill(stored / "photos", stored / "out", journal=tmp_path / "other machine")
     assert elsewhere[1] == NONE
@@ -130,18 +132,18 @@ def test_an_output_that_the_journal_does_not_know_is_not_replaced(fill, stored, 
 
 
 def test_an_output_that_appears_meanwhile_is_not_replaced(fill, stored, monkeypatch):
-    put_ = stores.Url.put
+    put_ = stores.StoreUrl.put
 
     def late(url, data, **options):
         if url.name == "2.png":
             put_(url, b"theirs", **options)
         put_(url, data, **options)
 
-    monkeypatch.setattr(stores.Url, "put", late)
+    monkeypatch.setattr(stores.StoreUrl, "put", late)
     code, statuses, told = fill(stored / "photos", stored / "out")
     assert (code, statuses) == (ExitCode.SOME_FAILED, {**ALL, "2": "failed"})
     assert "memory://box/out/2.png exists" in told
-    with held(stored / "out/2.png") as copy:
+    with local_copy(stored / "out/2.png") as copy:
         assert copy.read_bytes() == b"theirs"
 
 
@@ -166,7 +168,7 @@ def test_a_list_may_name_urls(fill, stored, tmp_path, kind, where):
     if kind == "csv":
         cells = [[row.get(name, "") for name in ("photo", "mask", "output")] for row in rows]
         text = "\n".join(",".join(row) for row in [["photo", "mask", "output"], *cells])
-    source = place(str(stored / f"lists/pairs.{kind}"))
+    source = parse_location(str(stored / f"lists/pairs.{kind}"))
     if where == "store":
         put(source, text.encode())
     else:
@@ -178,7 +180,7 @@ def test_a_list_may_name_urls(fill, stored, tmp_path, kind, where):
         {"0": "filled", "2": "filled", "9": "failed"},
     )
     assert "memory://box/photos/9.png does not exist" in told
-    found = sorted(str(url) for url in (stored / "out").below())
+    found = sorted(str(url) for url in (stored / "out").files_below())
     assert found == ["memory://box/out/0.png", "memory://box/out/deep/two.png"]
 
 
@@ -203,16 +205,16 @@ def test_the_report_shows_photos_of_a_store(fill, stored, tmp_path):
 
 
 def test_a_dry_run_writes_nothing(fill, stored):
-    before = len(stored.below())
+    before = len(stored.files_below())
     assert fill(stored / "photos", stored / "out", dry_run=True)[1] == NONE
-    assert len(stored.below()) == before
+    assert len(stored.files_below()) == before
 
 
 def test_one_photo(stored, capsys):
     run, photo = run_of(), stored / "photos/0.png"
     assert fill_photo(run, photo, None, stored / "out.png") == ExitCode.OK
     assert fill_photo(run, photo, None, None) == ExitCode.OK
-    assert {url.name for url in stored.below()} >= {"out.png", "0.filled.png"}
+    assert {url.name for url in stored.files_below()} >= {"out.png", "0.filled.png"}
     with pytest.raises(OutputError, match="exists"):
         fill_photo(run, photo, None, stored / "out.png")
     with pytest.raises(OutputError, match="inputs are never changed"):
@@ -260,15 +262,15 @@ def test_what_a_killed_run_left_in_a_store_is_made_good(stored, tmp_path, conten
     with Journal(stored / "out", path) as journal:
         last = journal.records().last("a.png")
     assert (last is not None and last.status == "filled") == (content == b"whole")
-    assert [url.name for url in (stored / "out").below()] == (["a.png"] if content else [])
+    assert [url.name for url in (stored / "out").files_below()] == (["a.png"] if content else [])
 
 
 def test_each_store_has_a_journal_of_its_own(tmp_path):
-    one, other = (journal_of(place(f"s3://bucket/{name}"), tmp_path) for name in "ab")
+    one, other = (journal_of(parse_location(f"s3://bucket/{name}"), tmp_path) for name in "ab")
     assert one != other
     assert one.parent == tmp_path
-    assert journal_of(place("s3://bucket/a"), tmp_path) == one
-    assert "inpaintcli" in journal_of(place("s3://bucket/a")).parts
+    assert journal_of(parse_location("s3://bucket/a"), tmp_path) == one
+    assert "inpaintcli" in journal_of(parse_location("s3://bucket/a")).parts
 
 
 def test_a_journal_apart_is_for_stores_only(folder, tmp_path):

@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 from inpaintcli_engines.base import EngineFailedError, EngineUnavailableError
-from tests.inpaintcli.test_stores import fsspec, root
 
 from inpaintcli.batch.fill_settings import FillSettings
 from inpaintcli.batch.fingerprints import RunFingerprint
@@ -21,6 +20,7 @@ from inpaintcli.inpaint.pipeline import Model
 from inpaintcli.models.cards import find_card
 from tests.conftest import GreyEngine, card
 from tests.inpaintcli.cluster.fake_ray import FakeRay
+from tests.inpaintcli.storage.test_stores import fsspec, root
 
 __all__ = ["fsspec", "root"]
 
@@ -223,7 +223,7 @@ def test_outputs_in_a_store_are_noted_before_they_appear(
         recorder = JournalRecorder(journal, MAKING)
         run = ray_scheduler.fill_files(plan.jobs, pool, order, console=Console(), recorder=recorder)
         assert {outcome.status for outcome in run} == {"filled"}
-    assert sorted(url.name for url in (root / "out").below()) == NAMES
+    assert sorted(url.name for url in (root / "out").files_below()) == NAMES
 
 
 def test_once_told_to_stop_no_other_photo_is_begun_and_those_at_work_are_told(run, out):

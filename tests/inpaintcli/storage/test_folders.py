@@ -5,13 +5,13 @@ from pathlib import PurePath
 import pytest
 
 from inpaintcli.errors import UnreadableError
-from inpaintcli.storage.folders import GlobFilter, look_into
+from inpaintcli.storage.folders import GlobFilter, find_pictures
 from tests.conftest import touch
 
 
 def test_pictures_at_any_depth_in_order_without_hidden_ones(tmp_path):
     touch(tmp_path, "b.jpg", "a/z.PNG", "a/.hidden.png", ".git/c.png", "notes.txt")
-    found = look_into(tmp_path)
+    found = find_pictures(tmp_path)
     assert [path.relative_to(tmp_path).as_posix() for path in found.pictures] == [
         "a/z.PNG",
         "b.jpg",
@@ -24,10 +24,10 @@ def test_loops_of_links_are_told_not_followed(tmp_path):
     (tmp_path / "circle.png").symlink_to("circle.png")
     (tmp_path / "gone.png").symlink_to("nowhere.png")
     (tmp_path / "good.png").symlink_to("sub/a.png")
-    found = look_into(tmp_path)
+    found = find_pictures(tmp_path)
     assert [path.name for path in found.pictures] == ["good.png", "a.png"]
     assert found.links == [tmp_path / "sub/up"]
-    assert sorted(path.name for path, _ in found.broken) == ["circle.png", "gone.png"]
+    assert sorted(path.name for path, _ in found.unreadable) == ["circle.png", "gone.png"]
 
 
 def test_a_folder_that_cannot_be_listed_is_told_and_the_rest_goes_on(tmp_path, monkeypatch):
@@ -42,9 +42,9 @@ def test_a_folder_that_cannot_be_listed_is_told_and_the_rest_goes_on(tmp_path, m
         return true_scandir(path)
 
     monkeypatch.setattr("inpaintcli.storage.folders.os.scandir", scandir)
-    found = look_into(tmp_path)
+    found = find_pictures(tmp_path)
     assert [path.name for path in found.pictures] == ["b.png"]
-    (where, error) = found.broken[0]
+    (where, error) = found.unreadable[0]
     assert where == tmp_path / "closed"
     assert "Permission denied" in error.message
 
@@ -52,13 +52,13 @@ def test_a_folder_that_cannot_be_listed_is_told_and_the_rest_goes_on(tmp_path, m
 def test_folders_to_leave_out_are_known_by_any_path(tmp_path):
     touch(tmp_path, "out/a.png", "b.png")
     (tmp_path / "link").symlink_to(tmp_path / "out")
-    found = look_into(tmp_path, leave_out=[tmp_path / "link"])
+    found = find_pictures(tmp_path, excluded=[tmp_path / "link"])
     assert [path.name for path in found.pictures] == ["b.png"]
 
 
 def test_no_folder_is_an_error(tmp_path):
     with pytest.raises(UnreadableError, match="gone"):
-        look_into(tmp_path / "gone")
+        find_pictures(tmp_path / "gone")
 
 
 @pytest.mark.parametrize(

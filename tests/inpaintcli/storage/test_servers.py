@@ -1,12 +1,12 @@
 """Photos, masks and outputs on servers of files: SFTP and FTP, spoken to for real."""
 
 import pytest
-from tests.inpaintcli.test_remote_runs import ALL, NONE, fill
 
 from inpaintcli.errors import ExitCode, UnreadableError
 from inpaintcli.imaging.images import TEMPORARY_SUFFIX
-from inpaintcli.storage.places import place
-from tests.inpaintcli import servers
+from inpaintcli.storage.locations import parse_location
+from tests.inpaintcli.batch.test_remote_runs import ALL, NONE, fill
+from tests.inpaintcli.storage import servers
 from tests.programs import PYTHON, running, until
 
 pytest.importorskip("fsspec", reason="the extra `remote` is not installed")
@@ -25,7 +25,10 @@ def server(request, tmp_path, folder):
     command = [*PYTHON, servers.__file__, request.param, behind]
     with running(command, 100.0) as program:
         port = until(program, "port").split()[-1]
-        yield place(f"{request.param}://{servers.USER}:{servers.WORD}@127.0.0.1:{port}"), behind
+        yield (
+            parse_location(f"{request.param}://{servers.USER}:{servers.WORD}@127.0.0.1:{port}"),
+            behind,
+        )
 
 
 def test_a_batch_is_filled_replaced_where_it_must_be_and_nothing_is_left_over(server, fill):

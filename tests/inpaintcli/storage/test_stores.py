@@ -8,8 +8,8 @@ import pytest
 
 from inpaintcli.errors import UsageError
 from inpaintcli.storage import stores
-from inpaintcli.storage.places import place
-from inpaintcli.storage.stores import Facts, Url
+from inpaintcli.storage.locations import parse_location
+from inpaintcli.storage.stores import FileInfo, StoreUrl
 
 fsspec = pytest.importorskip("fsspec", reason="the extra `remote` is not installed")
 
@@ -26,7 +26,7 @@ def root(monkeypatch):
 
     # fsspec hands one file, with one position, to all who read a name in memory at once.
     monkeypatch.setattr(type(memory), "_open", readers_of_their_own)
-    yield Url("memory://box")
+    yield StoreUrl("memory://box")
     memory.store.clear()
     memory.pseudo_dirs[:] = [""]
 
@@ -41,18 +41,18 @@ def content(url, folder):
 
 
 def names(root):
-    return sorted(url.text for url in root.below())
+    return sorted(url.text for url in root.files_below())
 
 
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        (Url("s3://b/x") / "a.png", "s3://b/x/a.png"),
-        (Url("s3://b/x") / PurePosixPath("y/a.png"), "s3://b/x/y/a.png"),
-        (Url("s3://b/x") / "../a.png", "s3://b/a.png"),
-        (Url("s3://b/x/a.png").parent, "s3://b/x"),
-        (Url("s3://b/x/a.png").with_name("c.tif"), "s3://b/x/c.tif"),
-        (Url("memory://") / "a.png", "memory://a.png"),
+        (StoreUrl("s3://b/x") / "a.png", "s3://b/x/a.png"),
+        (StoreUrl("s3://b/x") / PurePosixPath("y/a.png"), "s3://b/x/y/a.png"),
+        (StoreUrl("s3://b/x") / "../a.png", "s3://b/a.png"),
+        (StoreUrl("s3://b/x/a.png").parent, "s3://b/x"),
+        (StoreUrl("s3://b/x/a.png").with_name("c.tif"), "s3://b/x/c.tif"),
+        (StoreUrl("memory://") / "a.png", "memory://a.png"),
     ],
 )
 def test_names_are_joined_as_paths_are(given, text):
@@ -60,18 +60,18 @@ def test_names_are_joined_as_paths_are(given, text):
 
 
 def test_the_parts_of_a_name():
-    url = Url("S3://bucket/a b/c.tar.png")
+    url = StoreUrl("S3://bucket/a b/c.tar.png")
     assert (url.scheme, url.name, url.stem, url.suffix) == ("s3", "c.tar.png", "c.tar", ".png")
-    assert url.is_relative_to(Url("s3://bucket/a b"))
-    assert not url.is_relative_to(Url("gs://bucket"))
+    assert url.is_relative_to(StoreUrl("s3://bucket/a b"))
+    assert not url.is_relative_to(StoreUrl("gs://bucket"))
     assert not url.is_relative_to(Path("bucket"))
 
 
 @pytest.mark.parametrize("renaming", [False, True], ids=["objects", "files"])
 def test_what_exists_is_replaced_only_when_told_to(root, tmp_path, monkeypatch, renaming):
     if renaming:
-        monkeypatch.setattr(stores, "RENAMING", frozenset({"memory"}))
-        monkeypatch.setattr(stores, "REFUSING", frozenset())
+        monkeypatch.setattr(stores, "RENAMING_STORES", frozenset({"memory"}))
+        monkeypatch.setattr(stores, "CREATE_ONLY_STORES", frozenset())
     url = root / "deep/a.png"
     put(url, b"one")
     with pytest.raises(FileExistsError):
@@ -83,8 +83,8 @@ def test_what_exists_is_replaced_only_when_told_to(root, tmp_path, monkeypatch, 
 
 
 def test_a_file_that_grows_has_another_name_until_it_is_whole(root, monkeypatch):
-    monkeypatch.setattr(stores, "RENAMING", frozenset({"memory"}))
-    monkeypatch.setattr(stores, "REFUSING", frozenset())
+    monkeypatch.setattr(stores, "RENAMING_STORES", frozenset({"memory"}))
+    monkeypatch.setattr(stores, "CREATE_ONLY_STORES", frozenset())
     seen = []
     rename = stores._rename
     monkeypatch.setattr(stores, "_rename", lambda *args: (seen.extend(names(root)), rename(*args)))
@@ -94,8 +94,8 @@ def test_a_file_that_grows_has_another_name_until_it_is_whole(root, monkeypatch)
 
 
 def test_a_part_that_could_not_be_renamed_is_removed(root, monkeypatch):
-    monkeypatch.setattr(stores, "RENAMING", frozenset({"memory"}))
-    monkeypatch.setattr(stores, "REFUSING", frozenset())
+    monkeypatch.setattr(stores, "RENAMING_STORES", frozenset({"memory"}))
+    monkeypatch.setattr(stores, "CREATE_ONLY_STORES", frozenset())
 
     def broken(*_):
         raise PermissionError(13, "no")
@@ -108,37 +108,37 @@ def test_a_part_that_could_not_be_renamed_is_removed(root, monkeypatch):
 
 def test_what_was_listed_is_not_asked_for_again(root, monkeypatch):
     put(root / "a.png", b"123")
-    [url] = root.below()
+    [url] = root.files_below()
     monkeypatch.setattr(stores, "_opened", lambda _: pytest.fail("asked"))
     assert url.exists()
     assert url.is_file()
     assert not url.is_dir()
-    assert url.facts().size == 3
+    assert url.file_info().size == 3
 
 
 def test_below_looks_as_deep_as_told(root):
     for name in ("a.png", "x/b.png", "x/y/c.png"):
         put(root / name, b"1")
-    assert len(root.below()) == 3
-    assert [url.name for url in root.below(recursive=False)] == ["a.png"]
+    assert len(root.files_below()) == 3
+    assert [url.name for url in root.files_below(recursive=False)] == ["a.png"]
     assert (root / "x").is_dir()
     assert not (root / "z").is_dir()
-    assert (root / "z").below() == []
+    assert (root / "z").files_below() == []
 
 
 def test_a_changed_file_has_another_tag(root):
     url = root / "a.png"
     put(url, b"1")
-    before = url.facts()
+    before = url.file_info()
     put(url, b"2", overwrite=True)
-    assert url.facts() != before
-    assert (root / "b.png").facts() == Facts()
+    assert url.file_info() != before
+    assert (root / "b.png").file_info() == FileInfo()
 
 
 @pytest.mark.parametrize(("age", "known"), [(0, False), (60, True)])
 def test_a_time_in_whole_seconds_counts_only_once_it_is_over(age, known):
     info = {"type": "file", "size": 1, "mtime": float(int(time.time()) - age)}
-    assert bool(stores._facts(info).tag) is known
+    assert bool(stores._parsed(info).version) is known
 
 
 def test_errors_of_a_client_are_errors_of_the_system(root, monkeypatch):
@@ -163,17 +163,17 @@ def test_a_missing_package_is_named(text, package, monkeypatch):
 
     monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
     with pytest.raises(UsageError, match=package) as caught:
-        place(text).exists()
+        parse_location(text).exists()
     assert caught.value.hint == f"pip install {package}"
 
 
 def test_fsspec_itself_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "fsspec.core", None)
     with pytest.raises(UsageError, match="fsspec") as caught:
-        place("s3://b/a.png").exists()
+        parse_location("s3://b/a.png").exists()
     assert caught.value.hint == "pip install 'inpaintcli[remote]'"
 
 
 def test_unknown_stores_are_told():
     with pytest.raises(UsageError, match="nope"):
-        place("nope://a.png").exists()
+        parse_location("nope://a.png").exists()
