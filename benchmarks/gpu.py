@@ -19,7 +19,7 @@ from importlib.util import find_spec
 
 import numpy as np
 from inpaintcli_engines.backends import onnxruntime_any, tensorrt_gpu
-from inpaintcli_engines.base import EngineError, Profile
+from inpaintcli_engines.base import EngineError, LoadOptions, Profile
 from inpaintcli_engines.nvidia import nvidia
 
 from inpaintcli.models.cards import Card, find_card
@@ -66,10 +66,8 @@ def engine_runners(card: Card, profile: Profile, missing: dict[str, str]) -> dic
             reason = backend.why_not("cuda")
             try:
                 if reason is None:
-                    engine = backend.load(
-                        card.file, device="cuda", precision=precision, threads=None, profile=profile
-                    )
-                    found[name] = engine.run
+                    options = LoadOptions(device="cuda", precision=precision, profile=profile)
+                    found[name] = backend.load(card.file, options).run
             except EngineError as error:
                 reason = error.message
             if reason is not None:
@@ -119,7 +117,7 @@ def main() -> None:
     for side, batch in itertools.product(options.sides, options.batches) if runners else ():
         medians = measure(runners, inputs(side, batch), options.rounds)
         results.append({"side": side, "batch": batch, "median_ms": medians})
-    told = {
+    report = {
         "model": card.name,
         "gpus": [gpu.name for gpu in machine.gpus] or machine.why_not,
         "driver": machine.driver or None,
@@ -127,7 +125,7 @@ def main() -> None:
         "results": results,
         "missing": missing,
     }
-    print(json.dumps(told, indent=1))
+    print(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":

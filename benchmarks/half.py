@@ -2,12 +2,12 @@
 
 python benchmarks/half.py FOLDER [--models NAME ...] [--limit 10]
 
-FOLDER holds photos with masks (NAME.mask.EXT). Each model (all that are found) is typed as for
-TensorRT and run on what it sees of the photos in a fill: once as ONNX Runtime's CPU runs an fp16
-model, which is in fp32 between two casts, and once with every fp16 value rounded to the 11 bits
-that fp16 keeps (tests/engines/halves.py). Told are hole PSNR against fp32, over all photos and of
-the worst one, and the largest fp16 value, where 65,504 is the limit; and hole PSNR of the default
-CPU engine in the precision that it takes by itself. Needs a checkout, onnx and ONNX Runtime.
+FOLDER holds photos with masks (NAME.mask.EXT). Each model (all that are found) is converted to
+half precision as for TensorRT and run on what it sees of the photos in a fill: once as the CPU of
+ONNX Runtime runs an fp16 model, which is in fp32 between two casts, and once with every fp16 value
+rounded to the 11 bits that fp16 keeps (tests/engines/halves.py). Printed are hole PSNR against fp32,
+over all photos and of the worst one, and the largest fp16 value, where 65,504 is the limit; and hole
+PSNR of the default CPU engine in its default precision. Needs a checkout, onnx and ONNX Runtime.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from inpaintcli_engines.base import Arrays
-from inpaintcli_engines.half_precision import typed
+from inpaintcli_engines.half_precision import convert_precision
 from inpaintcli_engines.select import open_engine
 from seen import decibels, recorded, squares
 
@@ -39,7 +39,7 @@ def session(model: bytes) -> Any:
 def compared(card: Card, photos: list[list[Arrays]]) -> dict[str, Any]:
     """How a model in half precision agrees with itself in fp32."""
     exact = card.file.read_bytes()
-    half = typed(exact, "fp16")
+    half = convert_precision(exact, "fp16")
     reference, here, watched = (session(m) for m in (exact, half, rounded(half, watch=True)))
     names = ["filled", *half_values(half)]
     differences: dict[str, list[Any]] = {"here": [], "rounded": []}

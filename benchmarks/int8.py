@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 from inpaintcli_engines.backends import openvino_cpu
-from inpaintcli_engines.base import Arrays, Engine
-from inpaintcli_engines.half_precision import typed
+from inpaintcli_engines.base import Arrays, Engine, LoadOptions
+from inpaintcli_engines.half_precision import convert_precision
 from seen import decibels, recorded, squares
 
 from inpaintcli.models.cards import find_card
@@ -101,11 +101,11 @@ def main() -> None:
     calibrating = [arrays for seen in photos[::4] for arrays in seen]
     measured = [arrays for n, seen in enumerate(photos) if n % 4 for arrays in seen]
     with tempfile.TemporaryDirectory() as folder:
-        fp32 = typed(card.file.read_bytes(), "fp32")
+        fp32 = convert_precision(card.file.read_bytes(), "fp32")
         int8 = quantised(fp32, calibrating, Path(folder))
         size = int8.stat().st_size
         opened = {
-            name: openvino_cpu.load(path, device="cpu", precision=precision, threads=None)
+            name: openvino_cpu.load(path, LoadOptions(precision=precision))
             for name, path, precision in (
                 ("int8", int8, "auto"),
                 ("auto", card.file, "auto"),

@@ -1,1 +1,1 @@
-"""Run a trained model: one interface, one backend a file, one door that chooses."""
+"""Run a trained model: one interface, a module for each backend, `select` chooses among them."""

@@ -1,9 +1,10 @@
-"""The value: an engine takes named arrays and gives named arrays, on a device, at a precision."""
+"""What every engine shares: named arrays in, named arrays out, on a device, at a precision."""
 
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Protocol, Self
 
@@ -15,7 +16,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class EngineError(Exception):
-    """An engine cannot be had or failed; `code` is what the process returns.
+    """No engine could be loaded, or one failed; `code` is the exit code of the process.
 
     The message names the thing and the fact, `hint` the way out.
     """
@@ -32,7 +33,7 @@ class EngineError(Exception):
 
 
 class EngineUnavailableError(EngineError):
-    """The engine, device or precision asked for is not to be had on this machine."""
+    """This machine lacks the engine, the device or the precision that was asked for."""
 
     code = 7
 
@@ -48,34 +49,34 @@ class OutOfDeviceMemoryError(RuntimeError):
 
 
 class Reporter(Protocol):
-    """Takes what an engine has to say while it loads or runs."""
+    """Receives messages and progress while an engine loads or runs."""
 
     def note(self, text: str) -> None:
-        """A sentence for the user."""
+        """Take a sentence for the user."""
 
     def progress(self, task: str, share: float) -> None:
-        """How much of a long task is done, 0 to 1."""
+        """Take the share of a long task that is done, 0 to 1."""
 
 
-class Silent:
-    """A reporter that keeps everything to itself."""
+class NullReporter:
+    """A reporter that ignores everything."""
 
     def note(self, text: str) -> None:
-        """Nothing is said."""
+        """Ignore the sentence."""
 
     def progress(self, task: str, share: float) -> None:
-        """Nothing is shown."""
+        """Ignore the progress."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """The batches and the sides (pixels) that a model will run at: least, usual, most.
+    """The batch sizes and the sides (pixels) that a model will run at: minimum, usual, maximum.
 
     Engines that compile for a range of sizes (TensorRT) are built for it and are fastest at the
     usual one; the others take any size.
 
     Raises:
-        ValueError: a triple does not rise, or begins below 1.
+        ValueError: a triple is not in rising order, or begins below 1.
     """
 
     batch: tuple[int, int, int] = (1, 1, 8)
@@ -99,7 +100,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What runs, where, how: `name` of the backend, `device` such as cpu or cuda:0."""
+    """Which backend runs (`name`), on which device (cpu, cuda:0), and how."""
 
     name: str
     device: str
@@ -109,7 +110,7 @@ class EngineInfo:
 
 
 class Engine(ABC):
-    """A loaded model. A context manager; `close` gives its memory back.
+    """A loaded model. A context manager; `close` frees its memory.
 
     `run` may be called again and again with any batch, height and width that the model takes.
     It is not safe to call from two threads at once.
@@ -120,7 +121,7 @@ class Engine(ABC):
     outputs: tuple[TensorSpec, ...]
 
     def run(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
-        """Named inputs to named outputs; the outputs are the caller's to keep.
+        """Run the model; the returned arrays belong to the caller and are never overwritten.
 
         Raises:
             EngineFailedError: names, ranks or dtypes do not fit the model, or it failed.
@@ -138,8 +139,8 @@ class Engine(ABC):
     @abstractmethod
     def _run(self, arrays: Arrays) -> dict[str, NDArray[Any]]: ...
 
-    def close(self) -> None:  # noqa: B027 - an engine may have nothing to give back
-        """Give memory and threads back; the engine cannot run afterwards."""
+    def close(self) -> None:  # noqa: B027 - an engine may have nothing to free
+        """Free memory and threads; the engine cannot run afterwards."""
 
     def __enter__(self) -> Self:
         return self
@@ -170,8 +171,43 @@ class Engine(ABC):
                 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """How a model is to be loaded, whichever the backend.
+
+    `device` is cpu, cuda[:N], coreml or directml. `precision` is fp32, bf16, fp16, or auto: the
+    backend's own choice. `threads` are those of the inference; None leaves the number to the
+    backend. Backends that take any size ignore the `profile`, and those that compile nothing have
+    nothing to report.
+    """
+
+    device: str = "cpu"
+    precision: str = "auto"
+    threads: int | None = None
+    profile: Profile = Profile()
+    report: Reporter = field(default_factory=NullReporter)
+
+
+class Backend(Protocol):
+    """What each module in `inpaintcli_engines.backends` offers."""
+
+    NAME: str
+    DEVICES: tuple[str, ...]  # kinds of device, whether or not this machine has them
+
+    def why_not(self, device: str) -> str | None:
+        """The reason why this backend cannot run on `device` here; None when it can."""
+
+    def load(self, path: Path, options: LoadOptions) -> Engine:
+        """Load an ONNX model.
+
+        Raises:
+            EngineUnavailableError: this machine lacks the device or the precision.
+            EngineFailedError: the model cannot be loaded or compiled.
+        """
+
+
 def cores() -> int:
-    """The cores that this process may use (a container's share, not the machine's count)."""
+    """How many cores this process may use (a container's share, not the machine's count)."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,17 +1,19 @@
 """An ONNX model in mixed precision: fp16 or bf16 where that is safe, fp32 where it is not.
 
-TensorRT 11 takes its precisions from the types in the file and from nowhere else, so the choice is
-made here, once, for every runtime:
+TensorRT 11 takes the precision of each layer from the types in the file and from nowhere else, so
+the choice is made here, once, for every runtime:
 
-- Convolutions, and matrix products with a constant matrix, become low: they are the work.
+- Convolutions, and matrix products with a constant matrix, become half precision: most of the time
+  is spent there.
 - Normalisations, softmax, pooling and other means, reductions, powers and quotients stay fp32, and
-  so do matrix products of two activations (attention): sums over many numbers, small divisors and
-  exponents are what half precision gets wrong.
-- What merely passes numbers on (sums, activations, concatenation, slices) follows its inputs: low
-  where all of them are low. So a picture that never met a convolution stays exact.
-- A constant that the low type cannot hold, as an epsilon of 1e-8 in fp16, keeps its node fp32.
+  so do matrix products of two activations (attention): half precision is inaccurate in sums over
+  many numbers, small divisors and exponents.
+- Operators that pass numbers on (sums, activations, concatenation, slices) follow their inputs:
+  half precision where all of these are. So a picture that passed no convolution stays exact.
+- A constant that the half type cannot hold, such as an epsilon of 1e-8 in fp16, keeps its node
+  fp32.
 
-Inputs and outputs stay fp32. Casts stand where the two meet, one for each value and type.
+Inputs and outputs stay fp32. A cast stands wherever the two meet, one for each value and type.
 """
 
 from collections.abc import Iterator
@@ -21,10 +23,10 @@ import numpy as np
 
 from inpaintcli_engines.base import EngineFailedError, EngineUnavailableError
 
-# The work: low whenever their constants fit.
-_LOW = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
-# Low when every number that flows in is low.
-_FOLLOW = {
+# Half precision whenever their constants fit.
+_HALF_OPS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+# Half precision when every number that flows in is.
+_FOLLOWING_OPS = {
     "Abs", "Add", "Clip", "Concat", "DepthToSpace", "Elu", "Expand", "Flatten", "Gather",
     "GatherND", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Max", "MaxPool",
     "Min", "Mul", "Neg", "PRelu", "Pad", "Relu", "Reshape", "Resize", "Sigmoid", "Slice",
@@ -32,12 +34,12 @@ _FOLLOW = {
 }  # fmt: skip
 
 
-def typed(model: bytes, precision: str) -> bytes:
-    """The model with types for the precision asked for; for fp32 with fp32 weights throughout.
+def convert_precision(model: bytes, precision: str) -> bytes:
+    """The model with the types of a precision; for fp32, with fp32 weights throughout.
 
     Args:
         model: an ONNX model with fp32 inputs and outputs; fp16 weights followed by a cast to fp32
-            are taken as the weights that they are.
+            count as constants.
         precision: fp32, bf16 or fp16.
 
     Raises:
@@ -49,13 +51,13 @@ def typed(model: bytes, precision: str) -> bytes:
         from onnx import inliner, shape_inference
     except ModuleNotFoundError as error:
         raise EngineUnavailableError(
-            "Typed models are made with the package onnx, which is not installed.",
+            "To convert a model to half precision takes the package onnx, which is not installed.",
             hint="pip install onnx",
         ) from error
     try:
         loaded = inliner.inline_local_functions(onnx.load_from_string(model))
         inferred = shape_inference.infer_shapes(loaded, strict_mode=True, data_prop=True)
-        result = _Retyping(inferred, precision).model()
+        result = _PrecisionConverter(inferred, precision).model()
         if precision != "bf16":  # before opset 22 the schema of Conv leaves bf16 out; TensorRT not
             onnx.checker.check_model(result, full_check=True)
     except EngineFailedError:
@@ -66,11 +68,11 @@ def typed(model: bytes, precision: str) -> bytes:
     return content
 
 
-class _Retyping:
-    """One model on its way to another precision.
+class _PrecisionConverter:
+    """Converts one model to another precision.
 
-    Every value that a node makes has one type, kept in `_low`; a node that needs the other one
-    reads it from a cast that is put in before it.
+    Every value that a node computes has one type: `_half` names those in half precision. A node
+    that needs a value in the other type reads it from a cast that is inserted before it.
     """
 
     def __init__(self, model: Any, precision: str) -> None:
@@ -82,18 +84,18 @@ class _Retyping:
         self._opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
         self._constants: dict[str, Any] = {}
         self._floats = self._float_values()
-        self._low: set[str] = set()
+        self._half: set[str] = set()
         self._nodes: list[Any] = []
         self._stored: dict[str, Any] = {}
         self._casts: set[str] = set()
 
     def model(self) -> Any:
-        """The new model."""
+        """The converted model."""
         outputs = {value.name for value in self._model.graph.output}
         for node in self._fold_constants():
             self._refuse_subgraphs(node)
-            low = self._type != 1 and self._is_low(node) and not outputs & set(node.output)
-            self._place(node, low)
+            half = self._type != 1 and self._is_half(node) and not outputs & set(node.output)
+            self._place(node, half)
         graph = self._model.graph
         del graph.node[:], graph.initializer[:], graph.value_info[:]
         graph.node.extend(self._nodes)
@@ -107,7 +109,7 @@ class _Retyping:
         return {value.name for value in known if value.type.tensor_type.elem_type == 1}
 
     def _fold_constants(self) -> Iterator[Any]:
-        """The nodes that compute; constants, and what is made of constants alone, go to a table."""
+        """The nodes that compute; constants, and what depends on constants alone, go to a table."""
         from onnx import numpy_helper
 
         for tensor in self._model.graph.initializer:
@@ -123,7 +125,7 @@ class _Retyping:
                 yield node
 
     def _computed(self, node: Any) -> dict[str, Any]:
-        """What a node makes of constants, such as a kernel that is cast or padded."""
+        """What a node computes from constants, such as a kernel that is cast or padded."""
         from onnx import helper
         from onnx.reference import ReferenceEvaluator
 
@@ -142,72 +144,73 @@ class _Retyping:
     def _refuse_subgraphs(self, node: Any) -> None:
         if any(attribute.HasField("g") for attribute in node.attribute):
             raise EngineFailedError(
-                f"No typed model can be made: node '{node.name}' ({node.op_type}) has a subgraph.",
+                "The model's precision cannot be converted: "
+                f"node '{node.name}' ({node.op_type}) has a subgraph.",
                 hint="Export the model without branches and loops.",
             )
 
-    def _is_low(self, node: Any) -> bool:
+    def _is_half(self, node: Any) -> bool:
         numbers = [name for name in node.input if self._is_float(name)]
         flowing = [name for name in numbers if name not in self._constants]
         constant = [self._constants[name] for name in numbers if name in self._constants]
         if not flowing or not all(_fits(array, self._type) for array in constant):
             return False
-        if node.op_type in _LOW:
+        if node.op_type in _HALF_OPS:
             return len(flowing) == 1
-        return node.op_type in _FOLLOW and all(name in self._low for name in flowing)
+        return node.op_type in _FOLLOWING_OPS and all(name in self._half for name in flowing)
 
     def _is_float(self, name: str) -> bool:
         if name in self._constants:
             return bool(self._constants[name].dtype == np.float32)
         return name in self._floats
 
-    def _place(self, node: Any, low: bool) -> None:
-        """Put the node in, its inputs in the type that it computes in."""
-        retyped = _inputs_of_the_computed_type(node, self._opset)
+    def _place(self, node: Any, half: bool) -> None:
+        """Append the node, its inputs in the type that it computes in."""
+        convertible = _inputs_of_the_computed_type(node, self._opset)
         for position, name in enumerate(node.input):
             if name:
-                wants_low = low and position in retyped
-                node.input[position] = self._read(name, wants_low)
-        if low:
-            self._low.update(name for name in node.output if name in self._floats)
+                wants_half = half and position in convertible
+                node.input[position] = self._read(name, wants_half)
+        if half:
+            self._half.update(name for name in node.output if name in self._floats)
         self._nodes.append(node)
 
-    def _read(self, name: str, low: bool) -> str:
-        """The name under which the value is found in the type wanted."""
+    def _read(self, name: str, half: bool) -> str:
+        """The name of the value in the wanted type."""
         if name in self._constants:
-            return self._store(name, low and self._is_float(name))
-        if not self._is_float(name) or (name in self._low) == low:
+            return self._store(name, half and self._is_float(name))
+        if not self._is_float(name) or (name in self._half) == half:
             return name
-        return self._cast(name, low)
+        return self._cast(name, half)
 
-    def _store(self, name: str, low: bool) -> str:
-        """A constant in the file: in fp32 under its own name, or in the low type."""
+    def _store(self, name: str, half: bool) -> str:
+        """Store a constant: in fp32 under its own name, or in half precision. Returns its name."""
         from onnx import helper, numpy_helper
 
-        stored = f"{name}.low" if low else name
+        stored = f"{name}.low" if half else name
         if stored not in self._stored:
             array = self._constants[name]
-            if low:
+            if half:
                 converted = array.astype(helper.tensor_dtype_to_np_dtype(self._type))
                 self._stored[stored] = numpy_helper.from_array(converted, stored)
             else:
                 self._stored[stored] = numpy_helper.from_array(array, stored)
         return stored
 
-    def _cast(self, name: str, low: bool) -> str:
+    def _cast(self, name: str, half: bool) -> str:
         from onnx import helper
 
-        target = f"{name}.{'low' if low else 'fp32'}"
+        target = f"{name}.{'low' if half else 'fp32'}"
         if target not in self._casts:
             self._casts.add(target)
-            to = self._type if low else 1
+            to = self._type if half else 1
             node = helper.make_node("Cast", [name], [target], name=f"cast {target}", to=to)
             self._nodes.append(node)
         return target
 
 
 def _inputs_of_the_computed_type(node: Any, opset: int) -> set[int]:
-    """Positions of the inputs whose type is that of the first: not scales, shapes or conditions."""
+    """Positions of the inputs that share the computed type: not scales, shapes or conditions."""
     from onnx import defs
 
     formal = defs.get_schema(node.op_type, opset, node.domain).inputs
@@ -217,13 +220,13 @@ def _inputs_of_the_computed_type(node: Any, opset: int) -> set[int]:
 
 
 def _fits(array: Any, kind: int) -> bool:
-    """Whether the low type keeps every number of a constant finite, and an only one from 0.
+    """Whether a half type holds a constant: all stays finite, and a scalar does not become 0.
 
-    A weight among thousands may well become 0; a lone epsilon may not.
+    A weight among thousands may well become 0; a single epsilon may not.
     """
     from onnx import helper
 
     with np.errstate(over="ignore"):
-        low = array.astype(helper.tensor_dtype_to_np_dtype(kind)).astype(np.float32)
-    vanished = array.size == 1 and bool(((low == 0) & (array != 0)).any())
-    return bool(np.isfinite(low).all()) and not vanished
+        half = array.astype(helper.tensor_dtype_to_np_dtype(kind)).astype(np.float32)
+    vanished = array.size == 1 and bool(((half == 0) & (array != 0)).any())
+    return bool(np.isfinite(half).all()) and not vanished

@@ -1,4 +1,4 @@
-"""Which NVIDIA driver and GPUs this machine has; needs neither CUDA's toolkit nor its packages."""
+"""Finds the NVIDIA driver and GPUs of this machine, without CUDA's toolkit or packages."""
 
 import ctypes
 import platform
@@ -19,17 +19,17 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Nvidia:
-    """The driver and its GPUs; `why_not` says what is missing where there are none."""
+    """The driver and its GPUs; `why_not` says what is missing where there is no GPU."""
 
-    driver: str  # its own version by NVML, else the newest CUDA that it takes
-    cuda: str  # the newest CUDA that the driver takes
+    driver: str  # its own version by NVML, else the newest CUDA that it supports
+    cuda: str  # the newest CUDA that the driver supports
     gpus: tuple[Gpu, ...]
     why_not: str | None
 
 
 @cache
 def nvidia() -> Nvidia:
-    """What is here; asked once in a process, in about a millisecond where there is no driver."""
+    """The driver and GPUs here, looked up once a process; 1 ms where there is no driver."""
     driver = _driver_library()
     if driver is None:
         return Nvidia("", "", (), "no NVIDIA driver is installed")
@@ -51,7 +51,7 @@ def _driver_library() -> Any:
 
 
 def _gpus(driver: Any) -> tuple[Gpu, ...]:
-    """By the driver's own interface: in CUDA's order, which CUDA_VISIBLE_DEVICES changes."""
+    """The GPUs in CUDA's order, which CUDA_VISIBLE_DEVICES changes."""
     count = ctypes.c_int()
     driver.cuDeviceGetCount(ctypes.byref(count))
     found = []

@@ -1,44 +1,22 @@
-"""The door: every backend, and the choice among them with its reason."""
+"""The list of all backends, and the choice among them with its reason."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from inpaintcli_engines.backends import onnxruntime_any, openvino_cpu, tensorrt_gpu
 from inpaintcli_engines.base import (
+    Backend,
     Engine,
     EngineError,
     EngineUnavailableError,
+    LoadOptions,
+    NullReporter,
     Profile,
     Reporter,
-    Silent,
 )
 from inpaintcli_engines.nvidia import nvidia
 
-
-class Backend(Protocol):
-    """What a module in `inpaintcli_engines.backends` offers."""
-
-    NAME: str
-    DEVICES: tuple[str, ...]  # kinds that it has on some machine
-
-    def why_not(self, device: str) -> str | None:
-        """Why it cannot serve the device here; None when it can."""
-
-    def load(
-        self,
-        path: Path,
-        *,
-        device: str,
-        precision: str,
-        threads: int | None,
-        profile: Profile | None = None,
-        report: Reporter | None = None,
-    ) -> Engine:
-        """Load an ONNX model."""
-
-
-# In order of preference.
+# In order of preference; mypy checks every module against the protocol.
 BACKENDS: tuple[Backend, ...] = (tensorrt_gpu, openvino_cpu, onnxruntime_any)
 
 
@@ -46,8 +24,8 @@ BACKENDS: tuple[Backend, ...] = (tensorrt_gpu, openvino_cpu, onnxruntime_any)
 class Choice:
     """An engine, and in words why it was chosen.
 
-    `fallback` is what a user should hear once: that there is a GPU and why it is not used; empty
-    where there is nothing to say.
+    `fallback` says that there is a GPU and why it is not used, for the user to be shown once; it is
+    empty where there is nothing to say.
     """
 
     engine: Engine
@@ -55,29 +33,8 @@ class Choice:
     fallback: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Request:
-    """What is asked of an engine, whichever it is."""
-
-    path: Path
-    precision: str
-    threads: int | None
-    profile: Profile
-    report: Reporter
-
-    def load(self, backend: Backend, device: str) -> Engine:
-        return backend.load(
-            self.path,
-            device=device,
-            precision=self.precision,
-            threads=self.threads,
-            profile=self.profile,
-            report=self.report,
-        )
-
-
 def available_backends(device: str = "cpu") -> dict[str, str | None]:
-    """Every backend by name, with the reason why it cannot serve `device`, or None."""
+    """Every backend by name, with the reason why it cannot run on `device`; None where it can."""
     return {backend.NAME: backend.why_not(device) for backend in BACKENDS}
 
 
@@ -91,45 +48,46 @@ def open_engine(
     profile: Profile | None = None,
     report: Reporter | None = None,
 ) -> Choice:
-    """Load an ONNX model with the engine asked for, or with the first that serves.
+    """Load an ONNX model with the engine asked for, or with the first that can run it.
 
     With `device` auto an NVIDIA GPU comes first; when it cannot be used, for whatever reason, the
-    CPU serves and `Choice.fallback` says why.
+    CPU is used and `Choice.fallback` says why.
 
     Args:
         path: the ONNX file.
         engine: a backend's name, or auto.
-        device: auto, cpu, cuda[:N], coreml or directml. One asked for is never replaced.
+        device: auto, cpu, cuda[:N], coreml or directml. A device named here is never replaced.
         precision: auto, fp32, bf16 or fp16.
-        threads: of the inference; None leaves it to the engine.
+        threads: of the inference; None leaves the number to the engine.
         profile: the batches and sides that it will run at; some engines compile for them.
-        report: takes what is to be said meanwhile, such as the progress of a compilation.
+        report: receives messages and progress, such as that of a compilation.
 
     Raises:
-        EngineUnavailableError: the engine, device or precision is not to be had here.
+        EngineUnavailableError: this machine lacks the engine, device or precision.
         EngineFailedError: the engine cannot load the model.
     """
-    request = _Request(
-        path=path,
+    options = LoadOptions(
         precision=precision,
         threads=threads,
         profile=profile or Profile(),
-        report=report or Silent(),
+        report=report or NullReporter(),
     )
     if device != "auto" or engine in _names("cuda", only=True):
-        return _on(request, engine, device.replace("auto", "cuda"))
-    choice, reasons = _on_a_gpu(request, engine)
+        return _load_on_device(
+            path, engine, replace(options, device=device.replace("auto", "cuda"))
+        )
+    choice, reasons = _load_on_gpu(path, engine, options)
     if choice is not None:
         return choice
-    found = _on(request, engine, "cpu")
+    found = _load_on_device(path, engine, options)
     if nvidia().gpus and engine in ("auto", *_names("cuda")):
-        told = f"The GPU is not used: {'; '.join(reasons)}. `inpaintcli doctor` says more."
-        return Choice(found.engine, f"{'; '.join(reasons)}; {found.why}", told)
+        fallback = f"The GPU is not used: {'; '.join(reasons)}. `inpaintcli doctor` says more."
+        return Choice(found.engine, f"{'; '.join(reasons)}; {found.why}", fallback)
     return found
 
 
-def _on_a_gpu(request: _Request, engine: str) -> tuple[Choice | None, list[str]]:
-    """The first engine that serves the GPU, or the reasons why none does."""
+def _load_on_gpu(path: Path, engine: str, options: LoadOptions) -> tuple[Choice | None, list[str]]:
+    """The first engine that can use the GPU, or the reasons why none can."""
     reasons: list[str] = []
     if not nvidia().gpus:
         return None, reasons
@@ -139,7 +97,7 @@ def _on_a_gpu(request: _Request, engine: str) -> tuple[Choice | None, list[str]]
         reason = backend.why_not("cuda")
         if reason is None:
             try:
-                loaded = request.load(backend, "cuda")
+                loaded = backend.load(path, replace(options, device="cuda"))
             except EngineError as error:
                 reason = error.message
             else:
@@ -149,17 +107,18 @@ def _on_a_gpu(request: _Request, engine: str) -> tuple[Choice | None, list[str]]
     return None, reasons
 
 
-def _on(request: _Request, engine: str, device: str) -> Choice:
-    """An engine on this very device."""
+def _load_on_device(path: Path, engine: str, options: LoadOptions) -> Choice:
+    """The engine asked for, or the first that can, on `options.device` and no other."""
+    device = options.device
     backend, why = _first_by_preference(device) if engine == "auto" else _named(engine, device)
-    loaded = request.load(backend, device)
-    if request.precision == "auto":
+    loaded = backend.load(path, options)
+    if options.precision == "auto":
         why += f"; {loaded.info.precision}: the fastest that it does well on this processor"
     return Choice(loaded, why)
 
 
 def _names(device: str, *, only: bool = False) -> list[str]:
-    """The engines that have a device; `only`: and no other."""
+    """The backends that have a device; with `only`, those that have no other."""
     having = [b for b in BACKENDS if device in b.DEVICES]
     return [b.NAME for b in having if not only or set(b.DEVICES) == {device}]
 

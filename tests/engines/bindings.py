@@ -62,11 +62,11 @@ def _fetch(requirement: str, folder: Path, unpacked: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(part)
     extension = part / "tensorrt_bindings" / "tensorrt.so"
-    extension.write_bytes(stand_alone(extension.read_bytes()))
+    extension.write_bytes(without_nvidia_libraries(extension.read_bytes()))
     part.rename(unpacked)
 
 
-def stand_alone(elf: bytes) -> bytes:
+def without_nvidia_libraries(elf: bytes) -> bytes:
     """A 64-bit little-endian shared object that loads without NVIDIA's libraries."""
     image = bytearray(elf)
     assert image[:6] == b"\x7fELF\x02\x01"

@@ -1,4 +1,4 @@
-"""What a typed fp16 model computes, on a machine without fp16.
+"""What a model in fp16 computes, on a machine without fp16.
 
 ONNX Runtime's CPU kernels are fp32: it puts casts around them and then takes out each pair of
 casts that meets, at every optimisation level. So a model runs there, but as if it were fp32.
@@ -26,7 +26,7 @@ def rounded(model: bytes, *, watch: bool = False) -> bytes:
     """An fp32 model that gives what the fp16 one gives.
 
     Args:
-        model: typed, with fp16 values.
+        model: in fp16, as `convert_precision` makes it.
         watch: make every fp16 value an output as well.
     """
     names = set(half_values(model))

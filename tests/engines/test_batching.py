@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from inpaintcli_engines.base import OutOfDeviceMemoryError, Silent
-from inpaintcli_engines.batching import Batches
+from inpaintcli_engines.base import NullReporter, OutOfDeviceMemoryError
+from inpaintcli_engines.batching import BatchSplitter
 
 
 class Device:
@@ -26,12 +26,12 @@ class Device:
 @given(st.integers(1, 40), st.integers(1, 50), st.none() | st.integers(1, 40))
 def test_the_parts_join_to_the_whole(total, room, most):
     batch = np.arange(total)
-    out = Batches(most, Silent()).run(Device(room).run, {"x": batch})
+    out = BatchSplitter(most, NullReporter()).run(Device(room).run, {"x": batch})
     np.testing.assert_array_equal(out["y"], 2 * batch)
 
 
 def test_what_fitted_is_remembered():
-    device, batches = Device(room=3), Batches(None, Silent())
+    device, batches = Device(room=3), BatchSplitter(None, NullReporter())
     for _ in range(2):
         batches.run(device.run, {"x": np.arange(8)})
     assert device.sizes == [8, 4, 2, 2, 2, 2, 2, 2, 2, 2]
@@ -39,4 +39,4 @@ def test_what_fitted_is_remembered():
 
 def test_one_that_does_not_fit_is_an_error():
     with pytest.raises(OutOfDeviceMemoryError):
-        Batches(None, Silent()).run(Device(room=0).run, {"x": np.arange(4)})
+        BatchSplitter(None, NullReporter()).run(Device(room=0).run, {"x": np.arange(4)})

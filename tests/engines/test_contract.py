@@ -132,7 +132,7 @@ def test_every_name_of_the_stand_in_is_one_of_cuda(runtime):
 
 
 def test_the_code_uses_nothing_of_cuda_that_the_stand_in_lacks():
-    text = (ENGINES / "cuda.py").read_text(encoding="utf-8")
+    text = (ENGINES / "tensorrt/cuda.py").read_text(encoding="utf-8")
     used = set(re.findall(r"(?:_rt|runtime)\.(cuda\w+)", text))
     assert len(used) > 15
     assert used <= set(vars(fake_cuda))

@@ -149,11 +149,11 @@ def test_an_engine_ties_no_thread_to_a_core(name, model_path):
 
     In a process of its own: engines of other tests may have left threads behind.
     """
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", AFFINITIES, name, model_path],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert told.stdout.strip() == "[True]"
+    assert result.stdout.strip() == "[True]"
 
 
 def test_the_choice_says_what_and_why(model_path):
@@ -189,7 +189,7 @@ def test_a_backend_without_its_package_says_so(backend, monkeypatch):
     assert "not installed" in backend.why_not(backend.DEVICES[0])
 
 
-def test_with_the_first_engine_missing_the_next_serves_and_the_reason_is_told(
+def test_with_the_first_engine_missing_the_next_serves_and_the_reason_is_given(
     model_path, monkeypatch
 ):
     if len(USABLE) < 2:
@@ -202,14 +202,15 @@ def test_with_the_first_engine_missing_the_next_serves_and_the_reason_is_told(
     assert "it was taken away" in choice.why
 
 
-def test_with_no_engine_at_all_the_reasons_are_told(model_path, monkeypatch):
+def test_with_no_engine_at_all_the_reasons_are_given(model_path, monkeypatch):
     for backend in BACKENDS:
         monkeypatch.setattr(backend, "why_not", lambda _device: "gone")
     with pytest.raises(EngineUnavailableError, match=r"gone.*gone"):
         open_engine(model_path, device="cpu")
 
 
-def test_the_door_is_light():
-    code = "import sys, inpaintcli_engines.select; print({'openvino', 'onnxruntime', 'torch'} & set(sys.modules))"
+def test_importing_the_choice_of_engines_loads_no_runtime():
+    heavy = "{'openvino', 'onnxruntime', 'torch'}"
+    code = f"import sys, inpaintcli_engines.select; print({heavy} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"

@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 import pytest
 from inpaintcli_engines.base import EngineFailedError
-from inpaintcli_engines.half_precision import typed
+from inpaintcli_engines.half_precision import convert_precision
 
 from inpaintcli.models.cards import find_card
 
@@ -58,7 +58,9 @@ CONV = helper.make_node("Conv", ["x", "w"], ["c"])
 
 
 def test_a_convolution_becomes_low_and_the_ends_stay_fp32():
-    model = typed(graph([CONV, helper.make_node("Tanh", ["c"], ["y"])], [WEIGHT]), "fp16")
+    model = convert_precision(
+        graph([CONV, helper.make_node("Tanh", ["c"], ["y"])], [WEIGHT]), "fp16"
+    )
     types = types_of(model)
     assert types["x"] == types["y"] == FP32
     assert types["c"] == FP16
@@ -83,7 +85,9 @@ def test_a_convolution_becomes_low_and_the_ends_stay_fp32():
 )
 def test_what_half_precision_gets_wrong_stays_fp32(node):
     constants = [WEIGHT, ("s", np.ones(4)), ("tiny", 1e-9), ("huge", 1e6)]
-    model = typed(graph([CONV, node, helper.make_node("Tanh", ["m"], ["y"])], constants), "fp16")
+    model = convert_precision(
+        graph([CONV, node, helper.make_node("Tanh", ["m"], ["y"])], constants), "fp16"
+    )
     types = types_of(model)
     assert types["c"] == FP16
     assert types["m"] == FP32
@@ -98,7 +102,7 @@ def test_what_passes_numbers_on_follows_its_inputs():
         helper.make_node("Add", ["low", "high"], ["mixed"]),
         helper.make_node("Sub", ["mixed", "both"], ["y"]),
     ]
-    types = types_of(typed(graph(nodes, [WEIGHT]), "fp16"))
+    types = types_of(convert_precision(graph(nodes, [WEIGHT]), "fp16"))
     assert types["low"] == types["both"] == FP16
     assert types["high"] == types["mixed"] == FP32
 
@@ -109,7 +113,7 @@ def test_scales_of_a_resize_stay_fp32():
         helper.make_node("Resize", ["c", "", "scales"], ["r"], mode="nearest"),
         helper.make_node("Tanh", ["r"], ["y"]),
     ]
-    model = typed(graph(nodes, [WEIGHT, ("scales", [1, 1, 2, 2])]), "fp16")
+    model = convert_precision(graph(nodes, [WEIGHT, ("scales", [1, 1, 2, 2])]), "fp16")
     stored = {t.name: t.data_type for t in onnx.load_from_string(model).graph.initializer}
     assert types_of(model)["r"] == FP16
     assert stored["scales"] == FP32
@@ -119,13 +123,13 @@ def test_scales_of_a_resize_stay_fp32():
 def test_a_value_is_cast_once_for_all_its_readers():
     readers = [helper.make_node("Conv", ["x", "w"], [f"c{n}"]) for n in range(3)]
     total = helper.make_node("Sum", ["c0", "c1", "c2"], ["y"])
-    model = onnx.load_from_string(typed(graph([*readers, total], [WEIGHT]), "fp16"))
+    model = onnx.load_from_string(convert_precision(graph([*readers, total], [WEIGHT]), "fp16"))
     casts = [n for n in model.graph.node if n.op_type == "Cast" and n.input[0] == "x"]
     assert len(casts) == 1
 
 
 def test_weights_stored_in_half_are_not_cast_again():
-    model = typed(find_card().file.read_bytes(), "fp16")
+    model = convert_precision(find_card().file.read_bytes(), "fp16")
     nodes = onnx.load_from_string(model).graph.node
     stored = {t.name for t in onnx.load_from_string(model).graph.initializer}
     assert not [n for n in nodes if n.op_type == "Cast" and n.input[0] in stored]
@@ -141,7 +145,7 @@ def test_what_is_made_of_constants_alone_is_a_constant():
         helper.make_node("Tanh", ["c"], ["y"]),
     ]
     narrow = ("w", np.ones((4, 3, 1, 1)))
-    made = onnx.load_from_string(typed(graph(nodes, [narrow]), "fp16"))
+    made = onnx.load_from_string(convert_precision(graph(nodes, [narrow]), "fp16"))
     assert [n.op_type for n in made.graph.node] == ["Cast", "Conv", "Cast", "Tanh"]
     stored = {t.name: numpy_helper.to_array(t) for t in made.graph.initializer}
     assert stored["wide.low"].shape == (4, 4, 1, 1)
@@ -151,7 +155,7 @@ def test_what_is_made_of_constants_alone_is_a_constant():
 
 def test_fp32_gives_the_same_numbers_with_fp32_weights(small_model):
     before = small_model.read_bytes()
-    after = typed(before, "fp32")
+    after = convert_precision(before, "fp32")
     given = next(pictures())
     np.testing.assert_array_equal(run(session(before), given), run(session(after), given))
     assert not half_values(after)
@@ -161,7 +165,9 @@ def test_bf16_takes_the_same_values_as_fp16(small_model):
     low = {
         kind: {
             t.name
-            for t in onnx.load_from_string(typed(small_model.read_bytes(), kind)).graph.initializer
+            for t in onnx.load_from_string(
+                convert_precision(small_model.read_bytes(), kind)
+            ).graph.initializer
             if t.data_type == number
         }
         for kind, number in (("fp16", FP16), ("bf16", TensorProto.BFLOAT16))
@@ -181,12 +187,12 @@ def test_branches_are_refused():
     )
     choice = helper.make_node("If", ["t"], ["y"], then_branch=branch, else_branch=branch)
     with pytest.raises(EngineFailedError, match="subgraph"):
-        typed(graph([truth, choice]), "fp16")
+        convert_precision(graph([truth, choice]), "fp16")
 
 
 def test_what_is_no_model_is_refused():
     with pytest.raises(EngineFailedError, match="fp16"):
-        typed(b"no model", "fp16")
+        convert_precision(b"no model", "fp16")
 
 
 # What follows asks every generator.
@@ -238,7 +244,7 @@ def hole_psnr(ours, theirs, given):
 
 def check(model):
     """It agrees in half precision, as it runs here and as it would with every value rounded."""
-    half = typed(model, "fp16")
+    half = convert_precision(model, "fp16")
     assert half_values(half)
     exact, here, watched = session(model), session(half), session(rounded(half, watch=True))
     for given in pictures():

@@ -47,7 +47,7 @@ def driver(monkeypatch):
     nvidia.nvidia.cache_clear()
 
 
-def test_the_drivers_gpus_are_told(driver):
+def test_the_drivers_gpus_are_found(driver):
     found = driver(Driver())
     assert found.why_not is None
     assert (found.driver, found.cuda) == ("CUDA 13.1", "13.1")
@@ -55,13 +55,13 @@ def test_the_drivers_gpus_are_told(driver):
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("made", "reason"),
     [(None, "no NVIDIA driver"), (Driver(result=100), "no GPU"), (Driver(count=0), "no GPU")],
 )
-def test_what_is_missing_is_told(driver, made, told):
+def test_what_is_missing_is_named(driver, made, reason):
     found = driver(made)
     assert found.gpus == ()
-    assert told in found.why_not
+    assert reason in found.why_not
 
 
 def test_the_addresses_are_those_of_ctypes():

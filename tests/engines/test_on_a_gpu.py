@@ -1,7 +1,7 @@
 """The same promises on a real GPU: `pytest -m gpu`, with the extra `tensorrt`.
 
-They have not been run yet: no machine with a GPU was at hand (docs/reference/engines.md). What is measured is
-printed with `-s`, for docs/log.md.
+They have not been run yet: no machine with a GPU was at hand (docs/reference/engines.md). What is
+measured is printed with `-s`, for docs/log.md.
 """
 
 import dataclasses
@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from inpaintcli_engines.backends import onnxruntime_any, tensorrt_gpu
 from inpaintcli_engines.backends.reference import reference_engine
-from inpaintcli_engines.base import Profile, Silent
+from inpaintcli_engines.base import LoadOptions, NullReporter, Profile
 from inpaintcli_engines.select import open_engine
 from inpaintcli_engines.tensorrt.cache import PlanCache
 from inpaintcli_engines.tensorrt.cuda import Cuda
 from inpaintcli_engines.tensorrt.parity import LEAST_DB, compare
-from inpaintcli_engines.tensorrt.plans import plan_key
+from inpaintcli_engines.tensorrt.plans import make_cache_key
 
 from inpaintcli.models.cards import find_card
 
@@ -33,7 +33,7 @@ LEAST = find_card().size_multiple
 PROFILE = Profile(batch=(1, 1, 16), side=(LEAST, 256, 512))
 
 
-class Heard(Silent):
+class RecordingReporter(NullReporter):
     def __init__(self):
         self.notes = []
 
@@ -50,14 +50,10 @@ def cache(tmp_path_factory):
 
 
 def load(precision="fp16", report=None, profile=PROFILE):
-    return tensorrt_gpu.load(
-        find_card().file,
-        device="cuda",
-        precision=precision,
-        threads=None,
-        profile=profile,
-        report=report,
+    options = LoadOptions(
+        device="cuda", precision=precision, profile=profile, report=report or NullReporter()
     )
+    return tensorrt_gpu.load(find_card().file, options)
 
 
 def arrays(side, batch=1, seed=0):
@@ -86,8 +82,8 @@ def report(**fields):
     gpu, capability = Cuda().properties()
     import tensorrt as trt
 
-    told = {"gpu": gpu, "compute_capability": capability, "tensorrt": trt.__version__, **fields}
-    print(json.dumps(told))  # noqa: T201 - for docs/log.md
+    fields = {"gpu": gpu, "compute_capability": capability, "tensorrt": trt.__version__, **fields}
+    print(json.dumps(fields))  # noqa: T201 - for docs/log.md
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
@@ -104,22 +100,22 @@ def test_a_plan_is_built_and_agrees_with_the_cpu(precision, cache):
 def test_the_second_opening_is_a_hit_and_quick(cache):
     load().close()
     before = {entry.digest for entry in cache.entries()}
-    heard = Heard()
+    reporter = RecordingReporter()
     started = time.perf_counter()
-    load(report=heard).close()
+    load(report=reporter).close()
     report(open_from_cache_s=round(time.perf_counter() - started, 2))
     assert {entry.digest for entry in cache.entries()} == before
-    assert heard.notes == []
+    assert reporter.notes == []
 
 
 def test_a_stale_or_damaged_plan_is_built_again(cache):
     load().close()
     entry = cache.entries()[0]
     entry.plan.write_bytes(entry.plan.read_bytes()[:-1000])
-    heard = Heard()
-    with load(report=heard) as engine:
+    reporter = RecordingReporter()
+    with load(report=reporter) as engine:
         assert engine.run(arrays(256))["filled"].shape == (1, 3, 256, 256)
-    assert heard.notes
+    assert reporter.notes
     assert cache.entries()[0].size == entry.size or cache.entries()[0].digest == entry.digest
 
 
@@ -133,7 +129,7 @@ def test_another_profile_makes_another_plan(cache):
 def test_the_key_tells_the_machine():
     from inpaintcli_engines.tensorrt.build import BuildSettings
 
-    key = plan_key(find_card().file, Cuda(), "fp16", PROFILE, BuildSettings())
+    key = make_cache_key(find_card().file, Cuda(), "fp16", PROFILE, BuildSettings())
     assert all(value not in ("", None) for value in dataclasses.asdict(key).values())
 
 
@@ -156,13 +152,13 @@ def test_graphs_and_new_shapes_in_turn_stay_right():
 
 
 def test_too_little_memory_cuts_the_batch():
-    heard = Heard()
+    reporter = RecordingReporter()
     given = arrays(512, batch=16)
     with load("fp32") as engine:
         expected = engine.run(given)["filled"]
     device = Cuda()
-    with load("fp32", report=heard) as engine:
-        heard.notes.clear()
+    with load("fp32", report=reporter) as engine:
+        reporter.notes.clear()
         engine.run(arrays(512))  # what one picture needs is there
         free, _ = device.memory()
         hostage = device.device_buffer(free - (96 << 20))
@@ -171,7 +167,7 @@ def test_too_little_memory_cuts_the_batch():
         finally:
             hostage.close()
     assert psnr(filled, expected, given["mask"]) >= 60
-    assert len(heard.notes) == 1
+    assert len(reporter.notes) == 1
 
 
 def test_it_is_faster_than_the_cpu():
@@ -194,7 +190,7 @@ def test_onnxruntime_on_cuda_agrees_with_the_cpu(precision):
     if reason:
         pytest.skip(f"ONNX Runtime: {reason}")
     path = find_card().file
-    engine = onnxruntime_any.load(path, device="cuda", precision=precision, threads=None)
+    engine = onnxruntime_any.load(path, LoadOptions(device="cuda", precision=precision))
     with engine, reference_engine(path) as reference:
         parity = compare(engine, reference, PROFILE)
     report(onnxruntime=engine.info.version, precision=precision, **parity.to_json())

@@ -1,1 +1,1 @@
-"""One engine a file: NAME, PACKAGE, `why_not`, `load`. Heavy imports stay inside the functions."""
+"""One backend a module, each a `base.Backend`. Heavy imports stay inside the functions."""

@@ -1,7 +1,7 @@
 """ONNX Runtime: the CPU where OpenVINO has no wheel, and GPUs without TensorRT.
 
 Which devices it has depends on the wheel: `onnxruntime` has the CPU (on macOS CoreML as well),
-`onnxruntime-gpu` CUDA, `onnxruntime-directml` DirectML. Only the CPU has been run by us.
+`onnxruntime-gpu` CUDA, `onnxruntime-directml` DirectML. So far only the CPU has been tested.
 """
 
 import contextlib
@@ -20,16 +20,15 @@ from inpaintcli_engines.base import (
     EngineFailedError,
     EngineInfo,
     EngineUnavailableError,
+    LoadOptions,
     OutOfDeviceMemoryError,
     Precision,
-    Profile,
     Reporter,
-    Silent,
     TensorSpec,
     cores,
 )
-from inpaintcli_engines.batching import Batches
-from inpaintcli_engines.half_precision import typed
+from inpaintcli_engines.batching import BatchSplitter
+from inpaintcli_engines.half_precision import convert_precision
 from inpaintcli_engines.nvidia import nvidia
 
 NAME = "onnxruntime"
@@ -51,7 +50,7 @@ _DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(i
 
 
 def why_not(device: str) -> str | None:
-    """Why this engine cannot serve `device` here; None when it can."""
+    """The reason why ONNX Runtime cannot run on `device` here; None when it can."""
     kind = device.partition(":")[0]
     if kind not in DEVICES:
         return f"ONNX Runtime has no device {device}"
@@ -70,24 +69,11 @@ def why_not(device: str) -> str | None:
     return None
 
 
-def load(
-    path: Path,
-    *,
-    device: str,
-    precision: str,
-    threads: int | None,
-    profile: Profile | None = None,  # noqa: ARG001 - takes any size
-    report: Reporter | None = None,
-) -> Engine:
-    """Open an ONNX model.
+def load(path: Path, options: LoadOptions) -> Engine:
+    """Open an ONNX model in fp32, on CUDA and DirectML also in fp16 (`half_precision`).
 
-    Args:
-        path: the ONNX file.
-        device: cpu, cuda[:N], coreml or directml.
-        precision: fp32 or auto; on a GPU also fp16, with types of our own (`inpaintcli_engines.half_precision`).
-        threads: of the inference; None takes one a core that this process may use.
-        profile: not used.
-        report: is told when a batch has to be cut for want of memory.
+    Precision auto is fp32. Without a number of threads it takes one a core that this process may
+    use. Reports when a batch is split because the device has too little memory.
 
     Raises:
         EngineUnavailableError: another precision was asked for, or the device does not start.
@@ -95,45 +81,48 @@ def load(
     """
     import onnxruntime
 
-    kind, _, number = device.partition(":")
-    chosen = _precision(kind, precision)
+    kind, _, number = options.device.partition(":")
+    precision = _choose_precision(kind, options.precision)
     onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or cores()
-    options.log_severity_level = 3  # errors only: they come as exceptions as well
+    session_options = onnxruntime.SessionOptions()
+    session_options.intra_op_num_threads = threads = options.threads or cores()
+    session_options.log_severity_level = 3  # errors only: they come as exceptions as well
     provider = _PROVIDERS[kind][0]
-    said = _load_cuda_libraries(onnxruntime) if kind == "cuda" else ""
+    printed = _preload_cuda_libraries(onnxruntime) if kind == "cuda" else ""
     settings = {"device_id": number or "0", "use_tf32": "0"} if kind == "cuda" else {}
-    model = str(path) if chosen == "fp32" else typed(path.read_bytes(), chosen)
+    model = str(path) if precision == "fp32" else convert_precision(path.read_bytes(), precision)
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=[(provider, settings)])
+        session = onnxruntime.InferenceSession(
+            model, session_options, providers=[(provider, settings)]
+        )
     except Exception as error:
         raise EngineFailedError(f"ONNX Runtime cannot load {path.name}: {error}") from error
     if provider not in session.get_providers():  # it falls back to the CPU without a word
         raise EngineUnavailableError(
-            f"ONNX Runtime could not start {device}: {said or 'it did not say why'}.",
+            f"ONNX Runtime could not start {options.device}: {printed or 'it did not say why'}.",
             hint="`inpaintcli doctor` says what is missing.",
         )
     where = f"cuda:{number or 0}" if kind == "cuda" else kind
-    info = EngineInfo(
-        NAME, where, chosen, onnxruntime.__version__, int(options.intra_op_num_threads)
-    )
-    return _OnnxRuntimeEngine(session, info, report or Silent())
+    info = EngineInfo(NAME, where, precision, onnxruntime.__version__, threads)
+    return _OnnxRuntimeEngine(session, info, options.report)
 
 
-def _load_cuda_libraries(onnxruntime: Any) -> str:
-    """Load those that pip installed, which the system does not find; what was said meanwhile.
+def _preload_cuda_libraries(onnxruntime: Any) -> str:
+    """Load CUDA's libraries where pip installed them, which the system does not find.
 
-    ONNX Runtime has the function since 1.21 and prints what it cannot load.
+    ONNX Runtime has the function since 1.21 and prints which it cannot load.
+
+    Returns:
+        What it printed, on one line.
     """
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
         if hasattr(onnxruntime, "preload_dlls"):
             onnxruntime.preload_dlls()
-    return "; ".join(said.getvalue().splitlines())
+    return "; ".join(printed.getvalue().splitlines())
 
 
-def _precision(kind: str, wanted: str) -> Precision:
+def _choose_precision(kind: str, wanted: str) -> Precision:
     for precision in _PRECISIONS[kind]:
         if wanted in ("auto", precision):
             return precision
@@ -146,13 +135,13 @@ def _precision(kind: str, wanted: str) -> Precision:
 class _OnnxRuntimeEngine(Engine):
     def __init__(self, session: Any, info: EngineInfo, report: Reporter) -> None:
         self._session = session
-        self._batches = Batches(None, report)
+        self._splitter = BatchSplitter(None, report)
         self.info = info
         self.inputs = tuple(_spec(value) for value in session.get_inputs())
         self.outputs = tuple(_spec(value) for value in session.get_outputs())
 
     def _run(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
-        return self._batches.run(self._run_once, arrays)
+        return self._splitter.run(self._run_once, arrays)
 
     def _run_once(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
         names = [spec.name for spec in self.outputs]

@@ -15,23 +15,22 @@ from inpaintcli_engines.base import (
     EngineFailedError,
     EngineInfo,
     EngineUnavailableError,
+    LoadOptions,
     Precision,
-    Profile,
-    Reporter,
     TensorSpec,
 )
 
 NAME = "openvino"
 DEVICES: tuple[str, ...] = ("cpu",)
-_KERNELS_KEPT = 1000
-"""About a hundred for each size of input. OpenVINO's own limit, 5000, lets an engine that meets
-ever new sizes grow to 0.9 GB; with this one it stays below 0.5 GB."""
+_KERNEL_CACHE_SIZE = 1000
+"""A size of input takes about a hundred kernels. With OpenVINO's own limit of 5000, an engine that
+meets ever new sizes grows to 0.9 GB; with this one it stays below 0.5 GB."""
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _CAPABILITIES: dict[str, Precision] = {"BF16": "bf16", "FP16": "fp16", "FP32": "fp32"}
 
 
 def why_not(device: str) -> str | None:
-    """Why this engine cannot serve `device` here; None when it can."""
+    """The reason why OpenVINO cannot run on `device` here; None when it can."""
     if device not in DEVICES:
         return f"OpenVINO runs on the CPU here, not on {device}"
     if find_spec("openvino") is None:
@@ -39,8 +38,8 @@ def why_not(device: str) -> str | None:
     return None
 
 
-def imported() -> Any:
-    """The package openvino, without its telemetry.
+def import_openvino() -> Any:
+    """Import the package openvino, without its telemetry.
 
     Its import sends an event to Google and leaves a number for this user in the home folder
     (openvino/tools/ovc/__init__.py) unless it finds no package openvino_telemetry.
@@ -54,77 +53,62 @@ def imported() -> Any:
     return openvino
 
 
-def load(
-    path: Path,
-    *,
-    device: str,
-    precision: str,
-    threads: int | None,
-    profile: Profile | None = None,  # noqa: ARG001 - takes any size
-    report: Reporter | None = None,  # noqa: ARG001 - has nothing to say
-) -> Engine:
+def load(path: Path, options: LoadOptions) -> Engine:
     """Compile an ONNX model for the CPU.
 
-    Args:
-        path: the ONNX file.
-        device: cpu.
-        precision: fp32, bf16, fp16, or auto: bf16 where the processor has it, else fp32.
-            OpenVINO's own default differs by processor, so the hint is always set.
-        threads: of the inference; None leaves it to OpenVINO (one a physical core).
-        profile: not used.
-        report: not used.
+    Precision auto is bf16 where the processor has it, else fp32: OpenVINO's own default differs by
+    processor, so the precision is always set. Without a number of threads OpenVINO takes one a
+    physical core.
 
     Raises:
         EngineUnavailableError: the processor lacks the precision.
         EngineFailedError: the model cannot be compiled.
     """
-    ov = imported()
-
-    core = ov.Core()
-    found = _precisions(core)
-    if precision != "auto" and precision not in found:
-        raise EngineUnavailableError(
-            f"OpenVINO has no {precision} on this processor; it has {', '.join(found)}.",
-            hint="Use --precision auto.",
-        )
-    chosen: Precision = found[0] if precision == "auto" else _precision(precision)
+    core = import_openvino().Core()
+    precision = _choose_precision(options.precision, _supported_precisions(core))
     config: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": _HINTS[chosen],
+        "INFERENCE_PRECISION_HINT": _HINTS[precision],
         "PERFORMANCE_HINT": "LATENCY",
-        # Pinned, the threads of every engine of a machine would sit on its first cores: two
+        # With pinning, the threads of every engine of a machine would share its first cores: two
         # workers of one thread each had the throughput of one.
         "ENABLE_CPU_PINNING": False,
-        "CPU_RUNTIME_CACHE_CAPACITY": _KERNELS_KEPT,
+        "CPU_RUNTIME_CACHE_CAPACITY": _KERNEL_CACHE_SIZE,
     }
-    if threads is not None:
-        config["INFERENCE_NUM_THREADS"] = threads
+    if options.threads is not None:
+        config["INFERENCE_NUM_THREADS"] = options.threads
     try:
-        compiled = core.compile_model(core.read_model(path), device.upper(), config)
+        compiled = core.compile_model(core.read_model(path), options.device.upper(), config)
     except RuntimeError as error:
         raise EngineFailedError(f"OpenVINO cannot load {path.name}: {error}") from error
-    return _OpenVinoEngine(compiled, device, chosen)
+    return _OpenVinoEngine(compiled, options.device, precision)
 
 
 def precisions() -> list[Precision]:
-    """What OpenVINO computes in on this processor, the one that it takes first."""
-    ov = imported()
-
-    return _precisions(ov.Core())
+    """The precisions that OpenVINO has on this processor, its default first."""
+    return _supported_precisions(import_openvino().Core())
 
 
-def _precisions(core: Any) -> list[Precision]:
-    """What the processor has, the fastest first: bf16, then fp32, then the rest.
+def _supported_precisions(core: Any) -> list[Precision]:
+    """The precisions that the processor has, the fastest first: bf16, then fp32, then the rest.
 
-    fp16 comes last: where a CPU has it, its range is too small to be the silent choice.
+    fp16 comes last: where a CPU has it, its range is too small for a default.
     """
-    have = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     order: list[Precision] = ["bf16", "fp32", "fp16"]
-    named = {_CAPABILITIES[name] for name in have if name in _CAPABILITIES} | {"fp32"}
+    named = {_CAPABILITIES[name] for name in capabilities if name in _CAPABILITIES} | {"fp32"}
     return [precision for precision in order if precision in named]
 
 
-def _precision(name: str) -> Precision:
-    return {"fp32": "fp32", "bf16": "bf16", "fp16": "fp16"}[name]  # type: ignore[return-value]
+def _choose_precision(wanted: str, supported: list[Precision]) -> Precision:
+    if wanted == "auto":
+        return supported[0]
+    for precision in supported:
+        if precision == wanted:
+            return precision
+    raise EngineUnavailableError(
+        f"OpenVINO has no {wanted} on this processor; it has {', '.join(supported)}.",
+        hint="Use --precision auto.",
+    )
 
 
 class _OpenVinoEngine(Engine):

@@ -1,7 +1,7 @@
 """ONNX -> TensorRT plan, for TensorRT 10 and 11.
 
-Networks are strongly typed: the precision of every layer is that of the file (`inpaintcli_engines.half_precision`), and
-none of the precision flags that TensorRT 11 took away is used.
+Networks are strongly typed: the precision of every layer is the one in the file (see
+`half_precision`), and none of the precision flags that TensorRT 11 removed is used.
 """
 
 import threading
@@ -12,24 +12,24 @@ from typing import Any
 from inpaintcli_engines.base import EngineFailedError, Profile, Reporter
 from inpaintcli_engines.tensorrt.cuda import Cuda
 
-METHOD = 1  # goes into the plan's key: count up when what is built here, or in `typed`, changes
-_INTERRUPT_EVERY_S = 0.2
+METHOD = 1  # part of the cache key: increase it when this module or `convert_precision` changes
+_SIGNAL_POLL_S = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildSettings:
-    """How much the builder may use. Both are part of a plan's key."""
+    """What the builder may use. Both are part of the cache key."""
 
     workspace_mib: int = 2048  # scratch memory that a kernel may ask for
     effort: int = 3  # TensorRT's builder optimisation level, 0 to 5; 3 is its default
 
 
 @dataclass(frozen=True)
-class Timings:
-    """Where the builder's knowledge about kernels comes from and goes to."""
+class TimingCache:
+    """TensorRT's timing cache: what earlier builds measured of kernels, and where to save it."""
 
-    known: bytes
-    keep: Callable[[bytes], None]
+    content: bytes
+    save: Callable[[bytes], None]
 
 
 def build_plan(
@@ -37,26 +37,26 @@ def build_plan(
     device: Cuda,
     profile: Profile,
     settings: BuildSettings,
-    timings: Timings,
+    timings: TimingCache,
     report: Reporter,
 ) -> bytes:
     """Compile a model for a device. Takes seconds to minutes; a signal ends it.
 
     Args:
-        onnx: a typed model.
-        device: what to compile for; kernels are timed on it.
-        profile: the batches and sides that the plan is to take.
+        onnx: the model, converted to its precision.
+        device: the device to compile for; kernels are timed on it.
+        profile: the batches and sides that the plan will accept.
         settings: limits.
-        timings: of a machine just like this one.
-        report: takes the progress.
+        timings: the timing cache of a machine just like this one.
+        report: receives the progress.
 
     Raises:
-        EngineFailedError: the model has what TensorRT cannot do, each thing told, or it gave up.
+        EngineFailedError: TensorRT does not support the model, with every reason, or built nothing.
     """
     import tensorrt as trt
 
     device.activate()
-    logger = make_logger()
+    logger = make_error_logger()
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     _parse(onnx, network, logger)
@@ -64,9 +64,9 @@ def build_plan(
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mib << 20)
     config.builder_optimization_level = settings.effort
     config.clear_flag(trt.BuilderFlag.TF32)  # fp32 means fp32: TF32 keeps ten bits of each number
-    config.add_optimization_profile(_shapes(builder, network, profile))
-    cache = config.create_timing_cache(timings.known)
-    config.set_timing_cache(cache, False)  # False: knowledge of another machine is not taken
+    config.add_optimization_profile(_optimization_profile(builder, network, profile))
+    cache = config.create_timing_cache(timings.content)
+    config.set_timing_cache(cache, False)  # False: timings of another machine are refused
     stop = threading.Event()
     monitor = make_monitor(report, stop)
     config.progress_monitor = monitor
@@ -75,15 +75,17 @@ def build_plan(
         device.activate()  # the current device is a thread's own
         return builder.build_serialized_network(network, config)
 
-    plan = _interruptible(work, stop)
+    plan = _run_interruptibly(work, stop)
     if plan is None:
-        raise EngineFailedError(f"TensorRT built no plan: {logger.said() or 'it did not say why'}.")
-    timings.keep(bytes(config.get_timing_cache().serialize()))
+        raise EngineFailedError(
+            f"TensorRT built no plan: {logger.take_errors() or 'it did not say why'}."
+        )
+    timings.save(bytes(config.get_timing_cache().serialize()))
     return bytes(plan)
 
 
-def make_logger() -> Any:
-    """A logger that keeps TensorRT's last errors instead of printing them."""
+def make_error_logger() -> Any:
+    """A TensorRT logger that keeps the last errors instead of printing them."""
     import tensorrt as trt
 
     class Logger(trt.ILogger):  # type: ignore[misc]
@@ -95,8 +97,8 @@ def make_logger() -> Any:
             if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
                 self._errors = [*self._errors[-4:], msg]
 
-        def said(self) -> str:
-            """The errors since the last call, the newest last."""
+        def take_errors(self) -> str:
+            """Return the errors since the last call, the newest last, and forget them."""
             errors, self._errors = self._errors, []
             return "; ".join(errors)
 
@@ -122,18 +124,18 @@ def make_monitor(report: Reporter, stop: threading.Event) -> Any:
         def step_complete(self, phase_name: str, step: int) -> bool:
             with self._lock:
                 self._done[phase_name] = float(step + 1)
-                self._tell(phase_name)
+                self._report_share(phase_name)
             return not stop.is_set()
 
         def phase_finish(self, phase_name: str) -> None:
             with self._lock:
                 if phase_name in self._phases:
                     self._done[phase_name] = self._phases[phase_name][1]
-                    self._tell(phase_name)
+                    self._report_share(phase_name)
                     del self._phases[phase_name], self._done[phase_name]
 
-        def _tell(self, phase: str) -> None:
-            """What is done of the outermost phase, with the parts of the step that it is in."""
+        def _report_share(self, phase: str) -> None:
+            """Report the share of the outermost phase, with the parts of its current step."""
             share = 0.0
             while True:
                 parent, steps = self._phases[phase]
@@ -153,20 +155,22 @@ def _parse(onnx: bytes, network: Any, logger: Any) -> None:
     if parser.parse(onnx):
         return
     errors = [parser.get_error(number) for number in range(parser.num_errors)]
-    told = [_in_words(error) for error in errors] or [logger.said() or "it did not say why"]
+    reasons = [_describe_parser_error(error) for error in errors] or [
+        logger.take_errors() or "it did not say why"
+    ]
     raise EngineFailedError(
-        f"TensorRT cannot take the model; {len(told)} reasons:\n" + "\n".join(told),
+        f"TensorRT cannot take the model; {len(reasons)} reasons:\n" + "\n".join(reasons),
         hint="Use --engine onnxruntime.",
     )
 
 
-def _in_words(error: Any) -> str:
+def _describe_parser_error(error: Any) -> str:
     where = f"node {error.node()}" if error.node() >= 0 else "the model"
     named = " ".join(part for part in (error.node_name(), error.node_operator()) if part)
     return f"  {where}{f' ({named})' if named else ''}: {error.desc()}"
 
 
-def _shapes(builder: Any, network: Any, profile: Profile) -> Any:
+def _optimization_profile(builder: Any, network: Any, profile: Profile) -> Any:
     """The optimisation profile of all inputs: (n, channels, side, side)."""
     made = builder.create_optimization_profile()
     for number in range(network.num_inputs):
@@ -180,10 +184,11 @@ def _shapes(builder: Any, network: Any, profile: Profile) -> Any:
     return made
 
 
-def _interruptible(work: Callable[[], Any], stop: threading.Event) -> Any:
-    """Do `work` in a thread, so that a signal reaches the main one: it sets `stop`, and waits.
+def _run_interruptibly(work: Callable[[], Any], stop: threading.Event) -> Any:
+    """Run `work` in a thread, so that the main thread can handle signals: it sets `stop` and waits.
 
-    TensorRT holds its thread for minutes, and Python handles signals between its own instructions.
+    TensorRT blocks its thread for minutes, and Python handles signals only between instructions of
+    the main thread.
     """
     results: list[Any] = []
     errors: list[Exception] = []
@@ -191,14 +196,14 @@ def _interruptible(work: Callable[[], Any], stop: threading.Event) -> Any:
     def run() -> None:
         try:
             results.append(work())
-        except Exception as error:  # noqa: BLE001 - carried over to the caller's thread
+        except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
             errors.append(error)
 
     thread = threading.Thread(target=run, name="tensorrt-build")
     thread.start()
     try:
         while thread.is_alive():
-            thread.join(_INTERRUPT_EVERY_S)
+            thread.join(_SIGNAL_POLL_S)
     except BaseException:
         stop.set()
         thread.join()

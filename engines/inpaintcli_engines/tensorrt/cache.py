@@ -1,7 +1,7 @@
-"""Compiled plans on disk: found by everything that could make them stale, built once, kept whole.
+"""Compiled plans on disk, found by a key of everything that could make them stale, and built once.
 
-A plan lies as `DIGEST.plan` beside its sidecar `DIGEST.json`, which holds the key in words, the
-plan's sha256 and the figures of its parity. The sidecar is written last, so a plan without one does
+A plan is the file `DIGEST.plan` with a sidecar `DIGEST.json`, which holds the key in words, the
+plan's sha256 and its comparison with the CPU. The sidecar is written last: a plan without one does
 not count. The folder is platformdirs' user cache (on Linux `$XDG_CACHE_HOME/inpaintcli/engines`);
 `INPAINTCLI_CACHE` names another, `INPAINTCLI_CACHE_MIB` its size limit.
 """
@@ -19,11 +19,11 @@ from typing import Any
 
 from inpaintcli_engines.base import EngineFailedError, Precision, Profile
 
-LIMIT_MIB = 4096  # what all plans together may take; a plan of the shipped model takes some tens
+LIMIT_MIB = 4096  # for all plans together; a plan of the shipped model takes some tens
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanKey:
+class CacheKey:
     """Everything that a plan depends on; a change of any of it makes another plan."""
 
     onnx_sha256: str
@@ -37,7 +37,7 @@ class PlanKey:
     system: str  # operating system and processor
     workspace_mib: int
     effort: int  # TensorRT's builder optimisation level
-    method: int  # counts the changes of how we make plans: types, flags
+    method: int  # `build.METHOD`: counts the changes of how plans are built (types, flags)
 
     @property
     def digest(self) -> str:
@@ -47,14 +47,14 @@ class PlanKey:
 
     @property
     def machine(self) -> str:
-        """What timings of kernels depend on, as a file name."""
+        """What the timings of kernels depend on, as a file name."""
         parts = (self.tensorrt, self.cuda, self.driver, self.gpu, self.compute_capability)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
 @dataclass(frozen=True)
-class Built:
-    """A plan fresh from the builder, with what its sidecar is to say."""
+class BuiltPlan:
+    """A new plan, with what its sidecar will say."""
 
     plan: bytes
     parity: dict[str, Any]
@@ -77,7 +77,7 @@ class CachedPlan:
 
 
 def default_folder() -> Path:
-    """Where plans are kept, see above."""
+    """The folder of the plans, see the module's docstring."""
     named = os.environ.get("INPAINTCLI_CACHE")
     if named:
         return Path(named) / "engines"
@@ -87,7 +87,7 @@ def default_folder() -> Path:
 
 
 def default_limit() -> int:
-    """How many bytes all plans may take together.
+    """The limit of all plans together, in bytes.
 
     Raises:
         EngineFailedError: the environment variable is no number.
@@ -105,14 +105,14 @@ class PlanCache:
         self.folder = folder or default_folder()
         self.limit = default_limit() if limit is None else limit
 
-    def obtain(self, key: PlanKey, build: Callable[[], Built]) -> CachedPlan:
-        """The plan of that key: the installed one if it is whole, else a new one.
+    def obtain(self, key: CacheKey, build: Callable[[], BuiltPlan]) -> CachedPlan:
+        """The plan of that key: the installed one if it is undamaged, else a new one.
 
-        One process builds at a time, the others wait and find what it installed.
+        One process builds at a time; the others wait and then find the plan that it installed.
 
         Raises:
             EngineFailedError: the folder cannot be written to.
-            EngineError: what `build` raises; nothing is installed then.
+            EngineError: raised by `build`; nothing is installed then.
         """
         found = self.find(key)
         if found is not None:
@@ -120,7 +120,7 @@ class PlanCache:
         with self._lock():
             return self.find(key) or self._install(key, build())
 
-    def find(self, key: PlanKey) -> CachedPlan | None:
+    def find(self, key: CacheKey) -> CachedPlan | None:
         """The installed plan of that key, marked as used; a damaged one is removed."""
         entry = self._entry(key.digest)
         if entry is None:
@@ -130,11 +130,11 @@ class PlanCache:
                 whole = hashlib.file_digest(file, "sha256").hexdigest() == entry.sidecar["sha256"]
         except OSError:
             whole = False
-        if not whole or entry.sidecar["key"] != _plain(key):
+        if not whole or entry.sidecar["key"] != _as_json(key):
             self.remove(entry.digest)
             return None
-        with contextlib.suppress(OSError):  # a cache that others own may be read, not touched
-            os.utime(self._sidecar(entry.digest))
+        with contextlib.suppress(OSError):  # the cache may be read-only
+            os.utime(self._sidecar_path(entry.digest))
         return entry
 
     def entries(self) -> list[CachedPlan]:
@@ -143,13 +143,16 @@ class PlanCache:
         return sorted((e for e in found if e is not None), key=lambda e: e.used, reverse=True)
 
     def remove(self, digest: str) -> None:
-        """Take a plan away; nothing happens if it is gone."""
-        for path in (self._sidecar(digest), self._plan(digest)):  # what vouches for it goes first
+        """Remove a plan; nothing happens if there is none."""
+        for path in (
+            self._sidecar_path(digest),
+            self._plan_path(digest),
+        ):  # the sidecar first: without it the plan does not count
             with contextlib.suppress(OSError):
                 path.unlink()
 
     def clear(self) -> tuple[int, int]:
-        """Take everything away: how many plans, and how many bytes, that was."""
+        """Remove everything; the number of plans, and of their bytes, that were removed."""
         with self._lock():
             gone = self.entries()
             for path in self.folder.iterdir():
@@ -157,22 +160,22 @@ class PlanCache:
                     path.unlink(missing_ok=True)
         return len(gone), sum(entry.size for entry in gone)
 
-    def timings(self, key: PlanKey) -> bytes:
-        """What the builder learnt about kernels on this machine; empty the first time."""
+    def load_timing_cache(self, key: CacheKey) -> bytes:
+        """TensorRT's timing cache of this machine; empty the first time."""
         try:
-            return self._timings(key).read_bytes()
+            return self._timing_cache_path(key).read_bytes()
         except OSError:
             return b""
 
-    def keep_timings(self, key: PlanKey, content: bytes) -> None:
-        """Keep it for the next build; a folder that cannot be written to loses it, no more."""
+    def save_timing_cache(self, key: CacheKey, content: bytes) -> None:
+        """Save it for the next build; if the folder cannot be written, nothing happens."""
         with contextlib.suppress(OSError):
-            self._write(self._timings(key), content)
+            self._write(self._timing_cache_path(key), content)
 
-    def _install(self, key: PlanKey, built: Built) -> CachedPlan:
+    def _install(self, key: CacheKey, built: BuiltPlan) -> CachedPlan:
         sidecar = {
             "schema": 1,
-            "key": _plain(key),
+            "key": _as_json(key),
             "sha256": hashlib.sha256(built.plan).hexdigest(),
             "size": len(built.plan),
             "parity": built.parity,
@@ -180,18 +183,18 @@ class PlanCache:
             "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         try:
-            self._write(self._plan(key.digest), built.plan)
-            self._write(self._sidecar(key.digest), json.dumps(sidecar, indent=1).encode())
+            self._write(self._plan_path(key.digest), built.plan)
+            self._write(self._sidecar_path(key.digest), json.dumps(sidecar, indent=1).encode())
         except OSError as error:
             raise EngineFailedError(
-                f"The plan cannot be kept in {self.folder}: {error.strerror}.",
+                f"The plan cannot be written to {self.folder}: {error.strerror}.",
                 hint="Free some space, or name another folder in INPAINTCLI_CACHE.",
             ) from error
         self._trim(keep=key.digest)
-        return CachedPlan(key.digest, self._plan(key.digest), sidecar, time.time())
+        return CachedPlan(key.digest, self._plan_path(key.digest), sidecar, time.time())
 
     def _trim(self, keep: str) -> None:
-        """Remove what was not used for longest until the rest fits; the newest always stays."""
+        """Remove the least recently used plans until the rest fits; `keep` always stays."""
         room = self.limit
         for entry in self.entries():
             room -= entry.size
@@ -199,14 +202,14 @@ class PlanCache:
                 self.remove(entry.digest)
 
     def _entry(self, digest: str) -> CachedPlan | None:
-        path = self._sidecar(digest)
+        path = self._sidecar_path(digest)
         try:
             sidecar = json.loads(path.read_text(encoding="utf-8"))
             used = path.stat().st_mtime
         except (OSError, ValueError):
             return None
         lacks = {"key", "sha256", "size", "parity"} - sidecar.keys()
-        return None if lacks else CachedPlan(digest, self._plan(digest), sidecar, used)
+        return None if lacks else CachedPlan(digest, self._plan_path(digest), sidecar, used)
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
@@ -227,7 +230,7 @@ class PlanCache:
             lock.release()
 
     def _write(self, path: Path, content: bytes) -> None:
-        """The file appears under its name only when whole."""
+        """Write a temporary file, then rename it."""
         handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -239,17 +242,17 @@ class PlanCache:
             Path(name).unlink(missing_ok=True)
             raise
 
-    def _plan(self, digest: str) -> Path:
+    def _plan_path(self, digest: str) -> Path:
         return self.folder / f"{digest}.plan"
 
-    def _sidecar(self, digest: str) -> Path:
+    def _sidecar_path(self, digest: str) -> Path:
         return self.folder / f"{digest}.json"
 
-    def _timings(self, key: PlanKey) -> Path:
+    def _timing_cache_path(self, key: CacheKey) -> Path:
         return self.folder / f"{key.machine}.timing"
 
 
-def _plain(key: PlanKey) -> dict[str, Any]:
+def _as_json(key: CacheKey) -> dict[str, Any]:
     """The key as it comes back from JSON."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(key)))
     return plain

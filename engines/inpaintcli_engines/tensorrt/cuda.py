@@ -1,7 +1,7 @@
-"""CUDA without torch: one device, one stream, and memory that frees itself, by cuda-python.
+"""CUDA without torch, by cuda-python: one device, one stream, buffers and graphs.
 
-Every call of cuda-python returns its error first; here errors are raised, and running out of memory
-is told apart.
+Every call of cuda-python returns its error first; here errors are raised, with a class of their own
+for a lack of memory.
 """
 
 import ctypes
@@ -20,9 +20,9 @@ class CudaError(RuntimeError):
 
 
 class Cuda:
-    """One device and a stream of our own on it; all work goes through that stream.
+    """One device and one stream on it, through which all work goes.
 
-    The device is set for each thread that calls `activate`; the rest must follow on that thread.
+    CUDA's current device is a thread's own: a thread calls `activate` before anything else.
 
     Raises:
         EngineUnavailableError: there is no such device.
@@ -64,7 +64,7 @@ class Cuda:
         return name.rstrip("\0"), f"{found.major}.{found.minor}"
 
     def versions(self) -> tuple[str, str]:
-        """The CUDA version of the runtime, and the newest that the driver takes."""
+        """The CUDA version of the runtime, and the newest that the driver supports."""
         numbers = (
             self._checked(self._rt.cudaRuntimeGetVersion()),
             self._checked(self._rt.cudaDriverGetVersion()),
@@ -79,10 +79,10 @@ class Cuda:
         return free, total
 
     def device_buffer(self, size: int) -> "Buffer":
-        """`size` bytes on the device.
+        """Allocate `size` bytes on the device.
 
         Raises:
-            OutOfDeviceMemoryError: it has not that much.
+            OutOfDeviceMemoryError: the device has too little memory left.
         """
         address = int(self._checked(self._rt.cudaMalloc(max(size, 1))))
         return Buffer(address, size, lambda: self._rt.cudaFree(address))
@@ -90,7 +90,7 @@ class Cuda:
     def pinned_array(
         self, shape: tuple[int, ...], dtype: np.dtype[Any]
     ) -> tuple[NDArray[Any], "Buffer"]:
-        """An array in page-locked host memory, which copies reach at full speed, and its owner."""
+        """An array in page-locked host memory, which is copied at full speed, and its buffer."""
         size = int(np.prod(shape)) * dtype.itemsize
         address = int(self._checked(self._rt.cudaMallocHost(max(size, 1))))
         memory = (ctypes.c_byte * size).from_address(address)
@@ -98,11 +98,11 @@ class Cuda:
         return array, Buffer(address, size, lambda: self._rt.cudaFreeHost(address))
 
     def to_device(self, target: "Buffer", source: "Buffer") -> None:
-        """Copy the whole of a host buffer, in the order of the stream."""
+        """Copy a whole host buffer to the device, in stream order."""
         self._copy(target, source, self._rt.cudaMemcpyKind.cudaMemcpyHostToDevice)
 
     def to_host(self, target: "Buffer", source: "Buffer") -> None:
-        """Copy into the whole of a host buffer, in the order of the stream."""
+        """Copy from the device into a whole host buffer, in stream order."""
         self._copy(target, source, self._rt.cudaMemcpyKind.cudaMemcpyDeviceToHost)
 
     def synchronise(self) -> None:
@@ -110,7 +110,7 @@ class Cuda:
         self._checked(self._rt.cudaStreamSynchronize(self._stream))
 
     def capture(self, work: Callable[[], None]) -> "Graph":
-        """Record what `work` puts on the stream, to be launched as one.
+        """Record as a graph what `work` puts on the stream.
 
         Raises:
             CudaError: something in it cannot be recorded.
@@ -129,7 +129,7 @@ class Cuda:
 
     @contextmanager
     def _capturing(self) -> Iterator[list[Any]]:
-        """Capture mode; ended whatever happens, because the stream is unusable until then."""
+        """Capture mode; ended in any case, because the stream is unusable until then."""
         mode = self._rt.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._checked(self._rt.cudaStreamBeginCapture(self._stream, mode))
         ended: list[Any] = []
@@ -142,7 +142,7 @@ class Cuda:
         ended.append(self._checked(self._rt.cudaStreamEndCapture(self._stream)))
 
     def close(self) -> None:
-        """Give the stream back."""
+        """Destroy the stream."""
         if self._stream is not None:
             self._rt.cudaStreamDestroy(self._stream)
             self._stream = None
@@ -154,12 +154,12 @@ class Cuda:
         )
 
     def _checked(self, result: tuple[Any, ...]) -> Any:
-        """What a call returned beside its error."""
+        """What a call returned besides its error, which is raised."""
         error = result[0]
         errors = self._rt.cudaError_t
         if error == errors.cudaSuccess:
             return result[1] if len(result) > 1 else None
-        self._rt.cudaGetLastError()  # a call that failed is not to fail the next one
+        self._rt.cudaGetLastError()  # else the next call would return this error again
         if error == errors.cudaErrorMemoryAllocation:
             raise OutOfDeviceMemoryError("the GPU has too little memory")
         raise CudaError(self._text(error))
@@ -170,7 +170,7 @@ class Cuda:
 
 
 class Buffer:
-    """A piece of memory, given back once."""
+    """A piece of memory, freed once."""
 
     def __init__(self, address: int, size: int, free: Callable[[], object]) -> None:
         self.address = address
@@ -178,21 +178,21 @@ class Buffer:
         self._free: Callable[[], object] | None = free
 
     def close(self) -> None:
-        """Give it back."""
+        """Free it; a second call does nothing."""
         if self._free is not None:
             self._free()
             self._free = None
 
 
 class Graph:
-    """A captured piece of work."""
+    """A captured CUDA graph."""
 
     def __init__(self, launch: Callable[[], object], free: Callable[[], object]) -> None:
         self.launch = launch
         self._free: Callable[[], object] | None = free
 
     def close(self) -> None:
-        """Give it back."""
+        """Free it; a second call does nothing."""
         if self._free is not None:
             self._free()
             self._free = None

@@ -1,8 +1,8 @@
-"""Does an engine compute what the CPU computes? Asked before a new plan is installed.
+"""Compares an engine with the CPU, before a new plan is installed.
 
-The probes are made by arithmetic alone, so they are the same on every machine and in every version
-of every library: a smooth picture, a noisy one, black and white edges, with holes of several kinds,
-at the least, the usual and the largest size of the profile.
+The inputs are computed by arithmetic alone, so they are the same on every machine and in every
+version of every library: a smooth picture, a noisy one, black and white edges, with holes of
+several kinds, at the minimum, the usual and the maximum size of the profile.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ from inpaintcli_engines.base import (
     Profile,
 )
 
-# Least peak signal-to-noise ratio over the holes, of a range of 2. fp32 differs by the order of its
-# sums alone; fp16 keeps 11 bits, bf16 8. The typed models of our generators have 60 dB and more in
+# Least accepted peak signal-to-noise ratio over the holes, for a range of 2. fp32 differs by the
+# order of its sums alone; fp16 keeps 11 bits, bf16 8. The generators here have 60 dB and more in
 # fp16 (docs/reference/engines.md); 40 dB is where a difference could first be seen in 8 bits.
 LEAST_DB: dict[Precision, float] = {"fp32": 60.0, "fp16": 40.0, "bf16": 30.0}
 Floats = NDArray[np.float32]
@@ -28,7 +28,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ParityReport:
-    """How an engine compares with the reference, over the holes of all probes."""
+    """How an engine compares with the reference, over the holes of all inputs."""
 
     reference: str
     least_db: float
@@ -37,7 +37,7 @@ class ParityReport:
     sizes: tuple[tuple[int, int], ...]  # height, width
 
     def to_json(self) -> dict[str, Any]:
-        """As the sidecar keeps it."""
+        """The form that a plan's sidecar holds."""
         return {
             "reference": self.reference,
             "least_db": self.least_db,
@@ -48,10 +48,10 @@ class ParityReport:
 
 
 def compare(engine: Engine, reference: Engine, profile: Profile) -> ParityReport:
-    """Run both on the probes.
+    """Run both on the inputs that `probes` makes.
 
     Raises:
-        EngineFailedError: they disagree by more than the precision explains; with the figures.
+        EngineFailedError: they differ by more than the precision explains; with the figures.
     """
     least = LEAST_DB[engine.info.precision]
     levels: list[float] = []
@@ -70,10 +70,11 @@ def compare(engine: Engine, reference: Engine, profile: Profile) -> ParityReport
         f"{info.name} {info.version} {info.precision}", least, tuple(levels), worst, tuple(sizes)
     )
     if not min(levels) >= least:
-        told = ", ".join(f"{level:.1f}" for level in levels)
+        figures = ", ".join(f"{level:.1f}" for level in levels)
         raise EngineFailedError(
-            f"The {engine.info.precision} plan disagrees with {parity.reference}: hole PSNR {told} "
-            f"dB, largest difference {worst:.3g}; at least {least:g} dB is wanted. Not installed.",
+            f"The {engine.info.precision} plan disagrees with {parity.reference}: "
+            f"hole PSNR {figures} dB, largest difference {worst:.3g}; at least {least:g} dB is "
+            "wanted. Not installed.",
             hint="Use --precision fp32.",
         )
     return parity
@@ -85,12 +86,12 @@ def probes(profile: Profile) -> Iterator[dict[str, Floats]]:
     sides = [(least, least), (usual, most), (usual, usual)]
     for number, (height, width) in enumerate(sides):
         batch = min(2, profile.batch[2]) if number == 2 else profile.batch[0]
-        image = np.stack([_picture(height, width, number + n) for n in range(batch)])
-        mask = np.stack([_hole(height, width, number + n) for n in range(batch)])
+        image = np.stack([_probe_image(height, width, number + n) for n in range(batch)])
+        mask = np.stack([_probe_mask(height, width, number + n) for n in range(batch)])
         yield {"image": image.astype(np.float32), "mask": mask.astype(np.float32)}
 
 
-def _picture(height: int, width: int, kind: int) -> NDArray[np.float64]:
+def _probe_image(height: int, width: int, kind: int) -> NDArray[np.float64]:
     """(3, h, w) in [-1, 1]: waves and noise, noise alone, or black and white squares."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float64)
     noise = np.stack([_noise(height, width, 31 * kind + c) for c in range(3)])
@@ -111,7 +112,7 @@ def _noise(height: int, width: int, seed: int) -> NDArray[np.float64]:
     return (number >> np.uint64(11)).astype(np.float64).reshape(height, width) / 2.0**52 - 1
 
 
-def _hole(height: int, width: int, kind: int) -> NDArray[np.bool_]:
+def _probe_mask(height: int, width: int, kind: int) -> NDArray[np.bool_]:
     """(1, h, w): a rectangle, a disc that touches the border, or scratches."""
     y, x = np.mgrid[0:height, 0:width]
     mask: NDArray[np.bool_]

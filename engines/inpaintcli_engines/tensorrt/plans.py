@@ -1,4 +1,4 @@
-"""A model's plan for this machine: found, or typed, built, compared with the CPU and installed."""
+"""A model's plan for this machine: from the cache, or built, compared with the CPU, installed."""
 
 import hashlib
 import platform
@@ -15,27 +15,27 @@ from inpaintcli_engines.base import (
     Profile,
     Reporter,
 )
-from inpaintcli_engines.half_precision import typed
+from inpaintcli_engines.half_precision import convert_precision
 from inpaintcli_engines.nvidia import nvidia
-from inpaintcli_engines.tensorrt.build import METHOD, BuildSettings, Timings, build_plan
-from inpaintcli_engines.tensorrt.cache import Built, CachedPlan, PlanCache, PlanKey
+from inpaintcli_engines.tensorrt.build import METHOD, BuildSettings, TimingCache, build_plan
+from inpaintcli_engines.tensorrt.cache import BuiltPlan, CachedPlan, CacheKey, PlanCache
 from inpaintcli_engines.tensorrt.cuda import Cuda
 from inpaintcli_engines.tensorrt.parity import compare
-from inpaintcli_engines.tensorrt.runner import Plan, TensorRTEngine, describe
+from inpaintcli_engines.tensorrt.runner import LoadedPlan, TensorRTEngine, engine_info
 
-# Plans at work in this process, by digest and device: workers share the weights.
-_loaded: "WeakValueDictionary[tuple[str, int], Plan]" = WeakValueDictionary()
+# Plans loaded in this process, by digest and device: the threads of a batch share the weights.
+_loaded_plans: "WeakValueDictionary[tuple[str, int], LoadedPlan]" = WeakValueDictionary()
 
 
-def plan_key(
+def make_cache_key(
     path: Path, device: Cuda, precision: Precision, profile: Profile, settings: BuildSettings
-) -> PlanKey:
+) -> CacheKey:
     """Everything that a plan of this model on this device depends on."""
     import tensorrt as trt
 
     gpu, capability = device.properties()
     runtime, newest = device.versions()
-    return PlanKey(
+    return CacheKey(
         onnx_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         precision=precision,
         profile=profile,
@@ -51,7 +51,7 @@ def plan_key(
     )
 
 
-def obtain_plan(
+def get_plan(
     path: Path,
     device: Cuda,
     precision: Precision,
@@ -61,49 +61,51 @@ def obtain_plan(
     reference: Callable[[Path], Engine],
     cache: PlanCache | None = None,
     settings: BuildSettings | None = None,
-) -> tuple[Plan, CachedPlan]:
+) -> tuple[LoadedPlan, CachedPlan]:
     """The model's plan on a device, from the cache or built now.
 
-    A new plan is kept if it agrees with what `reference` opens: the model on the CPU, in fp32.
-    A plan that is whole on disk and yet refused by TensorRT is built again, once.
+    A new plan is installed if it agrees with what `reference` opens: the model on the CPU, in fp32.
+    A plan that is undamaged on disk and yet refused by TensorRT is built again, once.
 
     Raises:
-        EngineError: it cannot be built, disagrees with the CPU, or cannot be kept.
+        EngineError: it cannot be built, disagrees with the CPU, or cannot be written.
     """
     cache, settings = cache or PlanCache(), settings or BuildSettings()
-    key = plan_key(path, device, precision, profile, settings)
+    key = make_cache_key(path, device, precision, profile, settings)
 
-    def build() -> Built:
+    def build() -> BuiltPlan:
         return _build(path, device, key, cache, settings, report, reference)
 
     entry = cache.obtain(key, build)
     place = (key.digest, device.index)
     try:
-        plan = _loaded.get(place) or Plan(entry.plan, device)
+        plan = _loaded_plans.get(place) or LoadedPlan(entry.plan, device)
     except EngineFailedError as error:
         report.note(f"{error.message} It is built again.")
         cache.remove(key.digest)
         entry = cache.obtain(key, build)
-        plan = Plan(entry.plan, device)
-    _loaded[place] = plan
+        plan = LoadedPlan(entry.plan, device)
+    _loaded_plans[place] = plan
     return plan, entry
 
 
 def _build(
     path: Path,
     device: Cuda,
-    key: PlanKey,
+    key: CacheKey,
     cache: PlanCache,
     settings: BuildSettings,
     report: Reporter,
     reference: Callable[[Path], Engine],
-) -> Built:
+) -> BuiltPlan:
     report.note(
         f"Compiling {path.name} for {key.gpu} in {key.precision}: once, some minutes; then cached"
     )
     started = time.perf_counter()
-    timings = Timings(cache.timings(key), lambda content: cache.keep_timings(key, content))
-    model = typed(path.read_bytes(), key.precision)
+    timings = TimingCache(
+        cache.load_timing_cache(key), lambda content: cache.save_timing_cache(key, content)
+    )
+    model = convert_precision(path.read_bytes(), key.precision)
     content = build_plan(model, device, key.profile, settings, timings, report)
     seconds = time.perf_counter() - started
     part = cache.folder / f"{key.digest}.part"
@@ -114,22 +116,22 @@ def _build(
         raise EngineFailedError(error.message, hint=error.hint) from error
     finally:
         part.unlink(missing_ok=True)
-    return Built(content, parity, seconds)
+    return BuiltPlan(content, parity, seconds)
 
 
 def _parity(
     path: Path,
     plan: Path,
     device: Cuda,
-    key: PlanKey,
+    key: CacheKey,
     report: Reporter,
     reference: Callable[[Path], Engine],
 ) -> dict[str, object]:
-    """How the new plan compares, run just as it will be."""
-    own = Cuda(device.index)  # a stream that the trial may close
-    info = describe(own, key.precision, threads=1)
+    """Compare the new plan with the reference, running it just as it will be run."""
+    own = Cuda(device.index)  # with a stream of its own, which the engine closes
+    info = engine_info(own, key.precision, threads=1)
     with (
-        TensorRTEngine(Plan(plan, own), own, key.profile, info, report) as engine,
+        TensorRTEngine(LoadedPlan(plan, own), own, key.profile, info, report) as engine,
         reference(path) as expected,
     ):
         return compare(engine, expected, key.profile).to_json()

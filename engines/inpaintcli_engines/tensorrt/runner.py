@@ -1,7 +1,7 @@
-"""Runs a TensorRT plan: device memory, staging, one stream, CUDA graphs for shapes that come again.
+"""Runs a TensorRT plan: device memory, one stream, CUDA graphs for input shapes that repeat.
 
-What many shapes share (weights, activation memory) is held once; what one shape needs (an execution
-context, buffers, a graph) lives in a `_Bound`, of which the last used ones are kept.
+What all shapes share (weights, activation memory) is held once. What one shape needs (an execution
+context, buffers, a graph) is a `_ShapeBuffers`, of which the last used are kept.
 """
 
 import threading
@@ -24,35 +24,35 @@ from inpaintcli_engines.base import (
     Reporter,
     TensorSpec,
 )
-from inpaintcli_engines.batching import Batches
-from inpaintcli_engines.tensorrt.build import make_logger
+from inpaintcli_engines.batching import BatchSplitter
+from inpaintcli_engines.tensorrt.build import make_error_logger
 from inpaintcli_engines.tensorrt.cuda import Buffer, Cuda, CudaError, Graph
 
-_KEPT_SHAPES = 16
+_MAX_BOUND_SHAPES = 16
 _DTYPES = {"FLOAT": np.float32, "HALF": np.float16, "INT32": np.int32, "INT64": np.int64}
 
 
-class Plan:
+class LoadedPlan:
     """A plan loaded onto a device: the weights, shared by all engines that run it there.
 
-    Each of them has contexts of its own; only their making is serialised.
+    Each engine has contexts of its own; only their creation is serialised.
 
     Raises:
-        EngineFailedError: TensorRT does not take the file: another version's, or damaged.
+        EngineFailedError: TensorRT refuses the file: it is of another version, or damaged.
     """
 
     def __init__(self, path: Path, device: Cuda) -> None:
         import tensorrt as trt
 
         device.activate()
-        self._making = threading.Lock()
-        self.logger = make_logger()
-        self._runtime = trt.Runtime(self.logger)  # must outlive what it made
+        self._context_lock = threading.Lock()
+        self.logger = make_error_logger()
+        self._runtime = trt.Runtime(self.logger)  # must outlive the engine
         self.engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
         if self.engine is None:
             raise EngineFailedError(
                 f"TensorRT does not take the plan {path.name}: "
-                f"{self.logger.said() or 'it did not say why'}.",
+                f"{self.logger.take_errors() or 'it did not say why'}.",
                 hint="Run `inpaintcli engine clear`.",
             )
 
@@ -72,34 +72,34 @@ class Plan:
         return tuple(found[trt.TensorIOMode.INPUT]), tuple(found[trt.TensorIOMode.OUTPUT])
 
     def context(self) -> Any:
-        """A new execution context whose scratch memory is ours to give; None when it fails."""
+        """A new execution context whose scratch memory the caller allocates; None when it fails."""
         import tensorrt as trt
 
-        with self._making:
+        with self._context_lock:
             strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
             return self.engine.create_execution_context(strategy)
 
 
 class TensorRTEngine(Engine):
-    """A plan at work. Owns its stream and buffers; the plan may be shared."""
+    """Runs a plan. Owns its stream and buffers; the plan may be shared."""
 
     def __init__(
-        self, plan: Plan, device: Cuda, profile: Profile, info: EngineInfo, report: Reporter
+        self, plan: LoadedPlan, device: Cuda, profile: Profile, info: EngineInfo, report: Reporter
     ) -> None:
         self.info = info
         self.inputs, self.outputs = plan.specs()
         self._plan = plan
         self._device = device
         self._profile = profile
-        self._batches = Batches(profile.batch[2], report)
-        self._bound: OrderedDict[tuple[tuple[int, ...], ...], _Bound] = OrderedDict()
+        self._splitter = BatchSplitter(profile.batch[2], report)
+        self._by_shapes: OrderedDict[tuple[tuple[int, ...], ...], _ShapeBuffers] = OrderedDict()
         self._activations: Buffer | None = None
         self._graphs = True  # until the first shape that cannot be captured
 
     def _run(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
         self._check_sides(arrays)
-        self._device.activate()  # this may be another thread than the last time
-        return self._batches.run(self._run_once, arrays)
+        self._device.activate()  # the calling thread may have changed
+        return self._splitter.run(self._run_once, arrays)
 
     def _check_sides(self, arrays: Arrays) -> None:
         least, _, most = self._profile.side
@@ -112,68 +112,68 @@ class TensorRTEngine(Engine):
                 )
 
     def _run_once(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
-        others = bool(self._bound)
+        others = bool(self._by_shapes)
         try:
-            bound = self._bound_to(arrays)
+            buffers = self._buffers_for(arrays)
         except OutOfDeviceMemoryError:
             if not others:
                 raise
-            bound = self._bound_to(arrays)  # what other shapes held may be all that was missing
+            buffers = self._buffers_for(arrays)  # the first try has freed those of other shapes
         for name, array in arrays.items():
-            np.copyto(bound.host[name], array)
+            np.copyto(buffers.host[name], array)
         try:
-            self._launch(bound)
+            self._launch(buffers)
             self._device.synchronise()
         except OutOfDeviceMemoryError:
-            self._drop()
+            self._free()
             raise
-        return {spec.name: bound.host[spec.name].copy() for spec in self.outputs}
+        return {spec.name: buffers.host[spec.name].copy() for spec in self.outputs}
 
-    def _launch(self, bound: "_Bound") -> None:
-        """The first time as it comes, which lets TensorRT settle; then as a graph."""
-        if bound.graph is None and bound.runs and self._graphs:
+    def _launch(self, buffers: "_ShapeBuffers") -> None:
+        """Run without a graph the first time, as TensorRT demands before a capture; then as one."""
+        if buffers.graph is None and buffers.runs and self._graphs:
             try:
-                bound.graph = self._device.capture(lambda: self._enqueue(bound))
+                buffers.graph = self._device.capture(lambda: self._enqueue(buffers))
             except CudaError:
                 self._graphs = False
-        if bound.graph is not None:
-            bound.graph.launch()
+        if buffers.graph is not None:
+            buffers.graph.launch()
         else:
-            self._enqueue(bound)
-        bound.runs += 1
+            self._enqueue(buffers)
+        buffers.runs += 1
 
-    def _enqueue(self, bound: "_Bound") -> None:
+    def _enqueue(self, buffers: "_ShapeBuffers") -> None:
         for spec in self.inputs:
-            self._device.to_device(bound.device[spec.name], bound.pinned[spec.name])
-        if not bound.context.execute_async_v3(self._device.stream):
+            self._device.to_device(buffers.device[spec.name], buffers.pinned[spec.name])
+        if not buffers.context.execute_async_v3(self._device.stream):
             raise self._failure("TensorRT did not run")
         for spec in self.outputs:
-            self._device.to_host(bound.pinned[spec.name], bound.device[spec.name])
+            self._device.to_host(buffers.pinned[spec.name], buffers.device[spec.name])
 
-    def _bound_to(self, arrays: Arrays) -> "_Bound":
+    def _buffers_for(self, arrays: Arrays) -> "_ShapeBuffers":
         shapes = tuple(arrays[spec.name].shape for spec in self.inputs)
-        bound = self._bound.get(shapes)
-        if bound is None:
+        buffers = self._by_shapes.get(shapes)
+        if buffers is None:
             try:
-                bound = self._bind(shapes)
+                buffers = self._bind_shapes(shapes)
             except OutOfDeviceMemoryError:
-                self._drop()
+                self._free()
                 raise
-            self._bound[shapes] = bound
-            if len(self._bound) > _KEPT_SHAPES:
-                self._bound.popitem(last=False)[1].close()
-        self._bound.move_to_end(shapes)
-        return bound
+            self._by_shapes[shapes] = buffers
+            if len(self._by_shapes) > _MAX_BOUND_SHAPES:
+                self._by_shapes.popitem(last=False)[1].close()
+        self._by_shapes.move_to_end(shapes)
+        return buffers
 
-    def _bind(self, shapes: tuple[tuple[int, ...], ...]) -> "_Bound":
-        """A context with everything that these input shapes need.
+    def _bind_shapes(self, shapes: tuple[tuple[int, ...], ...]) -> "_ShapeBuffers":
+        """Allocate everything that these input shapes need.
 
         Raises:
             OutOfDeviceMemoryError: the device has no room for it.
         """
         context = self._plan.context()
         if context is None:
-            raise self._failure("TensorRT gave no context")
+            raise self._failure("TensorRT created no context")
         for spec, shape in zip(self.inputs, shapes, strict=True):
             if not context.set_input_shape(spec.name, shape):
                 raise self._failure(f"TensorRT refused {spec.name} {shape}")
@@ -182,56 +182,56 @@ class TensorRTEngine(Engine):
             raise CudaError(f"TensorRT wants the shapes of {', '.join(missing)}")
         memory = self._activation_memory(context.update_device_memory_size_for_shapes())
         context.set_device_memory(memory.address, memory.size)
-        bound = _Bound(context)
+        buffers = _ShapeBuffers(context)
         try:
             for spec in (*self.inputs, *self.outputs):
-                self._give_buffers(bound, spec)
+                self._allocate(buffers, spec)
         except BaseException:
-            bound.close()
+            buffers.close()
             raise
-        return bound
+        return buffers
 
-    def _give_buffers(self, bound: "_Bound", spec: TensorSpec) -> None:
-        shape = tuple(bound.context.get_tensor_shape(spec.name))
-        bound.host[spec.name], bound.pinned[spec.name] = self._device.pinned_array(
+    def _allocate(self, buffers: "_ShapeBuffers", spec: TensorSpec) -> None:
+        shape = tuple(buffers.context.get_tensor_shape(spec.name))
+        buffers.host[spec.name], buffers.pinned[spec.name] = self._device.pinned_array(
             shape, spec.dtype
         )
-        buffer = self._device.device_buffer(bound.pinned[spec.name].size)
-        bound.device[spec.name] = buffer
-        if not bound.context.set_tensor_address(spec.name, buffer.address):
+        buffer = self._device.device_buffer(buffers.pinned[spec.name].size)
+        buffers.device[spec.name] = buffer
+        if not buffers.context.set_tensor_address(spec.name, buffer.address):
             raise self._failure(f"TensorRT refused the memory of {spec.name}")
 
     def _activation_memory(self, size: int) -> Buffer:
-        """Scratch memory for one run, shared by all shapes: they run one after the other."""
+        """Scratch memory for one run, shared by all shapes, which run one after the other."""
         if self._activations is None or self._activations.size < size:
-            self._drop()  # contexts and graphs hold the old address
+            self._free()  # contexts and graphs hold the old address
             self._activations = self._device.device_buffer(size)
         return self._activations
 
     def _failure(self, what: str) -> RuntimeError:
-        said = self._plan.logger.said()
-        if "memory" in said.lower():
-            return OutOfDeviceMemoryError(f"{what}: {said}")
-        return CudaError(f"{what}: {said or 'it did not say why'}")
+        errors = self._plan.logger.take_errors()
+        if "memory" in errors.lower():
+            return OutOfDeviceMemoryError(f"{what}: {errors}")
+        return CudaError(f"{what}: {errors or 'it did not say why'}")
 
-    def _drop(self) -> None:
-        """Give back all that is held beside the plan."""
-        while self._bound:
-            self._bound.popitem()[1].close()
+    def _free(self) -> None:
+        """Free everything but the plan."""
+        while self._by_shapes:
+            self._by_shapes.popitem()[1].close()
         if self._activations is not None:
             self._activations.close()
             self._activations = None
 
     def close(self) -> None:
-        """Give the device's memory and the stream back."""
+        """Free the device's memory and the stream."""
         self._device.activate()
-        self._drop()
+        self._free()
         self._device.close()
 
 
 @dataclass(eq=False)
-class _Bound:
-    """One set of input shapes: its context, its buffers, and the graph once it has come twice."""
+class _ShapeBuffers:
+    """The context and buffers of one set of input shapes; its graph from the second run on."""
 
     context: Any
     graph: Graph | None = None
@@ -243,7 +243,7 @@ class _Bound:
         self.device: dict[str, Buffer] = {}
 
     def close(self) -> None:
-        """Give it all back, what uses the memory first."""
+        """Free everything; what uses the memory first."""
         if self.graph is not None:
             self.graph.close()
         self.context = None
@@ -252,8 +252,8 @@ class _Bound:
             buffer.close()
 
 
-def describe(device: Cuda, precision: Precision, threads: int) -> EngineInfo:
-    """What a TensorRT engine says of itself."""
+def engine_info(device: Cuda, precision: Precision, threads: int) -> EngineInfo:
+    """The `info` of a TensorRT engine."""
     import tensorrt as trt
 
     return EngineInfo("tensorrt", f"cuda:{device.index}", precision, str(trt.__version__), threads)

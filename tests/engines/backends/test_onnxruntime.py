@@ -5,7 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from inpaintcli_engines.backends import onnxruntime_any
-from inpaintcli_engines.base import EngineFailedError, EngineUnavailableError, Silent
+from inpaintcli_engines.base import (
+    EngineFailedError,
+    EngineUnavailableError,
+    LoadOptions,
+    NullReporter,
+)
 from inpaintcli_engines.nvidia import Gpu, Nvidia
 
 ort = pytest.importorskip("onnxruntime", reason="the extra `onnxruntime` is not installed")
@@ -49,7 +54,7 @@ def a_gpu(monkeypatch):
     monkeypatch.setattr(Session, "made", [])
 
 
-class Heard(Silent):
+class RecordingReporter(NullReporter):
     def __init__(self):
         self.notes = []
 
@@ -58,7 +63,10 @@ class Heard(Silent):
 
 
 def load(path, device="cuda:1", precision="auto", report=None):
-    return onnxruntime_any.load(path, device=device, precision=precision, threads=1, report=report)
+    options = LoadOptions(
+        device=device, precision=precision, threads=1, report=report or NullReporter()
+    )
+    return onnxruntime_any.load(path, options)
 
 
 def test_the_device_asked_for_is_the_one_it_starts_on(small_model):
@@ -96,16 +104,16 @@ def test_a_runtime_that_loads_no_libraries_itself_serves_too(small_model, monkey
     load(small_model).close()
 
 
-def test_too_large_a_batch_is_cut_and_told(small_model, monkeypatch):
+def test_too_large_a_batch_is_split_and_reported(small_model, monkeypatch):
     monkeypatch.setattr(Session, "room", 2)
-    heard = Heard()
+    reporter = RecordingReporter()
     batch = np.zeros((5, 3, 8, 8), np.float32)
-    with load(small_model, report=heard) as engine:
+    with load(small_model, report=reporter) as engine:
         assert engine.run({"image": batch})["filled"].shape == batch.shape
         monkeypatch.setattr(Session, "room", 0)
         with pytest.raises(EngineFailedError, match="allocate"):
             engine.run({"image": batch})
-    assert len(heard.notes) == 1
+    assert len(reporter.notes) == 1
 
 
 def test_a_wheel_without_the_device_says_which_has_it(monkeypatch):
@@ -115,9 +123,9 @@ def test_a_wheel_without_the_device_says_which_has_it(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("system", "device", "told"),
+    ("system", "device", "reason"),
     [("Linux", "coreml", "Darwin"), ("Linux", "directml", "Windows"), ("Darwin", "tpu", "tpu")],
 )
-def test_a_device_of_another_system_says_so(monkeypatch, system, device, told):
+def test_a_device_of_another_system_says_so(monkeypatch, system, device, reason):
     monkeypatch.setattr(onnxruntime_any.platform, "system", lambda: system)
-    assert told in onnxruntime_any.why_not(device)
+    assert reason in onnxruntime_any.why_not(device)

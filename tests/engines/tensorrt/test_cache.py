@@ -9,14 +9,14 @@ import time
 import pytest
 from inpaintcli_engines.base import EngineFailedError, Profile
 from inpaintcli_engines.tensorrt.cache import (
-    Built,
+    BuiltPlan,
+    CacheKey,
     PlanCache,
-    PlanKey,
     default_folder,
     default_limit,
 )
 
-KEY = PlanKey(
+KEY = CacheKey(
     onnx_sha256="a" * 64,
     precision="fp16",
     profile=Profile(),
@@ -47,7 +47,7 @@ CHANGED = {
 
 
 def built(content=b"plan", **parity):
-    return Built(content, {"psnr_db": [70.0], **parity}, 1.0)
+    return BuiltPlan(content, {"psnr_db": [70.0], **parity}, 1.0)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def cache(tmp_path):
     return PlanCache(tmp_path / "engines", limit=1 << 20)
 
 
-@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(PlanKey)])
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(CacheKey)])
 def test_a_change_of_any_part_of_the_key_makes_another_plan(cache, field):
     other = dataclasses.replace(KEY, **{field: CHANGED[field]})
     first = cache.obtain(KEY, lambda: built(b"first"))
@@ -129,19 +129,19 @@ def test_a_plan_larger_than_the_limit_is_kept_until_the_next(tmp_path):
 
 def test_clearing_leaves_no_plan(cache):
     cache.obtain(KEY, built)
-    cache.keep_timings(KEY, b"timings")
+    cache.save_timing_cache(KEY, b"timings")
     assert cache.clear() == (1, 4)
     assert cache.entries() == []
-    assert cache.timings(KEY) == b""
+    assert cache.load_timing_cache(KEY) == b""
     assert cache.clear() == (0, 0)
 
 
 def test_timings_are_of_one_machine(cache):
     cache.obtain(KEY, built)
-    cache.keep_timings(KEY, b"timings")
-    assert cache.timings(dataclasses.replace(KEY, precision="fp32")) == b"timings"
+    cache.save_timing_cache(KEY, b"timings")
+    assert cache.load_timing_cache(dataclasses.replace(KEY, precision="fp32")) == b"timings"
     for field in ("tensorrt", "cuda", "driver", "gpu", "compute_capability"):
-        assert cache.timings(dataclasses.replace(KEY, **{field: CHANGED[field]})) == b""
+        assert cache.load_timing_cache(dataclasses.replace(KEY, **{field: CHANGED[field]})) == b""
 
 
 def _obtain(folder, barrier, log):

@@ -37,8 +37,8 @@ MOST_MIB = 110  # for 48 sizes: 53 was measured, and 212 with the 5,000 kernels 
 def test_kernels_of_sizes_long_past_are_given_back():
     """The largest sizes come first, so that what grows later is kernels, not pictures."""
     card = find_card()
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", GROWTH, card.file, str(card.size_multiple)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert float(told.stdout) < MOST_MIB
+    assert float(result.stdout) < MOST_MIB

@@ -1,4 +1,4 @@
-"""The gate in front of the cache: what agrees comes in, what does not is told with figures."""
+"""A plan that agrees with the CPU is installed; one that does not is refused, with figures."""
 
 import hashlib
 

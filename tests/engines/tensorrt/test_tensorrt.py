@@ -10,10 +10,11 @@ from inpaintcli_engines.backends.reference import reference_engine
 from inpaintcli_engines.base import (
     EngineFailedError,
     EngineUnavailableError,
+    LoadOptions,
+    NullReporter,
     Profile,
-    Silent,
 )
-from inpaintcli_engines.half_precision import typed
+from inpaintcli_engines.half_precision import convert_precision
 from inpaintcli_engines.select import open_engine
 from inpaintcli_engines.tensorrt import parity
 from inpaintcli_engines.tensorrt.build import make_monitor
@@ -23,8 +24,8 @@ pytestmark = pytest.mark.usefixtures("gpu")
 PROFILE = Profile(batch=(1, 1, 8), side=(16, 48, 96))
 
 
-class Heard(Silent):
-    """Keeps what it is told."""
+class RecordingReporter(NullReporter):
+    """Keeps what is reported to it."""
 
     def __init__(self):
         self.notes = []
@@ -38,9 +39,14 @@ class Heard(Silent):
 
 
 def load(path, *, precision="fp32", report=None, profile=PROFILE, device="cuda"):
-    return tensorrt_gpu.load(
-        path, device=device, precision=precision, threads=1, profile=profile, report=report
+    options = LoadOptions(
+        device=device,
+        precision=precision,
+        threads=1,
+        profile=profile,
+        report=report or NullReporter(),
     )
+    return tensorrt_gpu.load(path, options)
 
 
 def arrays(height=32, width=48, batch=1, seed=0):
@@ -144,19 +150,19 @@ def test_closing_gives_everything_back(gpu, small_model):
     assert not cuda.knobs.streams
 
 
-def test_too_large_a_batch_is_cut_and_told_once(gpu, small_model, on_the_cpu):
+def test_too_large_a_batch_is_split_and_reported_once(gpu, small_model, on_the_cpu):
     cuda, _ = gpu
-    heard = Heard()
-    with load(small_model, report=heard) as engine:
+    reporter = RecordingReporter()
+    with load(small_model, report=reporter) as engine:
         one = 4 * 96 * 96
         cuda.knobs.memory = 3 * one * (3 + 1 + 3 + 3)  # activations, image, mask and filled of 3
-        heard.notes.clear()
+        reporter.notes.clear()
         given = arrays(96, 96, batch=8)
         ours = engine.run(given)["filled"]
         np.testing.assert_allclose(ours, on_the_cpu.run(given)["filled"], atol=1e-4)
         engine.run(given)
-    assert len(heard.notes) == 1
-    assert "too little memory" in heard.notes[0]
+    assert len(reporter.notes) == 1
+    assert "too little memory" in reporter.notes[0]
 
 
 def test_a_picture_that_does_not_fit_alone_is_an_error(gpu, small_model):
@@ -175,7 +181,7 @@ def test_memory_that_runs_out_while_running_cuts_the_batch_too(gpu, small_model)
         cuda.knobs.fail_execute = "CUDA error: out of memory"
         with pytest.raises(EngineFailedError, match="out of memory"):
             engine.run(arrays(batch=4))
-        assert engine._batches.most == 1
+        assert engine._splitter.largest == 1
 
 
 def test_sides_beyond_the_profile_are_refused_with_the_range(small_model):
@@ -188,7 +194,7 @@ def test_batches_beyond_the_profile_are_cut(small_model):
         assert engine.run(arrays(batch=5))["filled"].shape[0] == 5
 
 
-def test_a_plan_that_disagrees_is_not_installed_and_the_figures_are_told(gpu, small_model):
+def test_a_plan_that_disagrees_is_not_installed_and_the_figures_are_reported(gpu, small_model):
     _, trt = gpu
     trt.knobs.spoil = 0.2
     with pytest.raises(EngineFailedError, match=r"disagrees .* hole PSNR \d+\.\d.* dB"):
@@ -198,10 +204,10 @@ def test_a_plan_that_disagrees_is_not_installed_and_the_figures_are_told(gpu, sm
 
 def test_auto_takes_fp32_where_fp16_disagrees(small_model, monkeypatch):
     monkeypatch.setitem(parity.LEAST_DB, "fp16", 500.0)
-    heard = Heard()
-    with load(small_model, precision="auto", report=heard) as engine:
+    reporter = RecordingReporter()
+    with load(small_model, precision="auto", report=reporter) as engine:
         assert engine.info.precision == "fp32"
-    assert any("fp16 plan disagrees" in note for note in heard.notes)
+    assert any("fp16 plan disagrees" in note for note in reporter.notes)
 
 
 def test_auto_takes_fp16_first(small_model):
@@ -222,11 +228,11 @@ def test_a_plan_that_tensorrt_refuses_is_built_again(gpu, small_model):
     _, trt = gpu
     load(small_model).close()
     trt.knobs.refuse_plans = 1
-    heard = Heard()
-    with load(small_model, report=heard) as engine:
+    reporter = RecordingReporter()
+    with load(small_model, report=reporter) as engine:
         assert engine.run(arrays())["filled"].shape == (1, 3, 32, 48)
     assert trt.knobs.builds == 2
-    assert "another version" in heard.notes[0]
+    assert "another version" in reporter.notes[0]
 
 
 def test_a_plan_damaged_on_disk_is_built_again(gpu, small_model):
@@ -238,7 +244,7 @@ def test_a_plan_damaged_on_disk_is_built_again(gpu, small_model):
     assert trt.knobs.builds == 2
 
 
-def test_the_parsers_errors_are_told_one_by_one(gpu, small_model):
+def test_the_parsers_errors_are_reported_one_by_one(gpu, small_model):
     _, trt = gpu
     trt.knobs.errors = [(3, "conv_a", "Conv", "no such padding"), (-1, "", "", "and more")]
     with pytest.raises(EngineFailedError) as caught:
@@ -264,10 +270,10 @@ def test_what_the_builder_learnt_is_kept_for_the_next_build(gpu, small_model):
 
 
 def test_the_progress_rises_to_the_end(small_model):
-    heard = Heard()
-    load(small_model, report=heard).close()
-    shares = [share for _, share in heard.shares]
-    assert {task for task, _ in heard.shares} == {"build"}
+    reporter = RecordingReporter()
+    load(small_model, report=reporter).close()
+    shares = [share for _, share in reporter.shares]
+    assert {task for task, _ in reporter.shares} == {"build"}
     assert shares == sorted(shares)
     assert shares[0] == 0.5
     assert shares[-1] == 1.0
@@ -300,15 +306,15 @@ def test_a_signal_stops_the_build(gpu, small_model, monkeypatch):
 
 
 def test_phases_inside_a_step_move_the_bar():
-    heard = Heard()
-    monitor = make_monitor(heard, threading.Event())
+    reporter = RecordingReporter()
+    monitor = make_monitor(reporter, threading.Event())
     monitor.phase_start("all", "", 4)
     monitor.step_complete("all", 0)
     monitor.phase_start("part", "all", 2)
     monitor.step_complete("part", 0)
     monitor.phase_finish("part")
-    monitor.phase_finish("part")  # told twice: no harm
-    assert heard.shares == [("all", 0.25), ("all", 0.375), ("all", 0.5)]
+    monitor.phase_finish("part")  # a second report does no harm
+    assert reporter.shares == [("all", 0.25), ("all", 0.375), ("all", 0.5)]
 
 
 def test_a_device_that_is_not_there_is_an_error_of_availability(gpu, small_model):
@@ -356,4 +362,4 @@ def test_the_cpu_asked_for_is_taken(small_model):
 def test_the_plan_is_made_of_the_typed_model(small_model):
     load(small_model, precision="fp16").close()
     (entry,) = PlanCache().entries()
-    assert entry.plan.read_bytes().endswith(typed(small_model.read_bytes(), "fp16"))
+    assert entry.plan.read_bytes().endswith(convert_precision(small_model.read_bytes(), "fp16"))
