@@ -1,0 +1,188 @@
+"""Fill what GIMP asks for with the one pipeline; models stay open between requests."""
+
+import math
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import cv2
+import numpy as np
+from inpaintcli_engines.base import Arrays, Engine
+from numpy.typing import NDArray
+
+from inpaintcli.gimp.protocol import FillRequest
+from inpaintcli.gimp.samples import Work, work_of
+from inpaintcli.imaging.picture import Mask
+from inpaintcli.imaging.tiles import plan_tiles
+from inpaintcli.inpaint.detail import Detail
+from inpaintcli.inpaint.pipeline import Filled, Model, fill, open_model, tile_sizes
+from inpaintcli.models.cards import find_card
+
+NETWORK_SHARE = 0.4
+"""Of the time that a fill takes, about what the network takes where patches follow."""
+
+
+class CancelledError(Exception):
+    """Whoever asked has gone."""
+
+
+@dataclass
+class Progress:
+    """What a request is doing, told by one thread and read by another."""
+
+    text: str = "Starting"
+    share: float | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """Something worth saying; the place where work ends that nobody waits for.
+
+        Raises:
+            CancelledError: nobody waits for it.
+        """
+        self.check()
+        self.text = text
+        self.notes.append(text)
+
+    def progress(self, task: str, share: float) -> None:
+        """What an engine says while it loads."""
+        self.text, self.share = task, share
+
+    def check(self) -> None:
+        """Go on, or not.
+
+        Raises:
+            CancelledError: nobody waits for the answer.
+        """
+        if self.cancelled.is_set():
+            raise CancelledError
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The filled part of the picture as bytes, and what it took."""
+
+    data: bytes
+    seconds: float
+    model: str
+    engine: str
+
+
+@dataclass
+class FillService:
+    """Models that stay open, and one request at a time.
+
+    `engine`, `device` and `precision` are those of `open_model`.
+    """
+
+    engine: str = "auto"
+    device: str = "auto"
+    precision: str = "auto"
+    _open: dict[str, Model] = field(default_factory=dict)
+
+    def fill(self, request: FillRequest, payload: bytes | bytearray, progress: Progress) -> Answer:
+        """The part of the picture that the request wants.
+
+        Raises:
+            InpaintError, EngineError: as the pipeline has them.
+            CancelledError: nobody waits for it any more.
+            MemoryError: the picture is too large for this machine.
+        """
+        progress.text = "Loading the model"
+        model = self._model(request.model, progress)
+        work = work_of(request, payload)
+        progress.text = "Filling"
+        watched = _watched(model, work.hole, request.detail, progress)
+        filled = _filled(work, watched, request.detail, progress)
+        picture = filled.picture
+        if request.reveal and picture.alpha is not None:
+            opaque = np.asarray(np.iinfo(picture.alpha.dtype).max, picture.alpha.dtype)
+            shown = enclosed(picture.alpha == 0, work.hole)
+            picture = picture.with_alpha(np.where(shown, opaque, picture.alpha))
+        name, info = model.card.name, model.engine.info
+        return Answer(work.answer(picture), filled.seconds, name, f"{info.name} on {info.device}")
+
+    def close(self) -> None:
+        """Close all models."""
+        for model in self._open.values():
+            with suppress(Exception):
+                model.engine.close()
+        self._open.clear()
+
+    def _model(self, name: str, progress: Progress) -> Model:
+        """An open model; one at a time stays open."""
+        sha256 = find_card(name or None).sha256  # one that was replaced is another model
+        if sha256 not in self._open:
+            self.close()
+            self._open[sha256] = open_model(
+                name or None,
+                engine=self.engine,
+                device=self.device,
+                precision=self.precision,
+                report=progress,
+            )
+        return self._open[sha256]
+
+
+def _filled(work: Work, model: Model, detail: str, progress: Progress) -> Filled:
+    kind = cast("Detail", detail)  # checked with the request
+    return fill(work.picture, work.hole, model, detail=kind, notes=progress.note)
+
+
+def _watched(model: Model, hole: Mask, detail: str, progress: Progress) -> Model:
+    """The model, its calls counted."""
+    share = 1.0 if detail == "network" else NETWORK_SHARE
+    calls = max(1, len(plan_tiles(hole, tile_sizes(model.card))))
+
+    def count(done: int) -> None:
+        progress.check()
+        progress.share = share * min(1.0, done / calls)
+
+    return replace(model, engine=_CountingEngine(model.engine, count))
+
+
+class _CountingEngine(Engine):
+    """An engine that says how many calls it has answered; it does not own the one behind it."""
+
+    def __init__(self, engine: Engine, count: Callable[[int], None]) -> None:
+        self.info, self.inputs, self.outputs = engine.info, engine.inputs, engine.outputs
+        self._engine, self._count, self._done = engine, count, 0
+
+    def run(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
+        """As the engine behind it."""
+        self._count(self._done)
+        outputs = self._engine.run(arrays)
+        self._done += 1
+        self._count(self._done)
+        return outputs
+
+    def _run(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
+        return self._engine.run(arrays)
+
+
+def enclosed(transparent: Mask, hole: Mask) -> Mask:
+    """The transparent pixels that a hole is meant to fill: (h, w) bool, True where they are.
+
+    Those are the connected parts (8 neighbours) that lie inside the hole; and all, where the hole
+    holds nothing but transparent pixels. A part that goes on outside of the hole is the ground of
+    a cut-out, which a hole over its edge must not paint on.
+    """
+    inside = transparent & hole
+    if not inside.any() or not (hole & ~transparent).any():
+        return inside
+    count, labels = cv2.connectedComponents(transparent.astype(np.uint8), connectivity=8)
+    goes_on = np.zeros(count, np.bool_)
+    goes_on[labels[transparent & ~hole]] = True
+    return np.asarray(inside & ~goes_on[labels], np.bool_)
+
+
+def memory_text(request: FillRequest) -> str:
+    """What to say where the memory is too little."""
+    size = math.ceil(request.payload / 2**20)
+    return (
+        f"This machine's memory is too little for a picture of {request.width}x{request.height} "
+        f"({size} MiB): close other programs, or crop or scale the image."
+    )

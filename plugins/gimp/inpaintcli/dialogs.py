@@ -1,0 +1,76 @@
+"""The windows: what to ask before a fill, and a command to copy where one is needed."""
+
+import gi
+
+gi.require_version("Gtk", "3.0")
+gi.require_version("GimpUi", "3.0")
+from asking import Settings
+from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk
+
+_BINARY = "inpaintcli"
+
+
+def ask(
+    procedure: Gimp.ImageProcedure,
+    config: Gimp.ProcedureConfig,
+    title: str,
+    settings: Settings,
+) -> bool:
+    """Show the dialog of a procedure; whether to go on. GIMP remembers the last values."""
+    GimpUi.init(_BINARY)
+    dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
+    dialog.fill(["result", "context", "detail", "grow"])
+    area = dialog.get_content_area()
+    area.pack_start(_model_row(config, settings), False, False, 0)
+    area.show_all()
+    agreed = dialog.run()
+    dialog.destroy()
+    _settle()
+    return bool(agreed)
+
+
+def _model_row(config: Gimp.ProcedureConfig, settings: Settings) -> Gtk.Box:
+    """A list of the models that install knew, in which another name can be written."""
+    row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=12, margin=12)
+    label = Gtk.Label.new_with_mnemonic("_Model")
+    names = Gtk.ComboBoxText.new_with_entry()
+    for name in settings.models:
+        names.append_text(name)
+    entry = names.get_child()
+    default = settings.models[0] if settings.models else "default"
+    entry.set_placeholder_text(f"{default} (default)")
+    label.set_mnemonic_widget(names)
+    flags = GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
+    config.bind_property("model", entry, "text", flags)
+    row.pack_start(label, False, False, 0)
+    row.pack_start(names, True, True, 0)
+    return row
+
+
+def show_command(title: str, message: str, command: str) -> None:
+    """A failure, and the command that helps, to be copied."""
+    GimpUi.init(_BINARY)
+    dialog = Gtk.Dialog(title=title)
+    dialog.add_button("_Copy Command", Gtk.ResponseType.APPLY)
+    dialog.add_button("_OK", Gtk.ResponseType.OK)
+    dialog.set_default_response(Gtk.ResponseType.OK)
+    area = dialog.get_content_area()
+    area.set_spacing(12)
+    area.set_border_width(18)
+    label = Gtk.Label(label=message, wrap=True, xalign=0, max_width_chars=70, selectable=True)
+    entry = Gtk.Entry(text=command, editable=False, width_chars=60)
+    area.pack_start(label, False, False, 0)
+    area.pack_start(entry, False, False, 0)
+    dialog.show_all()
+    while dialog.run() == Gtk.ResponseType.APPLY:
+        clipboard = Gtk.Clipboard.get_default(dialog.get_display())
+        clipboard.set_text(command, -1)
+        clipboard.store()
+    dialog.destroy()
+    _settle()
+
+
+def _settle() -> None:
+    """Let a closed window go before the work begins."""
+    while GLib.MainContext.default().iteration(False):
+        pass
