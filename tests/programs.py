@@ -12,8 +12,8 @@ PYTHON = [sys.executable, "-X", "faulthandler", "-P"]
 PROGRAM = [*PYTHON, "-m", "inpaintcli"]
 
 ROOT = str(Path(__file__).parent.parent)
-PAUSE = """
-import importlib, sys, time
+GREY = """
+import sys
 sys.path.insert(0, sys.argv.pop(1))
 from inpaintcli.evaluation import evaluate
 from inpaintcli.batch import fill_one
@@ -21,6 +21,9 @@ from inpaintcli.inpaint.pipeline import Model
 from tests.conftest import GreyEngine, card
 grey = lambda *_, **__: Model(card(), GreyEngine(), "for tests")
 fill_one.open_model = evaluate.open_model = grey
+"""
+PAUSE = """
+import importlib, time
 module, path = sys.argv.pop(1).split(":")
 holder, names = importlib.import_module(module), path.split(".")
 for name in names[:-1]:
@@ -33,17 +36,18 @@ def paused(*arguments, **options):
         time.sleep(min(left, 0.2))  # a signal just before a sleep is heard after it
     return real(*arguments, **options)
 setattr(holder, names[-1], paused)
-from inpaintcli.cli import main
-main()
 """
+MAIN = "from inpaintcli.cli import main\nmain()"
+
+
+def grey() -> list[str]:
+    """The program with a model that fills with grey, so that it is open at once."""
+    return [*PYTHON, "-c", GREY + MAIN, ROOT]
 
 
 def paused(where: str, seconds: float) -> list[str]:
-    """The program, which says "here" and sleeps whenever `module:function` is called.
-
-    Its model fills with grey, so that it is open at once.
-    """
-    return [*PYTHON, "-c", PAUSE, ROOT, where, str(seconds)]
+    """As `grey`; says "here" and sleeps whenever `module:function` is called."""
+    return [*PYTHON, "-c", GREY + PAUSE + MAIN, ROOT, where, str(seconds)]
 
 
 @contextmanager
