@@ -5,11 +5,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 TEST := $(BIN)/python -m pytest -n auto --dist worksteal
-.PHONY: demo check soak quick programs lint types imports test slow coverage clean
+.PHONY: demo docs check soak quick programs lint types imports test slow coverage clean
 
 # Fill a sample photo with a caption and scratches on it: build/demo/*.png
 demo: $(VENV)/.runtime
 	$(BIN)/python examples/demo.py build/demo
+
+# The documentation as a site: build/site/index.html
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 check: programs $(VENV)/.developer lint types imports test
 
@@ -27,12 +31,17 @@ $(VENV)/.runtime: pyproject.toml
 	$(PIP) --editable . scikit-image
 	touch $@
 
+$(VENV)/.docs: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.[docs]'
+	touch $@
+
 # torch first and pinned: any wider request may pull a CUDA build of several gigabytes.
 $(VENV)/.developer: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[train,onnxruntime,metrics,dev]'
-	touch $@ $(VENV)/.runtime
+	$(PIP) --editable '.[train,onnxruntime,metrics,docs,dev]'
+	touch $@ $(VENV)/.runtime $(VENV)/.docs
 
 # Programs outside Python that some tests need, and the Debian packages that they come in.
 programs:

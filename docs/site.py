@@ -19,6 +19,10 @@ from inpaintcli.cli import app
 ROOT = Path(__file__).parent.parent
 SHARED = ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
 DIAGRAM = re.compile(r"```mermaid\n.*?```\n", re.DOTALL)
+HEAD = """# Command line
+
+Made from the program itself when this page was built: it is what `inpaintcli COMMAND --help` prints.
+"""
 CONTENTS = "reference/command-line.md"
 WIDTH = 92
 """Columns of the help texts."""
@@ -34,10 +38,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def command_line() -> str:
     """The reference of all commands, in Markdown."""
-    parts = [
-        "# Command line\n\nMade from the program itself when this page was built: it is what "
-        "`inpaintcli COMMAND --help` prints.\n"
-    ]
+    parts = [HEAD]
     root = typer.main.get_command(app)
     with typer.Context(root, info_name="inpaintcli") as context:
         parts += [_section(name, command, context) for name, command in commands(root)]
