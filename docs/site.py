@@ -21,7 +21,8 @@ SHARED = ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
 DIAGRAM = re.compile(r"```mermaid\n.*?```\n", re.DOTALL)
 HEAD = """# Command line
 
-Made from the program itself when this page was built: it is what `inpaintcli COMMAND --help` prints.
+Made from the program itself when this page was built: it is what
+`inpaintcli COMMAND --help` prints.
 """
 CONTENTS = "reference/command-line.md"
 WIDTH = 92
