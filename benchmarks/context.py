@@ -3,7 +3,7 @@
 python benchmarks/context.py FOLDER [--model NAME] [--limit N] [--thickness 48,64] [--context 1,2]
 
 FOLDER holds whole photos NAME.jpg and masks NAME.mask.png. For each pair of settings: mean PSNR of
-the hole, megapixels shown to the model, seconds in the engine.
+the hole, megapixels of the model's input, seconds in the engine.
 """
 
 import argparse
@@ -16,24 +16,24 @@ import numpy as np
 
 from inpaintcli.imaging.images import read_picture
 from inpaintcli.imaging.masks import read_mask
-from inpaintcli.imaging.regions import plan
-from inpaintcli.inpaint.pipeline import Model, fill, open_model, sizes_of
+from inpaintcli.imaging.tiles import plan_tiles
+from inpaintcli.inpaint.pipeline import Model, fill, open_model, tile_sizes
 
 
 def score(photos: list[Path], model: Model) -> dict[str, float]:
     """Mean hole PSNR in dB, and cost, over all photos."""
-    decibels, seconds, shown = [], 0.0, 0.0
+    decibels, seconds, pixels = [], 0.0, 0.0
     for path in photos:
         picture, mask = read_picture(path), read_mask(path.with_suffix(".mask.png"))
         done = fill(picture, mask, model, detail="network")
         error = done.picture.pixels[mask].astype(np.float64) - picture.pixels[mask]
         decibels.append(10 * np.log10(255**2 / max(float((error**2).mean()), 1e-9)))
         seconds += done.engine_seconds
-        tiles = plan(mask, sizes_of(model.card))
-        shown += sum(t.box.height * t.box.width * t.scale**2 for t in tiles)
+        tiles = plan_tiles(mask, tile_sizes(model.card))
+        pixels += sum(t.box.height * t.box.width * t.scale**2 for t in tiles)
     return {
         "hole_psnr_db": round(float(np.mean(decibels)), 3),
-        "megapixels": round(shown / 1e6, 1),
+        "megapixels": round(pixels / 1e6, 1),
         "engine_s": round(seconds, 1),
     }
 

@@ -39,7 +39,7 @@ from skimage import data
 from inpaintcli.imaging.picture import Picture
 from inpaintcli.inpaint import pipeline
 from inpaintcli.inpaint.blending import blend
-from inpaintcli.inpaint.contours import continued
+from inpaintcli.inpaint.contours import continue_contours
 from inpaintcli.inpaint.pipeline import open_model
 from inpaintcli.texture.patch_features import FeatureWeights
 from inpaintcli.texture.synthesis import (
@@ -134,11 +134,11 @@ def parts_all(rounds: int = 7) -> None:
             times = []
             for _ in range(rounds + 1):
                 clock = [time.perf_counter()]
-                drawn, count = continued(initial, hole, ~hole)
+                start, count = continue_contours(initial, hole, ~hole)
                 clock.append(time.perf_counter())
-                texture = synthesize(drawn, drawn, hole, threads=2)
+                texture = synthesize(start, start, hole, threads=2)
                 clock.append(time.perf_counter())
-                blend(texture, drawn, hole)
+                blend(texture, start, hole)
                 clock.append(time.perf_counter())
                 times.append(np.diff(clock))
             medians = np.median(times[1:], axis=0).round(3).tolist()

@@ -17,12 +17,13 @@ from pictures import Mask, Rgb, beside, damaged, date_stamp, save
 
 import inpaintcli
 from inpaintcli.imaging.picture import Picture
-from inpaintcli.imaging.regions import Box, Tile, model_input, plan, regions
+from inpaintcli.imaging.regions import Box, Region, thick_regions
+from inpaintcli.imaging.tiles import Tile, model_input, plan_tiles
 from inpaintcli.inpaint.blending import blend
-from inpaintcli.inpaint.contours import continued
-from inpaintcli.inpaint.detail import LEAST_THICKNESS
+from inpaintcli.inpaint.contours import continue_contours
+from inpaintcli.inpaint.detail import MIN_THICKNESS
 from inpaintcli.inpaint.grain import add_grain
-from inpaintcli.inpaint.pipeline import Model, fill, sizes_of
+from inpaintcli.inpaint.pipeline import Model, fill, tile_sizes
 from inpaintcli.texture.synthesis import context_for, synthesize
 
 Floats = NDArray[np.float32]
@@ -70,10 +71,10 @@ def enlarged(picture: Rgb, box: Box = SHOWN) -> Rgb:
     return np.asarray(cv2.resize(part, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def textures(drawn: Floats, known: Mask, part: Tile) -> tuple[Floats, Floats]:
-    """A thick part of a hole by patches alone, and blended with what they began from."""
-    texture = synthesize(drawn, drawn, part.target, source=known)
-    return texture.pixels, blend(texture, drawn, part.target)
+def textures(initial: Floats, known: Mask, part: Region) -> tuple[Floats, Floats]:
+    """A thick part of a hole by patches alone, and blended with their initial fill."""
+    texture = synthesize(initial, initial, part.mask, source=known)
+    return texture.pixels, blend(texture, initial, part.mask)
 
 
 def main(folder: Path) -> None:
@@ -87,7 +88,7 @@ def main(folder: Path) -> None:
         save(folder / name, beside([before, after]), 840, 76)
 
     with inpaintcli.open_model() as model:
-        tiles = plan(hole, sizes_of(model.card))
+        tiles = plan_tiles(hole, tile_sizes(model.card))
         pair("step-1-tiles.jpg", white, with_tiles(white, tiles))
         network = fill(Picture(photo), hole, model, detail="network").picture.pixels
         first = seen_by_the_model(photo, hole, tiles[0], model)
@@ -95,12 +96,12 @@ def main(folder: Path) -> None:
         everything = Box(0, 0, *answer.shape[:2])
         pair("step-2-network.jpg", enlarged(first, everything), enlarged(answer, everything))
 
-        part = regions(hole, LEAST_THICKNESS, context_for)[0]
+        part = thick_regions(hole, MIN_THICKNESS, context_for)[0]
         inside = part.box.slices
-        start, known = network[inside].astype(np.float32), ~hole[inside]
-        drawn, _ = continued(start, part.target, known)
-        patches, mixed = textures(drawn, known, part)
-        steps = [enlarged(as_picture(step)) for step in (start, drawn, patches, mixed)]
+        filled, known = network[inside].astype(np.float32), ~hole[inside]
+        initial, _ = continue_contours(filled, part.mask, known)
+        patches, mixed = textures(initial, known, part)
+        steps = [enlarged(as_picture(step)) for step in (filled, initial, patches, mixed)]
         for name, place in (("3-contours", 0), ("4-patches", 1), ("5-blend", 2)):
             pair(f"step-{name}.jpg", steps[place], steps[place + 1])
         pair("step-6-grain.jpg", *grain(photo, model))

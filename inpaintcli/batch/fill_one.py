@@ -120,7 +120,7 @@ def _write_map(run: FillRequest, job: Job, attention: AttentionMap | None) -> No
     path = run.attention_map
     if attention is None or path is None:
         return
-    if not attention.way.size:
+    if not attention.offsets.size:
         run.console.say(f"{job.photo.name}: no hole, so no attention map")
         return
     picture, overwrite = attention.picture(), run.settings.overwrite

@@ -1,4 +1,8 @@
-"""Fill the holes of one picture: the pipeline under every command."""
+"""Fills the holes of one picture: the pipeline behind every command.
+
+The model fills the holes tile by tile, thick parts get the photo's texture, and all of it the
+photo's grain.
+"""
 
 import time
 from collections.abc import Callable
@@ -15,18 +19,19 @@ from inpaintcli.errors import MaskMismatchError
 from inpaintcli.imaging.images import ignore
 from inpaintcli.imaging.masks import feather_weights, grow
 from inpaintcli.imaging.picture import Mask, Picture
-from inpaintcli.imaging.regions import Sizes, Tile, bounding_box, model_input, model_output, plan
+from inpaintcli.imaging.regions import bounding_box
+from inpaintcli.imaging.tiles import Tile, TileSizes, model_input, model_output, plan_tiles
 from inpaintcli.inpaint.attention import OUTPUT, AttentionMap
-from inpaintcli.inpaint.detail import Decision, Detail, textured
+from inpaintcli.inpaint.detail import Decision, Detail, add_texture
 from inpaintcli.inpaint.grain import add_grain
 from inpaintcli.models.cards import Card, find_card, verify
 
 
 @dataclass(frozen=True)
 class Model:
-    """A card and the engine that runs it. A context manager.
+    """A card and the engine that runs it. A context manager, which closes the engine.
 
-    `why` says why that engine; `fallback` what a user should hear of one that could not be had.
+    why: why that engine was selected. fallback: for the user, what could not be used and why.
     """
 
     card: Card
@@ -48,10 +53,11 @@ class Model:
 
 @dataclass(frozen=True)
 class Filled:
-    """A filled picture, and what it took.
+    """A filled picture, and how it was filled.
 
-    tiles: calls of the model. seconds: in the engine, and in all. decisions: whose texture fills
-    each thick part of the holes. grain: standard deviation of the noise added, see `add_grain`.
+    tiles: calls of the model. engine_seconds: time in the engine. seconds: time in all. decisions:
+    what fills each thick part of the holes. grain: standard deviation of the noise added, in grey
+    levels of 255, see `add_grain`.
     """
 
     picture: Picture
@@ -71,19 +77,19 @@ def open_model(
     threads: int | None = None,
     report: Reporter | None = None,
 ) -> Model:
-    """Find a model, check that it is whole, and load it.
+    """Find a model, check its file, and load it.
 
     Args:
-        name: of a card, or the path of one; None for the default.
-        engine: a backend's name, or auto.
+        name: of a model, or the path of its card (.toml); None for the default model.
+        engine: name of a backend, or auto.
         device: auto, cpu or cuda[:N].
         precision: auto, fp32, bf16 or fp16.
-        threads: of the inference; None leaves it to the engine.
-        report: takes what the engine has to say while it loads.
+        threads: for inference; None leaves it to the engine.
+        report: called with the engine's messages and progress while it loads.
 
     Raises:
         ModelError: the model is missing or damaged.
-        EngineError: the engine cannot be had or cannot load it.
+        EngineError: the engine is not available or cannot load the model.
     """
     card = find_card(name)
     verify(card)
@@ -99,7 +105,7 @@ def open_model(
     return Model(card, choice.engine, choice.why, choice.fallback)
 
 
-def fill(  # noqa: PLR0913 - one argument an option of the command
+def fill(  # noqa: PLR0913 - an argument for each option of the command
     picture: Picture,
     mask: Mask,
     model: Model,
@@ -111,22 +117,22 @@ def fill(  # noqa: PLR0913 - one argument an option of the command
     attention: AttentionMap | None = None,
     notes: Callable[[str], None] = ignore,
 ) -> Filled:
-    """Fill the holes of a picture; every other pixel comes back as it was.
+    """Fill the holes of a picture; every other pixel comes back bit for bit.
 
-    What the model may look at is what is known and not wholly transparent: the colour under
-    transparent pixels is often rubbish.
+    The model sees what is known and not fully transparent: the colours of transparent pixels are
+    often meaningless.
 
     Args:
         picture: as displayed.
         mask: (h, w) bool, True in the hole.
         model: from `open_model`.
-        grow_by: pixels that the hole is widened by first.
-        feather: pixels inside the hole's rim over which the old content fades into the new.
-        reveal: make the hole opaque (for holes that are the transparent pixels themselves).
-        detail: whose texture: the network's, patches of the photo, or (auto) a blend of both, with
-            the photo's grain.
-        attention: takes where the model looked, of a model that says so.
-        notes: takes what is worth saying.
+        grow_by: pixels that the hole is dilated by first.
+        feather: pixels inside the hole's boundary over which the old content fades into the new.
+        reveal: make the hole opaque (for a hole that is the transparent pixels themselves).
+        detail: texture of thick parts: the network's, patches of the photo, or (auto) a blend of
+            both, with the photo's grain.
+        attention: set to the attention offsets of a model that has them.
+        notes: called with messages for the user.
 
     Raises:
         MaskMismatchError: the sizes differ, or the hole is the whole picture.
@@ -141,28 +147,30 @@ def fill(  # noqa: PLR0913 - one argument an option of the command
             hint="White is the hole; pass --invert-mask if yours is the other way round.",
         )
     unknown = _unknown(picture, hole)
-    painter = _Painter(picture.pixels, unknown, model, attention)
-    painter.paint_all(hole)
-    decisions = textured(
-        painter.pixels,
+    filler = _TileFiller(picture.pixels, unknown, model, attention)
+    filler.fill(hole)
+    decisions = add_texture(
+        filler.pixels,
         hole,
         ~unknown,
         detail,
         threads=model.engine.info.threads,
         notes=notes,
     )
-    grain = add_grain(painter.pixels, hole, ~unknown) if detail == "auto" and hole.any() else 0.0
-    filled = picture.with_pixels(_feathered(picture.pixels, painter.pixels, hole, feather))
+    grain = add_grain(filler.pixels, hole, ~unknown) if detail == "auto" and hole.any() else 0.0
+    filled = picture.with_pixels(_feathered(picture.pixels, filler.pixels, hole, feather))
     if reveal and filled.alpha is not None:
         opaque = np.asarray(np.iinfo(filled.alpha.dtype).max, filled.alpha.dtype)
         filled = filled.with_alpha(np.where(hole, opaque, filled.alpha))
     seconds = time.perf_counter() - started
-    return Filled(filled, painter.tiles, painter.engine_seconds, seconds, tuple(decisions), grain)
+    return Filled(filled, filler.tiles, filler.engine_seconds, seconds, tuple(decisions), grain)
 
 
-def sizes_of(card: Card) -> Sizes:
-    """How holes are cut for a model."""
-    return Sizes(thickness=card.max_thickness, context=card.context, multiple=card.size_multiple)
+def tile_sizes(card: Card) -> TileSizes:
+    """How holes are cut into tiles for a model."""
+    return TileSizes(
+        max_thickness=card.max_thickness, context=card.context, size_multiple=card.size_multiple
+    )
 
 
 def _check(picture: Picture, mask: Mask) -> None:
@@ -174,15 +182,15 @@ def _check(picture: Picture, mask: Mask) -> None:
 
 
 def _unknown(picture: Picture, hole: Mask) -> Mask:
-    """What the photo itself does not know: the hole, and what is wholly transparent."""
+    """(h, w) bool: the hole and the fully transparent pixels, or the hole if that is everything."""
     if picture.alpha is None:
         return hole
     transparent = (picture.alpha == 0) | hole
     return hole if transparent.all() else transparent
 
 
-class _Painter:
-    """Fills tile after tile into a copy of the pixels; what is filled is known to the next tile."""
+class _TileFiller:
+    """Fills a copy of the pixels tile by tile; what is filled is known to the next tile."""
 
     def __init__(
         self,
@@ -191,7 +199,7 @@ class _Painter:
         model: Model,
         attention: AttentionMap | None = None,
     ) -> None:
-        """Start from `pixels` (h, w, 1 or 3) uint8 or uint16; what is `unknown` is not seen."""
+        """Start from `pixels` (h, w, 1 or 3) uint8 or uint16; the `unknown` ones are not used."""
         self.pixels = pixels.copy()
         self.tiles = 0
         self.engine_seconds = 0.0
@@ -202,13 +210,13 @@ class _Painter:
         self._top = int(np.iinfo(pixels.dtype).max)
         self._unknown = unknown.copy()
 
-    def paint_all(self, hole: Mask) -> None:
-        """Fill a hole, tile after tile."""
-        for tile in plan(hole, sizes_of(self._model.card)):
-            self.paint(tile)
+    def fill(self, hole: Mask) -> None:
+        """Fill a hole, tile by tile."""
+        for tile in plan_tiles(hole, tile_sizes(self._model.card)):
+            self._fill_tile(tile)
 
-    def paint(self, tile: Tile) -> None:
-        """Run the model on one tile and take its answer for the tile's target."""
+    def _fill_tile(self, tile: Tile) -> None:
+        """Run the model on one tile and write its output to the tile's target."""
         inside = tile.box.slices
         rgb = _to_float(self.pixels[inside], self._top)
         multiple = self._model.card.size_multiple
@@ -219,7 +227,7 @@ class _Painter:
         filled = _from_float(answer, self._top, self.pixels.shape[2], self.pixels.dtype)
         np.copyto(self.pixels[inside], filled, where=tile.target[..., None])
         if self._attention is not None:
-            self._attention.take(outputs[OUTPUT][0], tile)
+            self._attention.add_tile(outputs[OUTPUT][0], tile)
         self._unknown[inside] &= ~tile.target
         self.tiles += 1
 

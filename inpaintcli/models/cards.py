@@ -1,4 +1,4 @@
-"""Cards: what a model is, where it lies, whether its file is whole."""
+"""Model cards: what a model is and where its file lies; finding, reading and verifying them."""
 
 import hashlib
 import tomllib
@@ -9,7 +9,7 @@ from typing import Any
 from inpaintcli_engines.base import Profile
 
 from inpaintcli.errors import ModelError
-from inpaintcli.imaging.regions import Sizes
+from inpaintcli.imaging.tiles import TileSizes
 
 DEFAULT = "membrane"
 _SHIPPED = Path(__file__).parent / "shipped"
@@ -17,19 +17,24 @@ _SHIPPED = Path(__file__).parent / "shipped"
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What a model is. Read from a TOML file that lies beside the model's file.
+    """What a model is, as its TOML file says, which lies beside the model's ONNX file.
 
-    `size_multiple`: sides of its input are multiples of this. `max_thickness`: the thickness of a
-    hole, in pixels of its input, that it fills best; `context`: how much to show around the hole,
-    in thicknesses of the hole. `profile`: the batches and sides that compiled engines are built
-    for; without a [profile] it follows from how holes are cut. `harmonizes`: whether it also fits
-    pasted objects, see `inpaintcli.objects.harmonize`. Pictures go in as float32 NCHW in
-    [-1, 1], masks with 1 in the hole.
+    All models take pictures as float32 NCHW in [-1, 1], and masks (n, 1, h, w) with 1 in the hole.
+
+    path: of the card. file: of the model. sha256: of the model's file, in hex.
+    family: of generators, recipe: the training recipe's name, source: the paper.
+    size_multiple: the sides of the input are multiples of this.
+    max_thickness: thickness of a hole, in pixels of the input, up to which the model fills well.
+    context: margin to give it around a hole, in thicknesses of the hole.
+    training, parity, scores: what it was trained with and measured at.
+    profile: batch sizes and sides that compiled engines are built for; without a [profile] it
+        follows from how holes are cut into tiles.
+    harmonizes: whether it can also harmonize pasted objects, see `inpaintcli.objects.harmonize`.
     """
 
     name: str
-    path: Path  # of the card
-    file: Path  # of the model
+    path: Path
+    file: Path
     sha256: str
     licence: str
     family: str
@@ -47,7 +52,7 @@ class Card:
 
 
 def cards() -> dict[str, Card]:
-    """All shipped and installed cards by name.
+    """All cards by name.
 
     Raises:
         ModelError: a card cannot be read.
@@ -57,7 +62,7 @@ def cards() -> dict[str, Card]:
 
 
 def find_card(name: str | None = None) -> Card:
-    """The card of that name or at that path; the default one for None.
+    """The card of that name or at that path (.toml); the default model's for None.
 
     Raises:
         ModelError: there is none, or it cannot be read.
@@ -74,11 +79,26 @@ def find_card(name: str | None = None) -> Card:
     return known[wanted]
 
 
+def find_harmonizer() -> Card:
+    """The card of the model that harmonizes where none is named: the first by name that can.
+
+    Raises:
+        ModelError: there is none.
+    """
+    for _, card in sorted(cards().items()):
+        if card.harmonizes:
+            return card
+    raise ModelError(
+        "No installed model harmonizes.",
+        hint="Train one, `inpaintcli train blockwise-small`, and pass its card as --model.",
+    )
+
+
 def read_card(path: Path) -> Card:
     """The card in a TOML file.
 
     Raises:
-        ModelError: the file is missing, is no TOML, or lacks a field.
+        ModelError: the file is missing or not TOML, or a field is missing or of a wrong type.
     """
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -107,27 +127,29 @@ def read_card(path: Path) -> Card:
         raise ModelError(f"The card {path} is not TOML: {error}.") from error
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
-            f"The card {path} lacks or garbles a field: {error}.",
-            hint="`inpaintcli export` writes whole cards.",
+            f"A field of the card {path} is missing or wrong: {error}.",
+            hint="`inpaintcli export` writes complete cards.",
         ) from error
 
 
 def _profile(fields: dict[str, Any]) -> Profile:
-    """The card's own profile, or what `holes.plan` cuts: tiles up to a side, mostly of one hole."""
+    """The card's own profile, or one for the tiles of `plan_tiles`: mostly of one hole each."""
     multiple, working = int(fields["input"]["size_multiple"]), fields["working"]
-    sizes = Sizes(thickness=int(working["max_thickness"]), context=float(working["context"]))
-    usual = sizes.thickness + 2 * max(sizes.context * sizes.thickness, sizes.least_context)
-    sides = (1, min(usual, sizes.tile), sizes.tile)
+    sizes = TileSizes(
+        max_thickness=int(working["max_thickness"]), context=float(working["context"])
+    )
+    margin = max(sizes.context * sizes.max_thickness, sizes.min_context)
+    sides = (1, min(sizes.max_thickness + 2 * margin, sizes.max_side), sizes.max_side)
     stated = fields.get("profile", {})
     least, middle, most = stated.get("side", [multiple * -int(-s // multiple) for s in sides])
     return Profile(batch=tuple(stated.get("batch", Profile.batch)), side=(least, middle, most))
 
 
 def verify(card: Card) -> None:
-    """Check that the model's file is the one that the card speaks of.
+    """Check that the model's file is the one that the card describes.
 
     Raises:
-        ModelError: it is missing, or its sha256 is another.
+        ModelError: the file is missing, or its sha256 differs from the card's.
     """
     try:
         with card.file.open("rb") as file:

@@ -1,4 +1,4 @@
-"""The commands `engine ...`: compiled engines, and what is known of them."""
+"""The commands `engine build`, `list`, `show` and `clear`: compiled engines in the cache."""
 
 import time
 from typing import Any
@@ -11,16 +11,17 @@ from inpaintcli.console import Console, ConsoleReport
 from inpaintcli.errors import UsageError
 from inpaintcli.models.cards import cards, find_card, verify
 
-_SHORT = 12  # characters of a key that a list shows
+_SHORT = 12
+"""Characters of a key in a list."""
 
 
 def build(console: Console, model: str | None, device: str, precision: str) -> None:
-    """Compile a model for a GPU, unless that is done already; prints the engine's key.
+    """Compile a model for a GPU, unless it is compiled already, and print the engine's key.
 
     Raises:
         UsageError: the device is the CPU.
         ModelError: the model is missing or damaged.
-        EngineError: there is no such GPU, or no plan that agrees with the CPU can be built.
+        EngineError: there is no such GPU, or no engine can be built that agrees with the CPU.
     """
     if device == "cpu":
         raise UsageError(
@@ -51,7 +52,7 @@ def build(console: Console, model: str | None, device: str, precision: str) -> N
 
 
 def list_plans(console: Console) -> None:
-    """A line for each plan, the last used first."""
+    """Print a line for each compiled engine, the last used first."""
     cache = PlanCache()
     entries, names = cache.entries(), _names()
     for entry in entries:
@@ -61,10 +62,10 @@ def list_plans(console: Console) -> None:
 
 
 def show_plan(console: Console, key: str) -> None:
-    """All that the sidecar says.
+    """Print all fields of one compiled engine.
 
     Raises:
-        UsageError: no key, or more than one, begins like that.
+        UsageError: no key, or more than one, begins with `key`.
     """
     found = [entry for entry in PlanCache().entries() if entry.digest.startswith(key)]
     if len(found) != 1:
@@ -85,7 +86,7 @@ def show_plan(console: Console, key: str) -> None:
 
 
 def clear_plans(console: Console) -> None:
-    """Remove all plans, and what the builder has learnt."""
+    """Remove all compiled engines, and the builder's timing cache."""
     cache = PlanCache()
     count, size = cache.clear()
     console.record({"schema": 1, "removed": count, "bytes": size, "folder": str(cache.folder)})

@@ -1,4 +1,4 @@
-"""The commands that show models."""
+"""The commands `models list`, `show` and `verify`."""
 
 import dataclasses
 from pathlib import Path
@@ -10,7 +10,7 @@ from inpaintcli.models.cards import DEFAULT, Card, cards, find_card, verify
 
 
 def list_models(console: Console) -> None:
-    """A line for each model; the default one is marked."""
+    """Print a line for each model; the default one is marked."""
     known = sorted(cards().items())
     width = max((len(name) for name, _ in known), default=0)
     for name, card in known:
@@ -22,7 +22,7 @@ def list_models(console: Console) -> None:
 
 
 def show_model(console: Console, name: str) -> None:
-    """Everything that a card says.
+    """Print all fields of a card.
 
     Raises:
         ModelError: there is no such model.
@@ -40,7 +40,7 @@ def show_model(console: Console, name: str) -> None:
 
 
 def verify_models(console: Console) -> ExitCode:
-    """Check all model files; the exit code is that of a damaged model when one is."""
+    """Verify all models' files; the exit code is that of `ModelError` where one is damaged."""
     code = ExitCode.OK
     for name, card in sorted(cards().items()):
         problem = _problem(card)
@@ -63,6 +63,6 @@ def _problem(card: Card) -> ModelError | None:
 
 
 def _fields(card: Card) -> dict[str, Any]:
-    """The card as JSON takes it."""
+    """The card's fields, as values of JSON."""
     fields = {"schema": 1, **dataclasses.asdict(card), "default": card.name == DEFAULT}
     return {key: str(value) if isinstance(value, Path) else value for key, value in fields.items()}

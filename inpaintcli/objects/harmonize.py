@@ -1,29 +1,32 @@
-"""Make an object that was pasted into a photo fit it: colours and light (Yang et al. 2018, 3.4)."""
+"""Harmonizes the colours and light of an object that was pasted into a photo.
+
+Source: Yang et al. 2018, section 3.4.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inpaintcli.errors import MaskMismatchError, UsageError
 from inpaintcli.imaging.picture import Mask, Picture
-from inpaintcli.imaging.regions import Box, Sizes, bounding_box, model_input, model_output
-from inpaintcli.inpaint.pipeline import Model, sizes_of
+from inpaintcli.imaging.regions import Box, bounding_box
+from inpaintcli.imaging.tiles import TileSizes, model_input, model_output
+from inpaintcli.inpaint.pipeline import Model, tile_sizes
 
 OUTPUT = "harmonized"
-"""The output of a model that does it; its mask is 0.5 on the object."""
+"""The output of models that harmonize; their input mask is 0.5 on the object, 1 in holes."""
 Floats = NDArray[np.float32]
 
 
 def harmonize(picture: Picture, foreground: Mask, model: Model) -> Picture:
-    """Fit an object to the photo around it; every other pixel comes back as it was.
+    """Harmonize an object with the photo around it; every other pixel comes back bit for bit.
 
-    The model sees the object with its surroundings, scaled down to one of its tiles where that is
-    larger. What it changes is scaled up again and added to the pixels, so that the object keeps
-    its own detail.
+    The model sees the object with its surroundings, scaled down where that is larger than a tile.
+    Its change is scaled up again and added to the pixels, so that the object keeps its detail.
 
     Args:
         picture: as displayed, the object in it.
         foreground: (h, w) bool, True on the object.
-        model: from `open_model`, with an output `harmonized`.
+        model: from `open_model`, with the output `harmonized`.
 
     Raises:
         UsageError: the model has no such output.
@@ -34,13 +37,12 @@ def harmonize(picture: Picture, foreground: Mask, model: Model) -> Picture:
     extent = bounding_box(foreground)
     if extent is None:
         return picture
-    sizes = sizes_of(model.card)
-    box = _sight(extent, sizes, foreground.shape)
+    box = _with_context(extent, tile_sizes(model.card), foreground.shape)
     inside = box.slices
     top = int(np.iinfo(picture.pixels.dtype).max)
     before = picture.pixels[inside].astype(np.float32)
     rgb = np.broadcast_to(before * np.float32(2 / top) - 1, (*before.shape[:2], 3))
-    change = _change(rgb, foreground[inside], _unseen(picture, foreground)[inside], model, box)
+    change = _change(rgb, foreground[inside], _transparent(picture, foreground)[inside], model, box)
     if before.shape[2] == 1:
         change = change.mean(axis=2, keepdims=True)
     after = np.clip(np.rint(before + change * np.float32(top / 2)), 0, top)
@@ -68,27 +70,27 @@ def _check(picture: Picture, foreground: Mask, model: Model) -> None:
         )
 
 
-def _sight(extent: Box, sizes: Sizes, shape: tuple[int, ...]) -> Box:
-    """The object's box with half its longer side around, and at least a hole's least context."""
-    margin = max(sizes.least_context, max(extent.height, extent.width) // 2)
+def _with_context(extent: Box, sizes: TileSizes, shape: tuple[int, ...]) -> Box:
+    """The object's box with a margin of half its longer side, at least a hole's least context."""
+    margin = max(sizes.min_context, max(extent.height, extent.width) // 2)
     return extent.grown(margin, shape[0], shape[1])
 
 
-def _unseen(picture: Picture, foreground: Mask) -> Mask:
-    """What is wholly transparent: its colours are often rubbish."""
+def _transparent(picture: Picture, foreground: Mask) -> Mask:
+    """(h, w) bool: fully transparent pixels around the object; their colours mean nothing."""
     if picture.alpha is None:
         return np.zeros_like(foreground)
-    unseen: Mask = (picture.alpha == 0) & ~foreground
-    return unseen
+    transparent: Mask = (picture.alpha == 0) & ~foreground
+    return transparent
 
 
-def _change(rgb: Floats, foreground: Mask, unseen: Mask, model: Model, box: Box) -> Floats:
+def _change(rgb: Floats, foreground: Mask, transparent: Mask, model: Model, box: Box) -> Floats:
     """What the model would add to the pixels of a box, rgb_hwc in units of [-1, 1]."""
-    sizes = sizes_of(model.card)
-    scale = min(1.0, sizes.tile / max(box.height, box.width))
-    shown, hole = model_input(rgb, unseen, scale, sizes.multiple)
-    _, subject = model_input(rgb, foreground, scale, sizes.multiple)
-    image = np.ascontiguousarray(shown.transpose(2, 0, 1)[None])
+    sizes = tile_sizes(model.card)
+    scale = min(1.0, sizes.max_side / max(box.height, box.width))
+    rgb_hwc, hole = model_input(rgb, transparent, scale, sizes.size_multiple)
+    _, subject = model_input(rgb, foreground, scale, sizes.size_multiple)
+    image = np.ascontiguousarray(rgb_hwc.transpose(2, 0, 1)[None])
     mask = np.maximum(hole, subject / 2)[None, None].astype(np.float32)
     answer = model.engine.run({"image": image, "mask": mask})[OUTPUT][0].transpose(1, 2, 0)
-    return model_output(np.asarray(answer - shown, np.float32), box, scale)
+    return model_output(np.asarray(answer - rgb_hwc, np.float32), box, scale)

@@ -51,46 +51,30 @@ GOLDEN_RATIO_64 = 0x9E3779B97F4A7C15
 
 
 class LevelArrays(NamedTuple):
-    """Arrays of one pyramid level, flat: n pixels in rows of `width`.
+    """Arrays of one pyramid level, flat: n pixels in rows of `width`."""
 
-    picture: (3 n) colours; in the hole those of the current estimate.
-    features: (FEATURES n) compared besides colours, see `patch_features`.
-    usable: (n) True at centres of source patches: those wholly known.
-    target_index: (n) index of the target patch centred here, -1 for none.
-    width: columns.
-    repeat_costs: (n) added to the distance of a source patch that is used too often.
-    spacing: pixels from one target patch to the next, in rows and in columns.
-    """
-
-    picture: Floats
-    features: Floats
-    usable: NDArray[np.bool_]
-    target_index: Positions
+    picture: Floats  # (3 n): colours; in the hole those of the current estimate
+    features: Floats  # (FEATURES n): compared besides colours, see `patch_features`
+    usable: NDArray[np.bool_]  # (n): True at centres of source patches: those wholly known
+    target_index: Positions  # (n): index of the target patch centred here, -1 for none
     width: int
-    repeat_costs: Floats
-    spacing: int
+    repeat_costs: Floats  # (n): added to the distance of a source patch that is used too often
+    spacing: int  # pixels from one target patch to the next, in rows and in columns
 
 
 class NearestNeighbourField(NamedTuple):
-    """The source patch of each of m target patches, those that overlap the hole.
+    """The source patch of each of m target patches, those that overlap the hole."""
 
-    targets: (m) positions in raster order.
-    sources: (m) positions of the best source patches so far.
-    costs: (m) distance of the two patches, a sum of squared differences.
-    confidence: (m) weight of the patch's votes.
-    bias: (3 m) added to the source's colours.
-    """
-
-    targets: Positions
-    sources: Positions
-    costs: Floats
-    confidence: Floats
-    bias: Floats
+    targets: Positions  # (m): positions in raster order
+    sources: Positions  # (m): positions of the best source patches so far
+    costs: Floats  # (m): distances of the two patches, sums of squared differences
+    confidence: Floats  # (m): weight of the patch's votes
+    bias: Floats  # (3 m): added to the source's colours
 
 
 @kernel
 def _squared_differences(picture: Floats, a: Scalar, b: Scalar, rows: tuple[Scalar, ...]) -> Scalar:
-    """Sum of squared differences over some rows of two patches; `rows` are offsets of rows.
+    """Sum of squared differences over some rows, given by offsets, of two patches.
 
     Several rows at once, or LLVM would unroll the loop over columns before it can vectorize it.
     """
@@ -108,7 +92,6 @@ def _patch_distance(arrays: LevelArrays, one: Scalar, other: Scalar, limit: Scal
     """Distance of a source patch from a target; a partial sum once that is beyond `limit`.
 
     The sum of squared differences of colours and features, and the source's repeat cost.
-
     Unsigned indices, or Numba would check for negative ones and LLVM could not vectorize.
     """
     picture, features = arrays.picture, arrays.features
@@ -154,10 +137,7 @@ def _propagate(
     """Propagation: try the sources of the two neighbours visited last, shifted by as much.
 
     Barnes et al. 2009, section 3.2. A neighbour in another strip counts with its source before this
-    sweep, so that it does not matter which strip runs first.
-
-    Returns:
-        The best source and its cost.
+    sweep, so that it does not matter which strip runs first. Returns the best source and its cost.
     """
     p, best, cost = field.targets[i], field.sources[i], field.costs[i]
     for shift in (step * arrays.spacing, step * arrays.spacing * arrays.width):
@@ -180,10 +160,7 @@ def _random_search(
 ) -> tuple[Scalar, Scalar]:
     """Random search around the best source, with a radius halved each time.
 
-    Barnes et al. 2009, equation 1.
-
-    Returns:
-        The best source and its cost.
+    Barnes et al. 2009, equation 1. Returns the best source and its cost.
     """
     width = arrays.width
     height = arrays.usable.size // width
@@ -239,7 +216,7 @@ def match(
 
 @kernel
 def _approximate_exp(x: Scalar) -> Scalar:
-    """exp(x) for x <= 0, with an error of at most 0.02: (1 + x / 16)^16; a third faster."""
+    """exp(x) for x <= 0, off by at most 0.02: (1 + x / 16)^16; saves a third of a vote."""
     root = max(np.float32(0), np.float32(1) + x * np.float32(1 / 16))
     root *= root
     root *= root
@@ -265,11 +242,9 @@ def _cost_statistics(
 
 
 @kernel
-def _vote_weight(
-    field: NearestNeighbourField, i: Scalar, least: Scalar, exponent: Scalar
-) -> Scalar:
+def _vote_weight(field: NearestNeighbourField, i: Scalar, least: Scalar, rate: Scalar) -> Scalar:
     """Weight of a patch's vote, apart from its window."""
-    return field.confidence[i] * _approximate_exp((field.costs[i] - least) * exponent)
+    return field.confidence[i] * _approximate_exp((field.costs[i] - least) * rate)
 
 
 @kernel
@@ -294,8 +269,7 @@ def vote(
         field: the patches that vote.
         positions: (k) of the pixels to fill.
         strip: index of the first of `positions` to work on, and of the one after the last.
-        sigma: relative spread of the weights; a smaller one lets the best patches decide: sharper,
-            with more seams.
+        sigma: relative spread of the weights; a smaller one gives sharper colours and more seams.
         misfit: (k) is set to the mean cost of the patches over each pixel.
     """
     picture, features = arrays.picture, arrays.features
@@ -304,20 +278,17 @@ def vote(
     for n in range(strip[0], strip[1]):
         p = positions[n]
         least, mean = _cost_statistics(arrays, field, p)
-        exponent = np.float32(-1) / (np.float32(sigma) * mean + np.float32(1e-12))
+        rate = np.float32(-1) / (np.float32(sigma) * mean + np.float32(1e-12))
         values[:] = 0
         weights = np.float32(0)
         for dy in range(-PATCH_RADIUS, PATCH_RADIUS + 1):
+            window_y = window[dy + PATCH_RADIUS]
             for dx in range(-PATCH_RADIUS, PATCH_RADIUS + 1):
                 q = p + dy * arrays.width + dx
                 if q < 0 or q >= arrays.target_index.size or arrays.target_index[q] < 0:
                     continue
                 i = arrays.target_index[q]
-                weight = (
-                    _vote_weight(field, i, least, exponent)
-                    * window[dy + PATCH_RADIUS]
-                    * window[dx + PATCH_RADIUS]
-                )
+                weight = _vote_weight(field, i, least, rate) * window_y * window[dx + PATCH_RADIUS]
                 at = field.sources[i] - dy * arrays.width - dx
                 weights += weight
                 for c in range(3):
@@ -341,10 +312,7 @@ def _blend_gradient(
     weights: Scalar,
     certainty: Scalar,
 ) -> None:
-    """Sums of votes for three differences become means, mixed with the picture's own differences.
-
-    The more certain an edge is, the more the picture's own count.
-    """
+    """Sums of votes for three differences become means; at an edge, the picture's differences."""
     if weights > 0:
         for c in range(3):
             voted = gradients[first + c] / weights
@@ -380,21 +348,18 @@ def vote_gradients(
     for n in range(strip[0], strip[1]):
         p = positions[n]
         least, mean = _cost_statistics(arrays, field, p)
-        exponent = np.float32(-1) / (np.float32(sigma) * mean + np.float32(1e-12))
+        rate = np.float32(-1) / (np.float32(sigma) * mean + np.float32(1e-12))
         certainty = arrays.features[FEATURES * p + FEATURES - 1]
         right, down = np.float32(0), np.float32(0)
         gradients[6 * n : 6 * n + 6] = 0
         for dy in range(-PATCH_RADIUS, PATCH_RADIUS + 1):
+            window_y = window[dy + PATCH_RADIUS]
             for dx in range(-PATCH_RADIUS, PATCH_RADIUS + 1):
                 q = p + dy * arrays.width + dx
                 if q < 0 or q >= arrays.target_index.size or arrays.target_index[q] < 0:
                     continue
                 i = arrays.target_index[q]
-                weight = (
-                    _vote_weight(field, i, least, exponent)
-                    * window[dy + PATCH_RADIUS]
-                    * window[dx + PATCH_RADIUS]
-                )
+                weight = _vote_weight(field, i, least, rate) * window_y * window[dx + PATCH_RADIUS]
                 at = 3 * (field.sources[i] - dy * arrays.width - dx)
                 if dx > -PATCH_RADIUS:
                     right += weight

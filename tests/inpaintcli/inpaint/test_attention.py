@@ -1,4 +1,4 @@
-"""The map leads where the model looked, in the photo's pixels, whatever the tile and its scale."""
+"""The attention map has the model's offsets in the photo's pixels, for any tile and scale."""
 
 import colorsys
 import hashlib
@@ -7,76 +7,77 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from inpaintcli.batch.fill_settings import FillSettings
 
 from inpaintcli.batch.fill_many import BatchOptions, fill_many
 from inpaintcli.batch.fill_one import FillRequest, fill_photo
-from inpaintcli.batch.fill_settings import FillSettings
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.imaging.images import read_picture, write_picture
 from inpaintcli.imaging.picture import Origin, Picture
-from inpaintcli.imaging.regions import Box, Tile
-from inpaintcli.inpaint.attention import AttentionMap, check_outputs, in_colours
+from inpaintcli.imaging.regions import Box
+from inpaintcli.imaging.tiles import Tile
+from inpaintcli.inpaint.attention import AttentionMap, check_outputs, offsets_in_colours
 from inpaintcli.inpaint.pipeline import Model, fill
 from tests.conftest import GreyEngine, card, photo_pixels
 
 
-class LookingEngine(GreyEngine):
-    """Looks the same way for every pixel, in pixels of its input."""
+class OffsetEngine(GreyEngine):
+    """Has the same attention offset for every pixel, in pixels of its input."""
 
     def __init__(self, down: float, right: float) -> None:
         super().__init__()
-        self.way = np.array([down, right], np.float32)[None, :, None, None]
+        self.offset = np.array([down, right], np.float32)[None, :, None, None]
 
     def _run(self, arrays):
         shape = (1, 2, *arrays["mask"].shape[2:])
-        return super()._run(arrays) | {"attention": np.broadcast_to(self.way, shape).copy()}
+        return super()._run(arrays) | {"attention": np.broadcast_to(self.offset, shape).copy()}
 
 
-def looked(mask, engine) -> np.ndarray:
+def offsets_of(mask, engine) -> np.ndarray:
     photo = Picture(photo_pixels(*mask.shape), None, Origin("png"))
     attention = AttentionMap()
     fill(photo, mask, Model(card(), engine, ""), detail="network", attention=attention)
-    return attention.way
+    return attention.offsets
 
 
-def test_at_full_scale_the_way_is_the_models() -> None:
+def test_at_full_scale_the_offsets_are_the_models() -> None:
     mask = np.zeros((160, 200), bool)
     mask[70:90, 90:120] = True
-    way = looked(mask, LookingEngine(-8, 16))
-    assert (way[mask] == (-8, 16)).all()
-    assert not way[~mask].any()
+    offsets = offsets_of(mask, OffsetEngine(-8, 16))
+    assert (offsets[mask] == (-8, 16)).all()
+    assert not offsets[~mask].any()
 
 
-def test_where_the_model_worked_small_the_way_is_as_much_longer() -> None:
+def test_offsets_of_a_scaled_tile_are_scaled_back() -> None:
     mask = np.zeros((512, 512), bool)
-    mask[128:384, 128:384] = True  # 256 thick, for a model that likes 64: a quarter
-    way = looked(mask, LookingEngine(-8, 8))
-    assert way.shape == (512, 512, 2)
-    np.testing.assert_allclose(way[256, 256], (-32, 32), atol=2)
+    mask[128:384, 128:384] = True  # 256 thick, for a model of at most 64: a quarter
+    offsets = offsets_of(mask, OffsetEngine(-8, 8))
+    assert offsets.shape == (512, 512, 2)
+    np.testing.assert_allclose(offsets[256, 256], (-32, 32), atol=2)
 
 
 def test_holes_in_several_tiles_are_all_in_the_map() -> None:
     mask = np.zeros((300, 900), bool)
     mask[140:150, 20:30] = mask[140:150, 860:870] = True
-    engine = LookingEngine(8, 0)
-    way = looked(mask, engine)
+    engine = OffsetEngine(8, 0)
+    offsets = offsets_of(mask, engine)
     assert len(engine.seen) > 1
-    assert (way[mask] == (8, 0)).all()
+    assert (offsets[mask] == (8, 0)).all()
 
 
-def test_a_way_beyond_the_photo_leads_to_the_pixel_that_was_mirrored_there() -> None:
+def test_an_offset_into_the_padding_means_the_mirrored_pixel() -> None:
     tile = Tile(Box(0, 0, 20, 20), 1.0, np.ones((20, 20), bool))
     attention = AttentionMap()
     attention.begin(20, 20)
-    attention.take(np.full((2, 24, 24), 6, np.float32), tile)  # 20 pixels, brought up to 24
-    assert attention.way[10, 10].tolist() == [6, 6]
-    assert attention.way[17, 19].tolist() == [-1, -5]  # 23 mirrors 16, 25 mirrors 14
+    attention.add_tile(np.full((2, 24, 24), 6, np.float32), tile)  # 20 pixels, brought up to 24
+    assert attention.offsets[10, 10].tolist() == [6, 6]
+    assert attention.offsets[17, 19].tolist() == [-1, -5]  # 23 mirrors 16, 25 mirrors 14
 
 
 def test_hue_is_the_direction_and_saturation_the_distance() -> None:
-    way = np.array([[[0, 0], [0, 8], [8, 0], [0, -8], [-8, 0], [0, 4]]], np.float32)
-    rgb = in_colours(way)[0]
+    offsets = np.array([[[0, 0], [0, 8], [8, 0], [0, -8], [-8, 0], [0, 4]]], np.float32)
+    rgb = offsets_in_colours(offsets)[0]
     assert rgb[0].tolist() == [255, 255, 255]
     assert rgb[1].tolist() == [255, 0, 0]  # right: red
     hues = [360 * colorsys.rgb_to_hsv(*(channel / 255 for channel in c))[0] for c in rgb]
@@ -86,13 +87,13 @@ def test_hue_is_the_direction_and_saturation_the_distance() -> None:
     assert rgb[5].tolist() == [255, 128, 128]  # half as far, half as much colour
 
 
-def test_a_map_without_any_way_is_white() -> None:
-    assert (in_colours(np.zeros((3, 4, 2), np.float32)) == 255).all()
+def test_a_map_without_offsets_is_white() -> None:
+    assert (offsets_in_colours(np.zeros((3, 4, 2), np.float32)) == 255).all()
 
 
-def test_a_model_that_does_not_say_where_it_looks_is_a_usage_error() -> None:
+def test_a_model_without_attention_offsets_is_a_usage_error() -> None:
     check = partial(check_outputs, "grey")
-    with pytest.raises(UsageError, match="'grey' does not say"):
+    with pytest.raises(UsageError, match="'grey' has no attention"):
         check(GreyEngine().outputs)
 
 
@@ -128,14 +129,14 @@ def looking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, sides)
     mask = helper.make_tensor_value_info("mask", TensorProto.FLOAT, ["n", 1, "h", "w"])
     filled = helper.make_tensor_value_info("filled", TensorProto.FLOAT, sides)
-    way = helper.make_tensor_value_info("attention", TensorProto.FLOAT, ["n", 2, "h", "w"])
+    offsets = helper.make_tensor_value_info("attention", TensorProto.FLOAT, ["n", 2, "h", "w"])
     nodes = [
         helper.make_node("Identity", ["image"], ["filled"]),
         helper.make_node("Mul", ["mask", "step"], ["cell"]),
         helper.make_node("Concat", ["cell", "cell"], ["attention"], axis=1),
     ]
     step = numpy_helper.from_array(np.array(8, np.float32), "step")
-    graph = helper.make_graph(nodes, "looking", [image, mask], [filled, way], [step])
+    graph = helper.make_graph(nodes, "looking", [image, mask], [filled, offsets], [step])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.checker.check_model(model)
     folder = tmp_path_factory.mktemp("looking")
@@ -177,7 +178,7 @@ def test_the_command_writes_the_map_at_the_photos_size(looking, photo, tmp_path)
     hole = read_picture(tmp_path / "photo.mask.png").pixels[..., 0] > 0
     assert pixels.shape == (64, 96, 3)
     assert (pixels[~hole] == 255).all()
-    assert len(np.unique(pixels[hole], axis=0)) == 1  # all look the same way,
+    assert len(np.unique(pixels[hole], axis=0)) == 1  # all look the same offsets,
     assert pixels[hole].min() == 0  # which is the farthest, so in full colour
     assert (tmp_path / "out.png").exists()
 
@@ -204,7 +205,7 @@ def test_the_map_is_never_the_output_the_photo_or_the_mask(looking, photo, tmp_p
 
 
 def test_the_default_model_says_that_it_has_no_map(photo, tmp_path) -> None:
-    with pytest.raises(UsageError, match="does not say where it looks"):
+    with pytest.raises(UsageError, match="has no attention offsets"):
         fill_photo(command(None, tmp_path / "map.png"), photo, None, tmp_path / "out.png")
     assert not (tmp_path / "out.png").exists()
 

@@ -1,4 +1,4 @@
-"""Whose texture fills a hole, and what is told about it."""
+"""What fills the thick parts of a hole, and what is reported about it."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from inpaintcli.imaging.picture import Picture
 from inpaintcli.imaging.regions import Box
 from inpaintcli.inpaint import detail
-from inpaintcli.inpaint.detail import Decision, textured
+from inpaintcli.inpaint.detail import Decision, add_texture
 from inpaintcli.inpaint.pipeline import Model, fill
 from tests.conftest import GreyEngine, card
 
@@ -27,10 +27,10 @@ def contrast(pixels, hole):
 
 
 def run(pixels, hole, choice, notes=None):
-    told = [] if notes is None else notes
+    messages = [] if notes is None else notes
     blurred = pixels.copy()
     blurred[hole] = 130
-    decisions = textured(blurred, hole, ~hole, choice, threads=1, notes=told.append)
+    decisions = add_texture(blurred, hole, ~hole, choice, threads=1, notes=messages.append)
     return blurred, decisions
 
 
@@ -53,8 +53,8 @@ def test_the_photos_texture_comes_into_the_hole(stripes, choice, named):
 
 
 @pytest.mark.parametrize("depth", [8, 16])
-def test_an_edge_goes_on_straight_through_the_hole_and_it_is_said(depth):
-    """A wall and a sky of grain, and a fill that knows of no edge."""
+def test_an_edge_continues_straight_through_the_hole_and_is_reported(depth):
+    """A wall and a sky with grain, and a fill without the edge."""
     top = 2**depth - 1
     grain = np.random.default_rng(0).normal(0, 4, (160, 200, 3))
     rows, columns = np.indices((160, 200))
@@ -64,7 +64,7 @@ def test_an_edge_goes_on_straight_through_the_hole_and_it_is_said(depth):
     hole = np.zeros((160, 200), bool)
     hole[40:100, 70:130] = True
     filled = np.where(hole[..., None], (135 / 255 * top), truth).astype(truth.dtype)
-    (decision,) = textured(filled, hole, ~hole, "auto", threads=1, notes=[].append)
+    (decision,) = add_texture(filled, hole, ~hole, "auto", threads=1, notes=[].append)
     assert decision.to_json()["contours"] == decision.contours >= 1
     assert "carried through" in decision.in_words()
     near = hole & (np.abs(rows - 70 - 0.2 * (columns - 100)) < 12)
@@ -82,7 +82,7 @@ def test_thin_holes_are_the_networks(stripes):
     assert decisions == []
 
 
-def test_with_too_little_photo_around_the_network_serves_and_it_is_said():
+def test_with_too_little_photo_around_the_networks_fill_stays_and_it_is_reported():
     pixels = np.random.default_rng(0).integers(0, 256, (50, 50, 3)).astype(np.uint8)
     hole = np.zeros((50, 50), bool)
     hole[8:42, 8:42] = True
@@ -93,7 +93,7 @@ def test_with_too_little_photo_around_the_network_serves_and_it_is_said():
     assert "patches" in notes[-1]  # a note about compiling may come before
 
 
-def test_without_the_compiler_the_network_serves_and_it_is_said(stripes, monkeypatch):
+def test_without_the_compiler_the_networks_fill_stays_and_it_is_reported(stripes, monkeypatch):
     monkeypatch.setattr(detail, "why_not", lambda: "numba is not installed")
     notes = []
     filled, decisions = run(*stripes, "auto", notes)
@@ -133,17 +133,17 @@ def test_the_same_photo_gives_the_same_fill(stripes):
     np.testing.assert_array_equal(one, other)
 
 
-def test_a_part_too_large_for_memory_is_worked_on_smaller(stripes, monkeypatch):
+def test_a_part_too_large_for_memory_is_scaled_down(stripes, monkeypatch):
     pixels, hole = stripes
     seen = []
 
-    def watched(start, *arguments, **options):
-        seen.append(start.shape[0] * start.shape[1])
-        return detail_synthesize(start, *arguments, **options)
+    def recorded(pixels, *arguments, **options):
+        seen.append(pixels.shape[0] * pixels.shape[1])
+        return detail_synthesize(pixels, *arguments, **options)
 
     detail_synthesize = detail.synthesize
-    monkeypatch.setattr(detail, "synthesize", watched)
-    monkeypatch.setattr(detail, "MOST_PIXELS", 20_000)
+    monkeypatch.setattr(detail, "synthesize", recorded)
+    monkeypatch.setattr(detail, "MAX_PIXELS", 20_000)
     filled, (decision,) = run(pixels, hole, "patches")
     assert seen[0] <= 20_200
     assert decision.choice == "patches"

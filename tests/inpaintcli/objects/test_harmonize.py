@@ -22,7 +22,7 @@ from inpaintcli.errors import (
 from inpaintcli.imaging.images import read_picture
 from inpaintcli.imaging.picture import Picture
 from inpaintcli.inpaint.pipeline import Model
-from inpaintcli.models.cards import cards
+from inpaintcli.models.cards import find_card, find_harmonizer, read_card
 from inpaintcli.objects.harmonize import harmonize
 from tests.conftest import GreyEngine, card, photo_pixels
 
@@ -170,9 +170,9 @@ def test_no_model_is_taken_unasked_and_those_there_are_named(monkeypatch, run, p
 
 
 def test_a_card_says_that_its_model_harmonizes(tmp_path):
-    shipped = cards.find_card("membrane")
+    shipped = find_card("membrane")
     assert not shipped.harmonizes
     text = shipped.path.read_text(encoding="utf-8")
     path = tmp_path / "membrane.toml"
     path.write_text(text + '\n[output]\nfilled = "a"\nharmonized = "b"\n', encoding="utf-8")
-    assert cards.read_card(path).harmonizes
+    assert read_card(path).harmonizes
