@@ -10,11 +10,22 @@ import pytest
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_batch_survives_kills():
-    program = [sys.executable, str(BENCHMARKS / "soak_batch.py"), "--photos", "40", "--kills", "5"]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
+
+
+def soak(script: str, *options: str) -> dict:
+    """What the script reports; it must have found no fault."""
+    program = [sys.executable, str(BENCHMARKS / script), *options]
     done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=550)
     assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_batch_survives_kills():
     # A fast machine may be done before the last of them.
-    assert json.loads(done.stdout)["kills"] >= 3
+    assert soak("soak_batch.py", "--photos", "40", "--kills", "5")["kills"] >= 3
+
+
+def test_a_watch_loses_nothing_and_does_nothing_twice():
+    found = soak("soak_watch.py", "--pairs", "40", "--rate", "8", "--idle", "1")
+    assert found["faults"] == []

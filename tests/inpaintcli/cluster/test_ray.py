@@ -55,7 +55,7 @@ def completed(photos, out, *options):
 
 
 @pytest.fixture(scope="module")
-def wanted(photos):
+def expected(photos):
     """What an undisturbed run without Ray makes."""
     out = photos.parent / "calm"
     completed(photos, out)
@@ -70,12 +70,12 @@ def entries(out):
     return [json.loads(line) for line in (out / NAME).read_text().splitlines()]
 
 
-def check(out, wanted):
-    """All outputs are there, each as wanted and filled once, and nothing else is."""
-    assert contents(out) == wanted
-    assert {path.name for path in out.iterdir()} == {*wanted, NAME}
+def check(out, expected):
+    """All outputs are there, each as expected and filled once, and nothing else is."""
+    assert contents(out) == expected
+    assert {path.name for path in out.iterdir()} == {*expected, NAME}
     filled = Counter(e["output"] for e in entries(out) if e["status"] == "filled")
-    assert filled == dict.fromkeys(wanted, 1)
+    assert filled == dict.fromkeys(expected, 1)
 
 
 def summary(text):
@@ -88,7 +88,7 @@ def worker_in(told):
     return int(re.findall(r"worker on .*process (\d+)", told)[-1])
 
 
-def test_photos_of_a_killed_worker_are_done_by_another(photos, wanted, tmp_path):
+def test_photos_of_a_killed_worker_are_done_by_another(photos, expected, tmp_path):
     with on_ray(photos, tmp_path / "out", "-v") as run:
         os.kill(worker_in(until(run, "worker on", "stderr")), signal.SIGKILL)
         said, told = run.communicate()
@@ -96,26 +96,28 @@ def test_photos_of_a_killed_worker_are_done_by_another(photos, wanted, tmp_path)
     assert summary(said)["filled"] == PHOTOS
     assert len(said.splitlines()) == PHOTOS + 1
     assert "was lost; another does its photos" in told
-    check(tmp_path / "out", wanted)
+    check(tmp_path / "out", expected)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("lines", [1, 9])
-def test_a_killed_run_is_resumed_by_the_next(photos, wanted, tmp_path, lines):
+def test_a_killed_run_is_resumed_by_the_next(photos, expected, tmp_path, lines):
     out = tmp_path / "out"
     with on_ray(photos, out) as run:
         for _ in range(lines):
             until(run, "filled")
         run.kill()
         run.communicate()
-    assert contents(out).items() <= wanted.items()
+    assert contents(out).items() <= expected.items()
     before = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
     assert completed(photos, out, *LOCAL)["filled"] <= PHOTOS - lines
     assert all(path.stat().st_mtime_ns == at for path, at in before.items())
-    check(out, wanted)
+    check(out, expected)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_lets_the_photos_at_work_finish(photos, wanted, tmp_path, number):
+def test_a_signal_lets_the_photos_at_work_finish(photos, expected, tmp_path, number):
     out = tmp_path / "out"
     with on_ray(photos, out) as run:
         until(run, "filled")
@@ -129,12 +131,13 @@ def test_a_signal_lets_the_photos_at_work_finish(photos, wanted, tmp_path, numbe
     sums = summary(said)
     assert sums["filled"] + sums["left"] == PHOTOS
     assert sums["filled"] == len(contents(out))
-    assert contents(out).items() <= wanted.items()
+    assert contents(out).items() <= expected.items()
     assert not list(out.glob(".*part"))
     completed(photos, out)
-    check(out, wanted)
+    check(out, expected)
 
 
+@pytest.mark.soak
 def test_a_signal_before_a_worker_is_ready_begins_nothing(photos, tmp_path):
     out = tmp_path / "out"
     with on_ray(photos, out, "-v") as run:
@@ -148,6 +151,7 @@ def test_a_signal_before_a_worker_is_ready_begins_nothing(photos, tmp_path):
     assert not said or summary(said)["left"] == PHOTOS
 
 
+@pytest.mark.soak
 def test_nothing_is_left_in_the_home_of_the_user(photos, tmp_path):
     environment = {**os.environ, "HOME": str(tmp_path)}
     command = program(photos, tmp_path / "out", "--include", "00.png", *LOCAL)

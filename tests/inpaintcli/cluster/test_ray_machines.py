@@ -19,21 +19,21 @@ from tests.inpaintcli.cluster.test_ray import (
     LIMIT_S,
     PHOTOS,
     check,
+    expected,
     photos,
     program,
     summary,
-    wanted,
     worker_in,
 )
 from tests.programs import PYTHON, finished, running, until
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.soak,
     pytest.mark.timeout(900),
     pytest.mark.skipif(sys.platform != "linux", reason="machines are told apart by /proc"),
 ]
-__all__ = ["photos", "wanted"]
+__all__ = ["expected", "photos"]
 
 START = [*PYTHON, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
 ANY_PORT = ["--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0"]
@@ -102,7 +102,7 @@ def machines():
 
 
 def test_machines_share_the_work_and_one_without_the_token_is_sent_away(
-    machines, photos, wanted, tmp_path
+    machines, photos, expected, tmp_path
 ):
     command = program(photos, tmp_path / "out", "--ray", machines.address, "-v")
     stranger = {**machines.environment, "RAY_AUTH_MODE": "disabled"}
@@ -119,11 +119,11 @@ def test_machines_share_the_work_and_one_without_the_token_is_sent_away(
     assert run.returncode == 0, told
     assert len(homes) == 2
     assert summary(said)["filled"] == PHOTOS
-    check(tmp_path / "out", wanted)
+    check(tmp_path / "out", expected)
 
 
 def test_the_photos_of_a_machine_that_is_gone_are_done_by_another(
-    machines, photos, wanted, tmp_path
+    machines, photos, expected, tmp_path
 ):
     command = program(photos, tmp_path / "out", "--ray", "auto", "-v")
     with running(command, LIMIT_S, env=machines.environment) as run:
@@ -132,4 +132,4 @@ def test_the_photos_of_a_machine_that_is_gone_are_done_by_another(
     assert run.returncode == 0, told
     assert "was lost; another does its photos" in told
     assert summary(said)["filled"] == PHOTOS
-    check(tmp_path / "out", wanted)
+    check(tmp_path / "out", expected)

@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -80,10 +78,10 @@ def records(text):
 
 
 @pytest.mark.parametrize("poll", [["--poll"], ["--poll", "0.5"], ["--poll=3"]])
-def test_poll_takes_a_number_or_none(tmp_path, poll):
-    command = [*PROGRAM, "watch", *poll, "nowhere", "-o", "out"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
-    assert (done.returncode, b"nowhere is not a folder" in done.stderr) == (3, True)
+def test_poll_takes_a_number_or_none(tmp_path, poll, program):
+    nowhere = tmp_path / "nowhere"
+    done = program("watch", *poll, nowhere, "-o", tmp_path / "out", check=3)
+    assert b"nowhere is not a folder" in done.stderr
 
 
 def test_once_does_what_is_there_and_stops(photos, tmp_path, run, capsys):
@@ -303,16 +301,3 @@ def test_a_watch_goes_on_through_everything(tmp_path, start, options):
     assert program.stop(signal.SIGTERM) == 0
     assert names(tmp_path / "in/out") == ["a.png", "moved/sub/b.png", "new/sub/b.png"]
     assert {line["status"] for line in program.outcomes()} == {"filled"}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_a_small_soak_loses_nothing_and_does_nothing_twice():
-    """The full one is run by hand: benchmarks/soak_watch.py."""
-    script = Path(__file__).parents[2] / "benchmarks/soak_watch.py"
-    options = ["--pairs", "40", "--rate", "8", "--idle", "1"]
-    done = subprocess.run(
-        [sys.executable, script, *options], capture_output=True, text=True, check=False, timeout=280
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout)["faults"] == []
