@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md")]
 ARCHIVE = DOCS / "log-archive.md"  # names files as they were called when it was written
+OF_TRAINING = "training/inpaintcli_training"
 PAGES = [*TOP, *(page for page in sorted(DOCS.rglob("*.md")) if page != ARCHIVE)]
 IMAGES = sorted((DOCS / "images").iterdir())
 MOST_BYTES = 600_000
@@ -193,6 +194,18 @@ def test_the_architecture_has_a_caption_for_every_file_and_for_none_that_is_gone
 def test_the_architecture_names_no_room_that_is_gone():
     for room in re.findall(r"^### `([\w/]+)/`", text_of(ROOT / "ARCHITECTURE.md"), re.MULTILINE):
         assert (ROOT / room).is_dir(), room
+
+
+def test_what_something_became_exists():
+    """Modules in the right column of the changelog's tables."""
+    text = text_of(ROOT / "CHANGELOG.md").partition("### What became what")[2]
+    of_training = text.partition("Of the training:")[2]
+    parts = {"inpaintcli": text.removesuffix(of_training), OF_TRAINING: of_training}
+    for package, part in parts.items():
+        for cell in re.findall(r"^\| .* \| (.*) \|$", part, re.MULTILINE):
+            for name in re.findall(r"`((?:\w+\.)+\w+)`", cell):
+                path = ROOT / package / name.replace(".", "/")
+                assert path.is_dir() or path.with_suffix(".py").exists(), name
 
 
 def test_the_exit_codes_are_those_of_the_program():
