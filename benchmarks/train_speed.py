@@ -89,7 +89,7 @@ def cutting(recipe: Recipe, photos: Photos, workers: list[int], batches: int) ->
     crops = Crops(photos, recipe)
     rates = {}
     for count in workers:
-        with closing(crops.batches(0, workers=count, most=4)) as found:
+        with closing(crops.batches(0, workers=count, prefetch=4)) as found:
             epoch = -(-len(photos) // recipe.batch) * max(1, count)
             list(islice(found, min(batches, epoch)))  # decodes
             begun = time.perf_counter()
@@ -97,7 +97,7 @@ def cutting(recipe: Recipe, photos: Photos, workers: list[int], batches: int) ->
             rates[count] = round(batches * recipe.batch / (time.perf_counter() - begun))
     number = recipe.batch * 4
     begun = time.thread_time()
-    crops.cut(0, number)
+    crops.arrays(0, number)
     whole = time.thread_time() - begun
     rng = np.random.default_rng(0)
     begun = time.thread_time()

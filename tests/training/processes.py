@@ -17,8 +17,15 @@ from inpaintcli_training import distributed
 from inpaintcli_training.data.crops import Crops, Photos
 from inpaintcli_training.generators import blockwise, contextual, dmfn, membrane, regionwise
 from inpaintcli_training.layers.blocks import BatchNorm
-from inpaintcli_training.loop.loop import DivergedError, Every, Trainer, load_state, save, train
-from inpaintcli_training.loop.runs import load_record
+from inpaintcli_training.loop.run_folder import load_run_info
+from inpaintcli_training.loop.train import (
+    DivergedError,
+    Intervals,
+    Trainer,
+    load_checkpoint,
+    save_checkpoint,
+    train,
+)
 from inpaintcli_training.loop.validation import read_validation
 from inpaintcli_training.recipe import Recipe
 from torch import nn
@@ -98,10 +105,10 @@ def resumed(folder: Path) -> Losses:
     run.mkdir(exist_ok=True)
     begun, crops = fresh(folder, RECIPES["dmfn in parts"])
     found = steps(begun, crops, 2)
-    save(begun, run)
+    save_checkpoint(begun, run)
     torch.distributed.barrier()
     again, crops = fresh(folder, RECIPES["dmfn in parts"])
-    again.restore(load_state(run))
+    again.load_state_dict(load_checkpoint(run))
     return found + steps(again, crops, 2)
 
 
@@ -118,8 +125,8 @@ def diverged(folder: Path) -> list[str]:
     try:
         steps(trainer, crops, 1)
     except DivergedError as error:
-        return distributed.gathered(str(error))
-    return distributed.gathered("went on")
+        return distributed.gather(str(error))
+    return distributed.gather("went on")
 
 
 def stopped(folder: Path) -> list[int]:
@@ -132,8 +139,8 @@ def stopped(folder: Path) -> list[int]:
             os.kill(os.getpid(), signal.SIGTERM)
 
     trainer.objective.begin = begin
-    train(trainer, crops, folder / "stopped", report=lambda *_: None, every=Every(log=1))
-    return distributed.gathered(trainer.images)
+    train(trainer, crops, folder / "stopped", report=lambda *_: None, intervals=Intervals(log=1))
+    return distributed.gather(trainer.images)
 
 
 def unreadable(folder: Path) -> int:
@@ -142,7 +149,7 @@ def unreadable(folder: Path) -> int:
     photos = Photos([folder / "photos", folder / "bad"])
     train(Trainer(recipe, None), Crops(photos, recipe), folder / "bad run", report=lambda *_: None)
     torch.distributed.barrier()
-    return load_record(folder / "bad run").unreadable
+    return load_run_info(folder / "bad run").unreadable
 
 
 def validated(folder: Path) -> float:
@@ -177,7 +184,7 @@ def refused(folder: Path) -> str:
 
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
-    with distributed.joined("cpu") as device:
+    with distributed.process_group("cpu") as device:
         assert device == "cpu"
         results = {
             "processes": distributed.group().size,

@@ -11,8 +11,8 @@ import pytest
 import torch
 from inpaintcli_training import commands
 from inpaintcli_training.commands import list_recipes, load_weights, run_export, run_training
-from inpaintcli_training.export.parity import Parity
-from inpaintcli_training.loop.runs import load_ema, load_recipe, load_state
+from inpaintcli_training.export.parity import ExportParity
+from inpaintcli_training.loop.run_folder import load_checkpoint, load_ema, load_recipe
 from inpaintcli_training.recipe import Recipe
 from safetensors.torch import load_file, save_file
 
@@ -68,7 +68,7 @@ def test_recipes_are_listed_with_their_sources() -> None:
 
 def test_a_run_is_trained_and_told(call: Calls) -> None:
     call()
-    assert load_state(call.out)["images"] == 4
+    assert load_checkpoint(call.out)["images"] == 4
     assert "Stopped at 4 of 4 images" in call.lines[-1]
 
 
@@ -84,7 +84,7 @@ def test_progress_is_told_in_images_with_the_time_left(tiny_membrane: Recipe) ->
 def test_resuming_goes_on_with_the_runs_own_recipe_and_the_settings_given(call: Calls) -> None:
     call()
     call(None, resume=True, settings={"images": "8", "lr": "1e-5"})
-    assert load_state(call.out)["images"] == 8
+    assert load_checkpoint(call.out)["images"] == 8
     recipe = load_recipe(call.out)
     assert (recipe.lr, recipe.images, recipe.crop) == (1e-5, 8, 32)
     assert any("Resuming" in line and "4 of 8" in line for line in call.lines)
@@ -181,7 +181,7 @@ def test_holes_come_from_pictures_where_the_recipe_says_so(call: Calls, tmp_path
     masks.mkdir()
     cv2.imwrite(str(masks / "a.mask.png"), np.eye(40, dtype=np.uint8) * 255)
     call(masks=[masks], settings=SMALL | {"holes.pictures": "1", "hole_ratio": "[0.001, 0.5]"})
-    assert load_state(call.out)["images"] == 4
+    assert load_checkpoint(call.out)["images"] == 4
 
 
 def test_workers_are_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +235,7 @@ def test_exporting_tells_how_the_model_compares(tmp_path: Path, monkeypatch) -> 
     path = tmp_path / "m.onnx"
     path.write_bytes(b"x" * 2_000_000)
     sizes, pictures = ((64, 64), (96, 64)), "photos of the run"
-    parity = Parity(
+    parity = ExportParity(
         max_abs=1e-6, fp16_psnr_db=90.0, openvino_max_abs=2e-6, sizes=sizes, pictures=pictures
     )
     monkeypatch.setattr(commands, "export_run", lambda *_args, **_kw: (path, parity))

@@ -102,7 +102,7 @@ def test_a_batch_that_two_processes_cannot_share_is_refused(two: dict) -> None:
 
 def test_several_processes_on_one_named_gpu_are_refused(monkeypatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UsageError, match="cuda:0"), distributed.joined("cuda:0"):
+    with pytest.raises(UsageError, match="cuda:0"), distributed.process_group("cuda:0"):
         pass
 
 
@@ -110,5 +110,5 @@ def test_more_processes_than_gpus_are_refused(monkeypatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(UsageError, match="Process 1"), distributed.joined("cuda"):
+    with pytest.raises(UsageError, match="Process 1"), distributed.process_group("cuda"):
         pass

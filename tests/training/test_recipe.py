@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inpaintcli_training.catalog import FAMILIES, build_generator, find_recipe, recipes
-from inpaintcli_training.recipe import HoleMix, Pasted, restored, to_json, with_settings
+from inpaintcli_training.recipe import HoleMix, Pasted, recipe_from_json, to_json, with_settings
 
 from inpaintcli.errors import UsageError
 
@@ -16,7 +16,7 @@ NAMES = sorted(recipes())
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_comes_back_from_its_json_equal(name: str) -> None:
     recipe = find_recipe(name)
-    assert restored(recipe, to_json(recipe)) == recipe
+    assert recipe_from_json(recipe, to_json(recipe)) == recipe
 
 
 @settings(deadline=None)  # a busy machine is no fault
@@ -44,7 +44,7 @@ def test_settings_are_kept_exactly_through_text_and_json(
     assert (changed.lr, changed.crop, changed.hole_ratio) == (lr, crop, ratio)
     assert (changed.objective.vgg, changed.holes.box) == (weight, box)
     assert changed.channels_last is flag
-    assert restored(recipe, to_json(changed)) == changed
+    assert recipe_from_json(recipe, to_json(changed)) == changed
 
 
 def test_integers_are_taken_where_floats_are_wanted_and_texts_unquoted() -> None:
@@ -141,21 +141,21 @@ def test_fields_added_since_a_run_began_take_their_default() -> None:
     saved = json.loads(to_json(replace(recipe, lr=0.5)))
     del saved["holes"]["box"]
     del saved["gradient_norm"]
-    back = restored(recipe, json.dumps(saved))
+    back = recipe_from_json(recipe, json.dumps(saved))
     assert back == replace(recipe, lr=0.5, gradient_norm=0.0)
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{}", '{"name": "membrane"}', '{"name": "dmfn"}'])
 def test_damaged_or_foreign_json_is_a_usage_error(damage: str) -> None:
     with pytest.raises(UsageError):
-        restored(find_recipe("membrane"), damage)
+        recipe_from_json(find_recipe("membrane"), damage)
 
 
 def test_a_wrongly_typed_field_of_the_json_is_a_usage_error() -> None:
     recipe = find_recipe("membrane")
     saved = json.loads(to_json(recipe)) | {"batch": "16"}
     with pytest.raises(UsageError, match="damaged"):
-        restored(recipe, json.dumps(saved))
+        recipe_from_json(recipe, json.dumps(saved))
 
 
 def test_hole_weights_must_leave_a_hole_to_draw() -> None:

@@ -1,1 +1,1 @@
-"""Train the generators: recipes, data, losses, one loop, export. Nothing else imports torch."""
+"""Train the generators: recipes, data, losses, the loop, export. No other package imports torch."""

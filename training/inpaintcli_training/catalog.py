@@ -1,4 +1,4 @@
-"""The door: every generator family, and every recipe by name."""
+"""The list of all generator families, and of all recipes by name."""
 
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ def find_recipe(name: str) -> Recipe:
 
 
 def build_generator(recipe: Recipe) -> BaseGenerator:
-    """The recipe's generator with fresh weights."""
+    """The recipe's generator with newly initialised weights."""
     generator: BaseGenerator = FAMILIES[recipe.family].Generator(recipe.generator)
     return generator
 

@@ -1,4 +1,4 @@
-"""What `inpaintcli train` and `inpaintcli export` do; the command line parses and calls these."""
+"""What `inpaintcli train` and `inpaintcli export` do; the command line calls these functions."""
 
 import os
 from collections.abc import Callable
@@ -13,13 +13,14 @@ from torch import Tensor
 from inpaintcli.batch.messages import duration_in_words
 from inpaintcli.errors import OutputError, UnreadableError, UsageError
 from inpaintcli_training import distributed
+from inpaintcli_training.averaging import average_runs
 from inpaintcli_training.catalog import find_recipe, recipes
 from inpaintcli_training.data.crops import Crops, Photos
 from inpaintcli_training.export.exporter import export_run, read_weights
-from inpaintcli_training.loop.dry_run import rehearse, report_unreadable
-from inpaintcli_training.loop.loop import Trainer, train
-from inpaintcli_training.loop.plots import draw
-from inpaintcli_training.loop.runs import holds_run, load_recipe, load_state
+from inpaintcli_training.loop.dry_run import do_dry_run, report_unreadable
+from inpaintcli_training.loop.loss_plot import write_loss_plot
+from inpaintcli_training.loop.run_folder import holds_run, load_checkpoint, load_recipe
+from inpaintcli_training.loop.train import Trainer, train
 from inpaintcli_training.loop.validation import read_validation
 from inpaintcli_training.recipe import Recipe, with_settings
 
@@ -48,48 +49,48 @@ def run_training(  # noqa: PLR0913 - one argument an option of the command
     validate: Path | None = None,
     workers: int | None = None,
 ) -> None:
-    """Train to the recipe's end, or until SIGINT or SIGTERM; either way the run can be resumed.
+    """Train to the end of the recipe, or to SIGINT or SIGTERM; either way the run can be resumed.
 
     Args:
-        recipe_name: a name from the catalogue; may be None when resuming, when the run's own
-            recipe is used.
+        recipe_name: a name from the catalogue; may be None with `resume`, which takes the run's own
+            recipe.
         data: folders, tar shards, lists and photos to train on.
         out: the run folder.
         features: folder of the pretrained networks that the recipe's losses need.
-        resume: go on with the run in `out`.
-        dry_run: do one step and tell, but write nothing.
+        resume: continue the run in `out`.
+        dry_run: do one step and report it, but write nothing.
         settings: recipe fields to replace, as text; also those of a resumed run.
-        init: weights to begin with, `.safetensors` or a model exported from here.
+        init: weights to begin with, `.safetensors` or an exported model.
         report: called with each line for the user, in the first process only.
         device: as torch names it; `auto` is CUDA where there is one.
         masks: folders, tar shards and lists of mask pictures for the recipe's holes.
         validate: folder of photos with masks beside them, to choose the best weights by.
-        workers: processes that cut crops, for each that trains; by default none beside a CPU,
-            and some beside a GPU.
+        workers: processes that prepare crops, for each process that trains; by default none on a
+            CPU, and several on a GPU.
 
     Raises:
         UsageError: options or settings that do not fit, or no photo in `data`.
         UnreadableError: no run to resume, or photos, weights or features that cannot be read.
         OutputError: `out` holds a run already, or cannot be written.
-        DivergedError: a loss is no longer a number.
+        DivergedError: a loss became NaN or infinite.
     """
     recipe = with_settings(_recipe(recipe_name, out, resume, init), settings)
     masks_found = Photos(masks, masks=True, cache_bytes=1 << 30) if masks else None
     crops = Crops(Photos(data), recipe, masks_found)
     validation = read_validation(validate, recipe) if validate else None
-    with distributed.joined(_device(device)) as own_device:
+    with distributed.process_group(_device(device)) as own_device:
         if not distributed.group().first:
-            report = _silent
+            report = _ignore
         if "precision" not in settings:
-            recipe = suited(recipe, torch.device(own_device), report)
+            recipe = with_supported_precision(recipe, torch.device(own_device), report)
         trainer = Trainer(recipe, features, device=own_device)
         if resume:
-            trainer.restore(load_state(out))
+            trainer.load_state_dict(load_checkpoint(out))
             report(f"Resuming {out} at {trainer.images} of {recipe.images} images.")
         if init is not None:
             trainer.start_from(load_weights(init))
         if dry_run:
-            rehearse(trainer, crops, report)
+            do_dry_run(trainer, crops, report)
             return
         if workers is None:
             workers = _workers(trainer.device)
@@ -106,16 +107,16 @@ def run_training(  # noqa: PLR0913 - one argument an option of the command
 
 
 def draw_losses(out: Path, *, report: Report) -> None:
-    """Draw the losses of the run in `out` anew.
+    """Draw the loss plot of the run in `out` again.
 
     Raises:
         UnreadableError: the folder has no losses.
         OutputError: the folder cannot be written.
     """
-    report(str(draw(out)))
+    report(str(write_loss_plot(out)))
 
 
-def _silent(_line: str) -> None:
+def _ignore(_line: str) -> None:
     pass
 
 
@@ -130,7 +131,7 @@ def _progress(recipe: Recipe, report: Report) -> Callable[[int, dict[str, float]
 
 
 def _workers(device: torch.device) -> int:
-    """Beside a CPU the thread of the loader does; a GPU gets its share of the cores, at most 8."""
+    """0 on a CPU, where the loader's thread is enough; on a GPU its share of the cores, up to 8."""
     if device.type == "cpu":
         return 0
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -140,16 +141,16 @@ def _workers(device: torch.device) -> int:
 def run_export(
     run: Path, out: Path | None, *, name: str | None, report: Report, best: bool = False
 ) -> Path:
-    """Export a run's averaged weights as `NAME.onnx` and its card, see `inpaintcli_training.export.exporter`.
+    """Export a run's EMA weights as `NAME.onnx` with its card, see `export.exporter`.
 
-    With `best`, those that were best on the validation photos, not the last.
+    With `best`, those that were best on the validation photos instead of the last ones.
 
     Returns:
         The ONNX file.
 
     Raises:
         UnreadableError: the folder holds no run, or one without a checkpoint.
-        ExportError: the graph's output differs from torch's; no file is left behind.
+        ExportError: the graph's output differs from torch's; nothing is written.
         OutputError: the files cannot be written.
     """
     path, parity = export_run(run, out, name=name, best=best)
@@ -162,8 +163,24 @@ def run_export(
     return path
 
 
+def run_averaging(
+    runs: list[Path], out: Path, *, data: Path | None, report: Report, best: bool = False
+) -> None:
+    """Average the EMA weights of several runs into the run folder `out`, see `averaging`.
+
+    With `data`, a folder of photos with masks beside them, the hole PSNR of every run and of the
+    mean is reported.
+
+    Raises:
+        UsageError: fewer than two runs, or runs of different networks.
+        UnreadableError: a folder holds no run, or one without weights.
+        OutputError: `out` holds a run already, or cannot be written.
+    """
+    average_runs(runs, out, validate=data, report=report, best=best)
+
+
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """Generator weights by name, from safetensors or from a model exported from here.
+    """Generator weights by name, from safetensors or from an exported model.
 
     Raises:
         UsageError: another suffix.
@@ -173,7 +190,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         return read_weights(path)
     if path.suffix != ".safetensors":
         raise UsageError(
-            f"{path} is no file of weights.", hint="--init takes .safetensors or .onnx."
+            f"{path} is not a file of weights.", hint="--init takes .safetensors or .onnx."
         )
     try:
         return load_file(path)
@@ -182,7 +199,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _recipe(name: str | None, out: Path, resume: bool, init: Path | None) -> Recipe:
-    """The run's own recipe when resuming, else the catalogue's; checks that the options agree."""
+    """The run's own recipe with `resume`, else the catalogue's; checks that the options agree."""
     if resume:
         if init is not None:
             raise UsageError("--init and --resume exclude each other.")
@@ -198,22 +215,22 @@ def _recipe(name: str | None, out: Path, resume: bool, init: Path | None) -> Rec
     return find_recipe(name)
 
 
-def suited(recipe: Recipe, device: torch.device, report: Report) -> Recipe:
-    """The recipe in fp32 where bf16 would be slow, and a word of it.
+def with_supported_precision(recipe: Recipe, device: torch.device, report: Report) -> Recipe:
+    """The recipe, changed to fp32 where bf16 would be slow; reports the change.
 
-    Without AVX-512 torch emulates bf16: a step of `membrane-finish` took 50 s in place of 4.
+    Without AVX-512 torch emulates bf16: a step of `membrane-finish` took 50 s instead of 4.
     """
     if recipe.precision != "bf16" or device.type != "cpu" or has_bf16():
         return recipe
     report(
-        "Training in fp32: this processor has no bf16, and to imitate it takes many times longer. "
-        "--set precision=bf16 insists."
+        "Training in fp32: this processor has no bf16, and emulating it takes many times longer. "
+        "Force it with --set precision=bf16."
     )
     return replace(recipe, precision="fp32")
 
 
 def has_bf16() -> bool:
-    """Whether torch has kernels for bf16 on this processor; True where torch does not say."""
+    """Whether torch has kernels for bf16 on this processor; True where torch cannot be asked."""
     try:
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 no other way to ask
     except (AttributeError, RuntimeError):

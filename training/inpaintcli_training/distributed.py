@@ -1,10 +1,10 @@
-"""Several processes as one: who is who, means over all of them, gradients averaged.
+"""Data-parallel training: ranks, means over all processes, averaged gradients.
 
-Started by torchrun, each process takes its share of every batch. Each loss is written so that the
-mean of its values over the processes is the value of the whole batch; then the mean of their
-gradients is the whole batch's gradient, and nothing else has to be exchanged. Where a loss is no
-plain mean over pictures (a quotient of sums, a nonlinear function of a batch's mean), it takes the
-inner sums through `mean`. In a single process everything in here does nothing.
+Each process that torchrun started takes its share of every batch. Each loss is written so that the
+mean of its values over the processes is the value for the whole batch; then the mean of their
+gradients is the gradient for the whole batch, and nothing else has to be exchanged. A loss that is
+no plain mean over pictures (a quotient of sums, a nonlinear function of the batch's mean) passes
+the inner sums through `mean`. In a single process everything in here does nothing.
 """
 
 import os
@@ -22,7 +22,7 @@ from inpaintcli.errors import UsageError
 
 @dataclass(frozen=True)
 class Group:
-    """This process among all: its number, how many there are, and which of its machine it is."""
+    """This process among all: its rank, their number, and its rank on its machine."""
 
     rank: int = 0
     size: int = 1
@@ -30,12 +30,12 @@ class Group:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one process that writes and reports."""
+        """Whether this is the process that writes and reports."""
         return self.rank == 0
 
 
 def group() -> Group:
-    """The group that was joined; alone where none was."""
+    """The group of this process; a single process without torchrun."""
     if not dist.is_initialized():
         return Group()
     local = int(os.environ.get("LOCAL_RANK", dist.get_rank()))
@@ -43,11 +43,11 @@ def group() -> Group:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[str]:
-    """Join the other processes that torchrun started, where it did; yields this one's device.
+def process_group(device: str) -> Iterator[str]:
+    """Join the other processes that torchrun started, if it did; yields this process's device.
 
     Args:
-        device: `cpu` (they talk through gloo) or `cuda` (nccl); `cuda` becomes this process's own.
+        device: `cpu` (with gloo) or `cuda` (with nccl), which becomes this process's own GPU.
 
     Raises:
         UsageError: several processes would share one GPU.
@@ -78,7 +78,7 @@ def _own_gpu() -> str:
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over processes; its gradient is again a sum over processes, so to any order."""
+    """The sum over processes, differentiable to any order: its gradient is such a sum again."""
 
     @staticmethod
     def forward(_ctx: Any, local: Tensor) -> Tensor:
@@ -99,15 +99,15 @@ def _summed(local: Tensor) -> Tensor:
 def mean(local: Tensor) -> Tensor:
     """The mean over processes of a tensor that each of them has; gradients flow to all.
 
-    For a quotient of sums put the denominator through it, for a function of a batch's mean that
-    mean: with parts of equal size both then are those of the whole batch.
+    In a quotient of sums pass the denominator through it, in a function of a batch's mean that
+    mean: with parts of equal size both are then those of the whole batch.
     """
     size = group().size
     return local if size == 1 else _summed(local) / size
 
 
 def average_gradients(module: nn.Module) -> None:
-    """Replace every gradient of the module by its mean over processes: one exchange for all."""
+    """Replace every gradient of the module by its mean over processes, in one exchange."""
     size = group().size
     if size == 1:
         return
@@ -130,13 +130,13 @@ def means(values: list[float], device: torch.device) -> list[float]:
     return averaged
 
 
-def agreed(questions: list[bool], device: torch.device) -> list[bool]:
-    """Whether any process says yes to each; all get the same answers at the same step."""
-    return [share > 0 for share in means([float(asked) for asked in questions], device)]
+def any_process(flags: list[bool], device: torch.device) -> list[bool]:
+    """Whether each flag is set in any process; all processes get the same answers."""
+    return [share > 0 for share in means([float(flag) for flag in flags], device)]
 
 
-def gathered(local: Any) -> list[Any]:
-    """What each process has, by its number; it must be picklable."""
+def gather(local: Any) -> list[Any]:
+    """The objects of all processes, by rank; they must be picklable."""
     size = group().size
     if size == 1:
         return [local]

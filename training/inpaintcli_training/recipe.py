@@ -1,4 +1,4 @@
-"""The value: a training run, written down before it starts."""
+"""The recipe: the whole configuration of a training run."""
 
 import dataclasses
 import json
@@ -29,7 +29,8 @@ def at_least(least: float, settings: Any, *names: str) -> None:
 class HoleMix:
     """How often each kind of hole is drawn; weights need not sum to 1.
 
-    The kinds are those of `inpaintcli_training.data.masks.KINDS`, and squares of mask pictures (`--masks`).
+    The kinds are those of `inpaintcli_training.data.masks.KINDS`, and `pictures`: squares of mask
+    pictures (`--masks`).
     """
 
     rectangle: float = 0.3
@@ -50,7 +51,7 @@ class HoleMix:
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """How much crops are changed besides being flipped; 0 leaves them as they are."""
+    """Augmentation of crops besides flips; 0 switches each off."""
 
     rotation: float = 0.0  # degrees to either side, at most 45; what is lost at the corners is cut
     brightness: float = 0.0  # each of these scales by 1 - x to 1 + x
@@ -66,7 +67,7 @@ class Augmentation:
 
 @dataclass(frozen=True, kw_only=True)
 class Pasted:
-    """How often, and how, crops get a pasted object to harmonize (see `inpaintcli_training.data.composites`)."""
+    """How crops get a pasted object to harmonize (see `inpaintcli_training.data.composites`)."""
 
     share: float = 0.0  # of the crops; 0: none, and nothing else here matters
     background: float = 0.5  # of these, the share where the box around the object is to be filled
@@ -82,7 +83,7 @@ class Pasted:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What a training run is. Frozen; make variants with `dataclasses.replace`.
+    """The configuration of a training run. Frozen; make variants with `dataclasses.replace`.
 
     Sizes are in pixels, progress is counted in images (crops seen), rates are per step.
     """
@@ -153,14 +154,14 @@ class Recipe:
 
 
 def to_json(recipe: Recipe) -> str:
-    """The recipe as JSON, the form in which a run folder keeps it."""
+    """The recipe as JSON, as `recipe.json` in a run folder holds it."""
     return json.dumps(dataclasses.asdict(recipe), indent=2)
 
 
 def with_settings(recipe: Recipe, settings: dict[str, str]) -> Recipe:
     """A copy with fields replaced from text: `lr` by "1e-4", `objective.vgg` by "0".
 
-    All of them take effect at once: one that does not fit the old value of another fits the new.
+    All are replaced at once, so that they are checked against each other's new values.
 
     Raises:
         UsageError: a name that the recipe does not have, or a value that does not fit it.
@@ -173,7 +174,7 @@ def with_settings(recipe: Recipe, settings: dict[str, str]) -> Recipe:
 
 
 def _replaced(value: Any, settings: dict[str, str], prefix: str) -> Any:
-    """A copy of a dataclass; `settings` are named from here on, in messages after `prefix`."""
+    """A copy of a dataclass; messages name a setting with `prefix` before it."""
     inner: dict[str, dict[str, str]] = {}
     changes = {}
     for name, text in settings.items():
@@ -200,13 +201,15 @@ def _check_field(value: Any, head: str, name: str) -> None:
 
 def _parsed(kind: Any, old: Any, text: str, name: str) -> Any:
     try:
-        return text if kind is str else _typed(kind, json.loads(text, parse_constant=_no_number))
+        return text if kind is str else _convert(kind, json.loads(text, parse_constant=_no_number))
     except (ValueError, TypeError) as error:
-        raise UsageError(f"'{text}' is not a value for '{name}'.", hint=_way(old, name)) from error
+        raise UsageError(
+            f"'{text}' is not a value for '{name}'.", hint=_example_hint(old, name)
+        ) from error
 
 
-def _way(old: Any, name: str) -> str:
-    """What a setting takes, shown by what it is now."""
+def _example_hint(old: Any, name: str) -> str:
+    """An example of a value: the current one."""
     if dataclasses.is_dataclass(old):
         first = dataclasses.fields(old)[0].name
         return f"It has settings of its own, such as --set {name}.{first}=..."
@@ -218,8 +221,8 @@ def _no_number(constant: str) -> float:
     raise ValueError(constant)
 
 
-def _typed(kind: Any, value: Any) -> Any:
-    """A value from JSON as `kind`: lists become tuples, integers floats where these are wanted.
+def _convert(kind: Any, value: Any) -> Any:
+    """A value from JSON as type `kind`: lists become tuples, integers floats where needed.
 
     Raises:
         TypeError: it is of another type or length.
@@ -230,7 +233,7 @@ def _typed(kind: Any, value: Any) -> Any:
             kinds = kinds[:1] * len(value)
         if len(kinds) != len(value):
             raise TypeError(value)
-        return tuple(_typed(k, v) for k, v in zip(kinds, value, strict=True))
+        return tuple(_convert(k, v) for k, v in zip(kinds, value, strict=True))
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
@@ -238,11 +241,11 @@ def _typed(kind: Any, value: Any) -> Any:
     return value
 
 
-def restored(recipe: Recipe, text: str) -> Recipe:
-    """The recipe with every field as the JSON of a run folder says, typed as in `recipe`.
+def recipe_from_json(recipe: Recipe, text: str) -> Recipe:
+    """The recipe with every field as in the JSON of a run folder, of the types in `recipe`.
 
-    A field that the JSON lacks, because it was added later, takes its class's default; such a
-    default must therefore mean what was done before there was the field.
+    A field that the JSON lacks, because it was added later, gets its class's default; such a
+    default must therefore mean what was done before the field existed.
 
     Raises:
         UsageError: the JSON is of another recipe, or damaged.
@@ -251,13 +254,13 @@ def restored(recipe: Recipe, text: str) -> Recipe:
         saved = json.loads(text)
         if saved["name"] != recipe.name:
             raise UsageError(f"The saved recipe is '{saved['name']}', not '{recipe.name}'.")
-        back: Recipe = _restored(recipe, saved)
+        back: Recipe = _with_json_fields(recipe, saved)
     except (ValueError, TypeError, KeyError) as error:
         raise UsageError(f"The saved recipe of '{recipe.name}' is damaged: {error!r}.") from error
     return back
 
 
-def _restored(value: Any, saved: dict[str, Any]) -> Any:
+def _with_json_fields(value: Any, saved: dict[str, Any]) -> Any:
     kinds = get_type_hints(type(value))
     changes = {}
     for f in dataclasses.fields(value):
@@ -265,9 +268,9 @@ def _restored(value: Any, saved: dict[str, Any]) -> Any:
         if f.name not in saved:
             changes[f.name] = _default(f)
         elif dataclasses.is_dataclass(old):
-            changes[f.name] = _restored(old, saved[f.name])
+            changes[f.name] = _with_json_fields(old, saved[f.name])
         else:
-            changes[f.name] = _typed(kinds[f.name], saved[f.name])
+            changes[f.name] = _convert(kinds[f.name], saved[f.name])
     return dataclasses.replace(value, **changes)
 
 

@@ -10,12 +10,12 @@ from inpaintcli_training.data.composites import (
     Annotations,
     _runs,
     compose,
-    decoded,
-    from_lab,
+    decode_segmentation,
+    lalphabeta_to_rgb,
+    rgb_to_lalphabeta,
     superpixel_object,
     superpixels,
-    to_lab,
-    transfer,
+    transfer_colours,
 )
 from inpaintcli_training.recipe import Pasted
 
@@ -29,30 +29,34 @@ def smooth(seed: int, side: int = 64, low: int = 60, high: int = 190) -> np.ndar
 
 def test_the_colour_space_is_reinhards() -> None:
     """White is (1, 1, 1) in LMS but for the matrix's rounding, so l, alpha and beta are near 0."""
-    white = to_lab(np.full((1, 3), 255, np.uint8))
+    white = rgb_to_lalphabeta(np.full((1, 3), 255, np.uint8))
     assert np.abs(white).max() < 0.005
-    grey = to_lab(np.full((1, 3), 51, np.uint8))  # a fifth: log10 of 0.2 on all three cones
+    grey = rgb_to_lalphabeta(
+        np.full((1, 3), 51, np.uint8)
+    )  # a fifth: log10 of 0.2 on all three cones
     assert grey[0] == pytest.approx([3**0.5 * np.log10(0.2), 0, 0], abs=0.005)
 
 
 @given(st.lists(st.tuples(*[st.integers(1, 255)] * 3), min_size=1, max_size=20))
 def test_colours_come_back_from_the_colour_space(colours) -> None:
     rgb = np.array(colours, np.uint8)
-    assert np.abs(from_lab(to_lab(rgb)).astype(int) - rgb).max() <= 1
+    assert np.abs(lalphabeta_to_rgb(rgb_to_lalphabeta(rgb)).astype(int) - rgb).max() <= 1
 
 
 def test_transferred_colours_have_the_others_mean_and_deviation() -> None:
     source, target = smooth(0), smooth(1)
-    moved = to_lab(transfer(source, target))
-    wanted = to_lab(target)
+    moved = rgb_to_lalphabeta(transfer_colours(source, target))
+    wanted = rgb_to_lalphabeta(target)
     assert moved.mean(0) == pytest.approx(wanted.mean(0), abs=0.01)
     assert moved.std(0) == pytest.approx(wanted.std(0), rel=0.05)
-    assert np.abs(to_lab(source).mean(0) - wanted.mean(0)).max() > 0.02  # they did differ
+    assert (
+        np.abs(rgb_to_lalphabeta(source).mean(0) - wanted.mean(0)).max() > 0.02
+    )  # they did differ
 
 
 def test_a_flat_object_does_not_become_noise() -> None:
     flat = np.full((8, 8, 3), 100, np.uint8)
-    assert np.ptp(transfer(flat, smooth(1)), axis=(0, 1)).max() == 0
+    assert np.ptp(transfer_colours(flat, smooth(1)), axis=(0, 1)).max() == 0
 
 
 @pytest.mark.parametrize("background", [0.0, 1.0])
@@ -65,7 +69,7 @@ def test_a_composite_is_the_photo_but_for_the_object_and_its_box(background: flo
     assert not (made.hole & made.foreground).any()
     untouched = ~made.hole & ~made.foreground
     assert np.array_equal(made.rgb[untouched], rgb[untouched])
-    assert np.array_equal(made.rgb[found], transfer(rgb[found], guide))
+    assert np.array_equal(made.rgb[found], transfer_colours(rgb[found], guide))
     if background:
         ys, xs = np.nonzero(made.hole | found)
         box = (slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1))
@@ -115,7 +119,7 @@ def test_polygons_and_both_run_lengths_are_the_same_object() -> None:
         {"size": [4, 5], "counts": RUNS},
         {"size": [4, 5], "counts": "92203"},
     ):
-        assert np.array_equal(decoded(segmentation, (4, 5)), SQUARE), segmentation
+        assert np.array_equal(decode_segmentation(segmentation, (4, 5)), SQUARE), segmentation
 
 
 @given(st.lists(st.integers(0, 70_000), min_size=1, max_size=12))

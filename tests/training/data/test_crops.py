@@ -241,6 +241,6 @@ def test_annotated_objects_are_cut_as_their_crop_is(tmp_path: Path, pasting: Rec
     pasted = Pasted(share=1, annotations=str(tmp_path / "coco.json"), share_of_crop=(0.01, 0.6))
     crops = Crops(Photos([tmp_path / "a.png"]), replace(pasting, pasted=pasted))
     for index in range(6):
-        crop = crops.drawn(index)
+        crop = crops.training_crop(index)
         red = crop.rgb[..., 0] > 110
         assert (crop.composite.foreground == red).mean() > 0.99

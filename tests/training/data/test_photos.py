@@ -87,7 +87,7 @@ def test_the_cache_keeps_to_its_room(photo_folder: Path) -> None:
 
 
 def named(photos: Photos) -> list[str]:
-    return [member.path.name for member in photos.members]
+    return [entry.path.name for entry in photos.entries]
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,18 @@ import pytest
 import torch
 from inpaintcli_training.catalog import FAMILIES, build_generator
 from inpaintcli_training.commands import load_weights
-from inpaintcli_training.export import exporter, parity
+from inpaintcli_training.export import exporter, onnx_graph, parity
 from inpaintcli_training.export.exporter import export_run, read_weights
 from inpaintcli_training.export.parity import ExportError
-from inpaintcli_training.export.parity_samples import specimens
-from inpaintcli_training.loop.loop import Trainer
-from inpaintcli_training.loop.runs import Record, load_ema, write_best, write_plan, write_state
+from inpaintcli_training.export.parity_samples import find_parity_samples
+from inpaintcli_training.loop.run_folder import (
+    RunInfo,
+    load_ema,
+    write_best,
+    write_checkpoint,
+    write_run_info,
+)
+from inpaintcli_training.loop.train import Trainer
 from inpaintcli_training.recipe import Recipe
 
 from inpaintcli.errors import ExitCode, OutputError, UnreadableError
@@ -51,9 +57,9 @@ def write_run(folder: Path, recipe: Recipe, *sources: Path) -> None:
             tensor.abs_().add_(0.5)
     where = tuple(map(str, sources))
     known = {"data": ("photos",), "sources": where, "features": {"file": "vgg19"}}
-    record = Record(photos=6, unreadable=1, **known)
-    write_plan(folder, recipe, record)
-    write_state(folder, {"images": 4321}, weights)
+    info = RunInfo(photos=6, unreadable=1, **known)
+    write_run_info(folder, recipe, info)
+    write_checkpoint(folder, {"images": 4321}, weights)
     os.utime(folder / "ema.safetensors", (1_700_000_000, 1_700_000_000))
 
 
@@ -275,7 +281,7 @@ def test_a_graph_that_picks_otherwise_is_an_error(
     monkeypatch.setattr(parity, "_onnxruntime", lambda _model: wrong)
     monkeypatch.setattr(parity, "_openvino", lambda _model: None)
     with pytest.raises(ExportError, match="picks the same at 9"):
-        parity.compare(b"", generator, generator, specimens([]))
+        parity.compare(b"", generator, generator, find_parity_samples([]))
 
 
 def test_a_graph_that_does_not_run_is_an_error_and_leaves_nothing(
@@ -318,7 +324,7 @@ def test_a_folder_without_a_checkpoint_is_unreadable(
 ) -> None:
     with pytest.raises(UnreadableError, match="no run"):
         export_run(tmp_path)
-    write_plan(tmp_path, tiny_recipes["membrane"], Record())
+    write_run_info(tmp_path, tiny_recipes["membrane"], RunInfo())
     with pytest.raises(UnreadableError, match="checkpoint"):
         export_run(tmp_path)
 
@@ -331,7 +337,7 @@ def test_what_is_no_onnx_file_is_unreadable(tmp_path: Path) -> None:
 
 def test_the_pictures_compared_have_holes_and_the_range() -> None:
     for seed, size in enumerate([(64, 64), (112, 176)]):
-        image, mask = parity._pictures(specimens([]), size, batch=3, seed=seed)
+        image, mask = parity._pictures(find_parity_samples([]), size, batch=3, seed=seed)
         assert image.shape == (3, 3, *size)
         assert mask.shape == (3, 1, *size)
         assert image.dtype == mask.dtype == np.float32
@@ -371,7 +377,7 @@ def test_no_two_convolutions_have_the_same_bias_and_the_result_is_the_same() -> 
         return session.run(None, {"x0": np.ones(shape, np.float32)})[0]
 
     before = result()
-    exporter._with_own_biases(model)
+    onnx_graph.with_separate_biases(model)
     onnx.checker.check_model(model, full_check=True)
     used = [node.input[2] for node in model.graph.node if node.op_type == "Conv"]
     assert len(set(used)) == len(biases)
@@ -383,7 +389,7 @@ def test_no_two_convolutions_have_the_same_bias_and_the_result_is_the_same() -> 
 
 def test_the_training_of_an_older_run_is_told_as_not_recorded(tiny_recipes) -> None:
     when = exporter.datetime(2026, 1, 2, tzinfo=exporter.UTC)
-    told = exporter._training(tiny_recipes["membrane"], Record(), 100, when)
+    told = exporter._training(tiny_recipes["membrane"], RunInfo(), 100, when)
     assert (told["data"], told["photos"], told["date"]) == ("not recorded", 0, "2026-01-02")
 
 

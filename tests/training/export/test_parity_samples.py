@@ -4,7 +4,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from inpaintcli_training.export.parity_samples import ParitySamples, specimens
+from inpaintcli_training.export.parity_samples import ParitySamples, find_parity_samples
 
 
 def write(folder: Path, *greys: int) -> Path:
@@ -18,7 +18,7 @@ def test_the_first_readable_photos_of_the_runs_data_are_taken(tmp_path: Path) ->
     folder = write(tmp_path / "photos", 10, 20, 30, 40)
     (folder / "0.png").write_bytes(b"no photo")
     gone = tmp_path / "gone"
-    found = specimens([str(gone), str(folder)])
+    found = find_parity_samples([str(gone), str(folder)])
     assert found.about == "photos of the run"
     assert [photo[0, 0, 0] for photo in found.photos] == [20, 30, 40]
 
@@ -26,14 +26,14 @@ def test_the_first_readable_photos_of_the_runs_data_are_taken(tmp_path: Path) ->
 def test_where_the_data_are_gone_real_photos_are_taken_all_the_same(tmp_path: Path) -> None:
     pytest.importorskip("skimage", reason="scikit-image is not installed")
     for sources in ([], [str(tmp_path / "gone")]):
-        found = specimens(sources)
+        found = find_parity_samples(sources)
         assert found.about == "photos of scikit-image"
         assert len(found.photos) == 2
 
 
 def test_noise_is_called_noise(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "skimage", None)
-    found = specimens([])
+    found = find_parity_samples([])
     assert found.about == "noise"
     assert found.photos[0].shape == (512, 512, 3)
 

@@ -1,8 +1,8 @@
-"""The losses of 20 fixed steps of every recipe, as they were: a change of the numbers is seen.
+"""Golden losses: 20 fixed steps of every recipe give the losses that they gave before.
 
-After a change that is meant to alter them, `GOLDEN=write pytest tests/training/generators/test_golden.py`
-writes the files anew, and the commit shows what changed. A new recipe's file is made that way too.
-Recipes are as small as they go, but have all their terms.
+After a change that is meant to alter them, write the files anew and look at what changed:
+`GOLDEN=write pytest tests/training/generators/test_golden.py`. A new recipe's file is made that way
+too. Recipes are as small as they go, but have all their terms.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from inpaintcli_training.catalog import recipes
 from inpaintcli_training.data.crops import Crops, Photos
-from inpaintcli_training.loop.loop import Trainer
+from inpaintcli_training.loop.train import Trainer
 from inpaintcli_training.recipe import Pasted, Recipe
 
 FOLDER = Path(__file__).parent / "golden"

@@ -1,9 +1,8 @@
 """Each of the papers' networks learns: 200 steps on 32 photos of 64 pixels halve its L1.
 
-The photos are cut from two that are in scikit-image itself. `PHOTOS=FOLDER pytest
-tests/training/generators/test_learning.py` takes the first 32 of a folder or a tar instead. The networks are
-narrow, the rates are for 200 steps, and of each loss only the reconstruction is left;
-`--log-cli-level=INFO` tells it.
+The photos are cut from two that are in scikit-image itself. With `PHOTOS=FOLDER` in the environment
+the first 32 of a folder or a tar are taken instead. The networks are narrow, the rates are for 200
+steps, and of each loss only the reconstruction is left; `--log-cli-level=INFO` shows it.
 
 Whole photos at 64 pixels are fine detail: OpenCV's Navier-Stokes is wrong by 0.23 in a box that the
 networks are wrong by 0.48 in at first, so half is what any smooth fill has, and less must be
@@ -22,7 +21,7 @@ import numpy as np
 import pytest
 from inpaintcli_training.catalog import find_recipe
 from inpaintcli_training.data.crops import Crops, Photos
-from inpaintcli_training.data.photos import decoded, members
+from inpaintcli_training.data.photos import decode_photo, list_photos
 from inpaintcli_training.loop.trainer import Trainer
 from inpaintcli_training.recipe import HoleMix, with_settings
 
@@ -67,8 +66,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Photos:
 def _given(source: Path) -> list[np.ndarray]:
     """The middle square of the first 32 photos, scaled down."""
     squares = []
-    for member in itertools.islice(members(source, masks=False), 32):
-        photo = decoded(member)
+    for entry in itertools.islice(list_photos(source, masks=False), 32):
+        photo = decode_photo(entry)
         side = min(photo.shape[:2])
         y, x = ((length - side) // 2 for length in photo.shape[:2])
         squares.append(cv2.resize(photo[y : y + side, x : x + side], (64, 64)))

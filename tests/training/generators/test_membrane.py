@@ -7,7 +7,7 @@ from inpaintcli_training.data.crops import Batch
 from inpaintcli_training.generators import membrane
 from inpaintcli_training.layers.blocks import composite
 from inpaintcli_training.layers.pullpush import membrane as smooth_fill
-from inpaintcli_training.losses.discriminators import cut
+from inpaintcli_training.losses.critics import crop_windows
 from inpaintcli_training.recipe import Recipe, with_settings
 
 
@@ -92,7 +92,7 @@ def test_vgg_sees_a_window_that_holds_part_of_the_hole(batch: Batch) -> None:
     side = 16
     corners = membrane._window_corners(batch, side)
     assert corners == membrane._window_corners(batch, side)
-    windows = cut(batch.mask, corners, side)
+    windows = crop_windows(batch.mask, corners, side)
     assert windows.shape == (len(batch.photo), 1, side, side)
     assert windows.flatten(1).any(dim=1).all()
 

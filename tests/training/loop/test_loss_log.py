@@ -1,15 +1,16 @@
 """What a run writes about itself, read back from the files."""
 
 import io
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from inpaintcli_training.data.crops import Crops, Photos
-from inpaintcli_training.loop.loop import Trainer
 from inpaintcli_training.loop.loss_log import LossLog
-from inpaintcli_training.loop.plots import read_losses
+from inpaintcli_training.loop.loss_plot import read_losses
+from inpaintcli_training.loop.train import Trainer
 from inpaintcli_training.recipe import Recipe
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -28,11 +29,11 @@ def events(folder: Path) -> EventAccumulator:
 def test_tensorboard_has_losses_rate_speed_and_validation_by_images(
     trainer: Trainer, tmp_path: Path
 ) -> None:
-    with LossLog(tmp_path, 0) as journal:
+    with closing(LossLog(tmp_path, 0)) as log:
         for images in (4, 8):
             trainer.images = images
-            journal.losses(trainer, {"hole": 0.5, "critic": images / 10}, speed=3.0)
-        journal.validated(8, 21.5)
+            log.add_losses(trainer, {"hole": 0.5, "critic": images / 10}, speed=3.0)
+        log.add_validation(8, 21.5)
     found = events(tmp_path)
     assert set(found.Tags()["scalars"]) == {
         "loss/hole", "loss/critic", "progress/rate", "progress/images_per_second",
@@ -48,8 +49,8 @@ def test_the_sample_grid_has_a_column_a_crop_holed_filled_and_true(
     trainer: Trainer, photos: Photos, tmp_path: Path
 ) -> None:
     shown = Crops(photos, trainer.recipe).batch(0, 3)
-    with LossLog(tmp_path, 0) as journal:
-        journal.samples(trainer, shown)
+    with closing(LossLog(tmp_path, 0)) as log:
+        log.add_samples(trainer, shown)
     [event] = events(tmp_path).Images("samples")
     grid = np.asarray(Image.open(io.BytesIO(event.encoded_image_string)), np.int16)
     assert grid.shape == (3 * 32, 3 * 32, 3)
@@ -73,8 +74,8 @@ def test_pasted_objects_are_shown_as_they_were_pasted_and_harmonized(
     recipe = replace(paper, pasted=replace(paper.pasted, share=1.0, background=0.0))
     recipe = replace(recipe, objective=replace(recipe.objective, perceptual=0.0))
     shown = Crops(photos, recipe).batch(0, 2)
-    with LossLog(tmp_path, 0) as journal:
-        journal.samples(Trainer(recipe, None), shown)
+    with closing(LossLog(tmp_path, 0)) as log:
+        log.add_samples(Trainer(recipe, None), shown)
     [event] = events(tmp_path).Images("samples")
     grid = np.asarray(Image.open(io.BytesIO(event.encoded_image_string)), np.int16)
     seen, made, true = (row[:, :32] for row in np.split(grid, 3))

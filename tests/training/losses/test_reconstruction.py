@@ -4,17 +4,19 @@ import math
 
 import pytest
 import torch
-from inpaintcli_training.losses.reconstruction import (
-    FeatureDistance,
-    distance_to_known,
-    feature_matching,
+from inpaintcli_training.losses.adversarial import (
     gradient_penalty,
-    hole_l1,
-    layer_weight,
     patch_critic_loss,
     patch_generator_loss,
     relativistic_critic_loss,
     relativistic_generator_loss,
+)
+from inpaintcli_training.losses.reconstruction import (
+    FeatureDistance,
+    distance_to_known,
+    feature_matching,
+    hole_l1,
+    layer_weight,
     spatial_discount,
 )
 from inpaintcli_training.perceptual.features import FeatureNetwork

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from inpaintcli.errors import UnreadableError
-from tests.training import inception_file
+from tests.training.perceptual import inception_file
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def test_there_is_no_square_around_nothing() -> None:
 
 def test_big_pictures_are_scaled_down(features, monkeypatch) -> None:
     """A picture twice as large as is looked at scores nearly the same."""
-    monkeypatch.setattr(distances, "_LONGEST", 128)
+    monkeypatch.setattr(distances, "_MAX_SIDE", 128)
     rng = np.random.default_rng(0)
     photo = cv2.resize(rng.integers(0, 256, (8, 8, 3)).astype(np.uint8), (128, 128))
     hole = np.zeros((128, 128), np.bool_)

@@ -14,8 +14,8 @@ from torch import nn
 
 from inpaintcli.console import Console
 from inpaintcli.evaluation import methods
-from inpaintcli.evaluation.evaluate import Run, evaluate_folder
-from tests.training import inception_file
+from inpaintcli.evaluation.evaluate import EvaluationRequest, evaluate_folder
+from tests.training.perceptual import inception_file
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_all_holes_have_a_fid_and_a_kind_only_where_it_has_enough(colours: Fid, 
     add_pair(colours, "b", {"photo": 0, "m": 10}, {"photo": 200, "m": 150})
     assert colours.pooled("m", ["a", "b"]) > 0
     assert np.isnan(colours.pooled("m", ["a"]))
-    monkeypatch.setattr(fid, "FEW", 2)
+    monkeypatch.setattr(fid, "MIN_GROUP_SIZE", 2)
     assert colours.pooled("m", ["a"]) != colours.pooled("m", ["b"])
     assert np.isnan(colours.pooled("m", ["c"]))
 
@@ -102,7 +102,9 @@ def test_the_command_tells_fid_on_the_console_in_json_and_in_the_report(
     )
     report = tmp_path / "report.html"
     for as_json in (True, False):
-        run = Run(console=Console(json=as_json), drawn=("centre",), report=report, overwrite=True)
+        run = EvaluationRequest(
+            console=Console(json=as_json), drawn=("centre",), report=report, overwrite=True
+        )
         evaluate_folder(run, photos, None, FeatureScores(folder))
         told = capsys.readouterr()
         assert "FID is of 3 fills" in told.err

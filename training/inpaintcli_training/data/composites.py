@@ -1,8 +1,8 @@
 """Composites for harmonization: an object of a photo in the colours of another photo.
 
-As Yang et al. 2018, section 3.4: an object of photo I takes the colours of a guide photo and is
-pasted onto it; a box around it is cut out and pasted back to where the object was. The photo I is
-the truth: the object is to be harmonized, the rest of the box to be filled.
+As in Yang et al. 2018, section 3.4: an object of photo I gets the colours of a guide photo and is
+pasted onto that; a box around it is then copied back to where the object was. Photo I is the ground
+truth: the object is to be harmonized, the rest of the box to be filled.
 """
 
 import json
@@ -23,16 +23,20 @@ Floats = NDArray[np.float64]
 
 # RGB to LMS cone responses, and log LMS to the axes l, alpha, beta (Reinhard et al. 2001, equations
 # 4 and 6).
-_LMS = np.array([[0.3811, 0.5783, 0.0402], [0.1967, 0.7244, 0.0782], [0.0241, 0.1288, 0.8444]])
-_AXES = np.diag([3**-0.5, 6**-0.5, 2**-0.5]) @ np.array([[1, 1, 1], [1, 1, -2], [1, -1, 0]])
-_STEEPEST = 3.0  # of the transfer, each axis: a flat object would become noise
+_RGB_TO_LMS = np.array(
+    [[0.3811, 0.5783, 0.0402], [0.1967, 0.7244, 0.0782], [0.0241, 0.1288, 0.8444]]
+)
+_LMS_TO_LALPHABETA = np.diag([3**-0.5, 6**-0.5, 2**-0.5]) @ np.array(
+    [[1, 1, 1], [1, 1, -2], [1, -1, 0]]
+)
+_MAX_CONTRAST = 3.0  # of the transfer_colours, each axis: a flat object would become noise
 
 
 @dataclass(frozen=True)
 class Composite:
-    """A crop with an object that is to be harmonized.
+    """A crop with a pasted object.
 
-    `rgb` is uint8 (side, side, 3), the crop with the box pasted over it; `foreground` (side, side)
+    `rgb` is uint8 (side, side, 3), the crop with the box pasted into it; `foreground` (side, side)
     is True on the object, `hole` on the rest of the box. They never overlap.
     """
 
@@ -42,40 +46,40 @@ class Composite:
 
 
 def compose(rgb: Rgb, guide: Rgb, found: BoolArray, recipe: Pasted, rng: Rng) -> Composite:
-    """Paste an object of the crop back in the guide's colours.
+    """Paste an object of the crop back with the guide's colours.
 
     Args:
         rgb: uint8 (side, side, 3), the crop.
         guide: of the same shape, a crop of another photo.
-        found: (side, side), True on an annotated object; where its share of the crop is not one
-            that the recipe takes, an object is made of superpixels.
-        recipe: how.
-        rng: draws everything that is random.
+        found: (side, side), True on an annotated object. If its share of the crop is outside the
+            recipe's range, superpixels form an object instead.
+        recipe: how to paste.
+        rng: the source of randomness.
     """
     low, high = recipe.share_of_crop
     subject = found if low <= found.mean() <= high else superpixel_object(rgb, rng, recipe)
     recoloured = rgb.copy()
     if recipe.background < rng.random():  # the object alone: nothing to fill
-        recoloured[subject] = transfer(rgb[subject], guide)
+        recoloured[subject] = transfer_colours(rgb[subject], guide)
         return Composite(recoloured, subject, np.zeros_like(subject))
     box = _box(subject, rng)
     height, width = (part.stop - part.start for part in box)
     y = int(rng.integers(0, guide.shape[0] - height + 1))
     x = int(rng.integers(0, guide.shape[1] - width + 1))
     recoloured[box] = guide[y : y + height, x : x + width]
-    recoloured[subject] = transfer(rgb[subject], guide)
+    recoloured[subject] = transfer_colours(rgb[subject], guide)
     inside = np.zeros_like(subject)
     inside[box] = True
     return Composite(recoloured, subject, inside & ~subject)
 
 
 def unchanged(rgb: Rgb, hole: BoolArray) -> Composite:
-    """The crop with nothing pasted in."""
+    """The crop with nothing pasted."""
     return Composite(rgb, np.zeros_like(hole), hole)
 
 
 def _box(subject: BoolArray, rng: Rng) -> tuple[slice, slice]:
-    """The object's bounding box, each side moved out by up to a quarter of the box."""
+    """The object's bounding box, each side moved outwards by up to a quarter of the box."""
     sides = []
     for axis in (1, 0):
         line = np.atleast_1d(subject.any(axis))
@@ -86,40 +90,40 @@ def _box(subject: BoolArray, rng: Rng) -> tuple[slice, slice]:
     return sides[0], sides[1]
 
 
-def transfer(source: Rgb, target: Rgb) -> Rgb:
-    """Give pixels the colours of others: equal mean and deviation on each axis of l-alpha-beta.
+def transfer_colours(source: Rgb, target: Rgb) -> Rgb:
+    """Give pixels the mean and deviation of others on each axis of l-alpha-beta.
 
-    Reinhard et al. 2001, equations 10 and 11. The deviation grows at most threefold.
+    Reinhard et al. 2001, equations 10 and 11; but the deviation grows at most threefold.
 
     Args:
         source: uint8 (..., 3), RGB.
         target: uint8 (..., 3), RGB, of any shape.
     """
-    pixels, theirs = to_lab(source), to_lab(target)
+    pixels, theirs = rgb_to_lalphabeta(source), rgb_to_lalphabeta(target)
     spread = theirs.std(0) / np.maximum(pixels.std(0), 1e-6)
-    moved = (pixels - pixels.mean(0)) * np.minimum(spread, _STEEPEST) + theirs.mean(0)
-    return from_lab(moved).reshape(source.shape)
+    moved = (pixels - pixels.mean(0)) * np.minimum(spread, _MAX_CONTRAST) + theirs.mean(0)
+    return lalphabeta_to_rgb(moved).reshape(source.shape)
 
 
-def to_lab(rgb: Rgb) -> Floats:
+def rgb_to_lalphabeta(rgb: Rgb) -> Floats:
     """uint8 RGB (..., 3) to l, alpha, beta (n, 3); the darkest grey level counts as 1 of 255."""
-    lms = np.maximum(rgb.reshape(-1, 3), 1).astype(np.float64) / 255 @ _LMS.T
-    lab: Floats = np.log10(lms) @ _AXES.T
+    lms = np.maximum(rgb.reshape(-1, 3), 1).astype(np.float64) / 255 @ _RGB_TO_LMS.T
+    lab: Floats = np.log10(lms) @ _LMS_TO_LALPHABETA.T
     return lab
 
 
-def from_lab(lab: Floats) -> Rgb:
-    """The way back from l, alpha, beta (n, 3) to uint8 RGB, cut to 0..255."""
-    lms = 10 ** np.minimum(lab @ np.linalg.inv(_AXES).T, 2)
-    rgb = lms @ np.linalg.inv(_LMS).T
+def lalphabeta_to_rgb(lab: Floats) -> Rgb:
+    """l, alpha, beta (n, 3) to uint8 RGB, clipped to 0..255."""
+    lms = 10 ** np.minimum(lab @ np.linalg.inv(_LMS_TO_LALPHABETA).T, 2)
+    rgb = lms @ np.linalg.inv(_RGB_TO_LMS).T
     return np.asarray(np.clip(np.rint(rgb * 255), 0, 255), np.uint8)
 
 
 def superpixel_object(rgb: Rgb, rng: Rng, recipe: Pasted) -> BoolArray:
     """An object where none is annotated: the superpixels that lie mostly in a random blob.
 
-    Its outline follows the picture's edges where there are some. The blob itself is taken where no
-    superpixels give a share of the crop that the recipe takes.
+    Its outline follows the picture's edges. The blob itself is the object where the superpixels'
+    share of the crop is outside the recipe's range.
     """
     side = rgb.shape[0]
     low, high = recipe.share_of_crop
@@ -146,7 +150,7 @@ def superpixels(rgb: Rgb, cell: int, rng: Rng) -> NDArray[np.int64]:
     Args:
         rgb: uint8 (h, w, 3).
         cell: pixels between two seeds.
-        rng: moves the seeds.
+        rng: moves the seeds at random.
 
     Returns:
         (h, w) labels from 0 on.
@@ -158,7 +162,7 @@ def superpixels(rgb: Rgb, cell: int, rng: Rng) -> NDArray[np.int64]:
     ys, xs = np.clip(ys + jitter[0], 0, height - 1), np.clip(xs + jitter[1], 0, width - 1)
     markers[ys, xs] = np.arange(1, ys.size + 1).reshape(ys.shape)
     cv2.watershed(np.ascontiguousarray(rgb), markers)
-    # Borders between superpixels are -1, and so is the picture's rim: they join a neighbour.
+    # Borders between superpixels and the picture's rim are -1: they join a neighbour.
     labels = np.maximum(markers, 0).astype(np.float32)
     while (labels == 0).any():
         grown = cv2.dilate(labels, np.ones((3, 3), np.uint8))
@@ -169,8 +173,8 @@ def superpixels(rgb: Rgb, cell: int, rng: Rng) -> NDArray[np.int64]:
 class Annotations:
     """Objects of photos from a COCO-format JSON file, found by the photo's file name.
 
-    Polygons, uncompressed and compressed run lengths are read; crowds are left out, they are no
-    single object.
+    Polygons, uncompressed and compressed run lengths are read. Crowds are left out: they are more
+    than one object.
     """
 
     def __init__(self, path: Path) -> None:
@@ -199,13 +203,13 @@ class Annotations:
             ) from error
 
     def draw(self, name: str, shape: tuple[int, int], rng: Rng) -> BoolArray | None:
-        """One of the photo's objects at random, (h, w); None where there is none.
+        """One of the photo's objects at random, (h, w); None if it has none.
 
         Args:
             name: the photo's file name, without folders.
-            shape: the photo's height and width; where the file says otherwise, it speaks of
-                another photo and there is none.
-            rng: draws.
+            shape: the photo's height and width; a file that gives another size means another photo,
+                so the answer is None.
+            rng: the source of randomness.
 
         Raises:
             UnreadableError: the object's outline is damaged.
@@ -214,12 +218,12 @@ class Annotations:
         if not segments or self._sizes[name] != shape:
             return None
         try:
-            return decoded(segments[int(rng.integers(len(segments)))], shape)
+            return decode_segmentation(segments[int(rng.integers(len(segments)))], shape)
         except (ValueError, KeyError, TypeError, cv2.error) as error:
             raise UnreadableError(f"{self._path}: {name} is damaged there: {error!r}.") from error
 
 
-def decoded(segmentation: Any, shape: tuple[int, int]) -> BoolArray:
+def decode_segmentation(segmentation: Any, shape: tuple[int, int]) -> BoolArray:
     """A COCO segmentation as a mask (h, w): polygons, or run lengths as a list or a string.
 
     Raises:

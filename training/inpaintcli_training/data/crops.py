@@ -1,8 +1,8 @@
-"""Crops for training: photos cut at random, flipped, holed, numbered, handed out in batches.
+"""Training crops: random parts of photos, flipped, with random holes, in batches.
 
-Every crop is a function of (seed, index) alone. A resumed run therefore sees exactly the
-crops that an uninterrupted one would have seen, with nothing to save but a counter, and several
-processes together see those that one would have seen alone.
+Every crop is a function of (seed, index) alone. A resumed run therefore sees exactly the crops that
+an uninterrupted one would have seen, with nothing to save but a counter; and several processes
+together see those that a single one would have seen.
 """
 
 from collections.abc import Generator
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inpaintcli.errors import UsageError
-from inpaintcli_training.data.augment import augmented
+from inpaintcli_training.data.augment import augment_crop
 from inpaintcli_training.data.composites import Annotations, Composite, compose, unchanged
-from inpaintcli_training.data.loader import ahead
+from inpaintcli_training.data.loader import prefetched
 from inpaintcli_training.data.masks import random_hole
 from inpaintcli_training.data.photos import Photos, Rgb
 from inpaintcli_training.distributed import Group
@@ -35,15 +35,15 @@ _ALONE = Group()
 
 @dataclass(frozen=True)
 class Batch:
-    """Photos and holes of one step, or of one part of it.
+    """Photos and holes of one step, or of one of its parts.
 
     `photo` is float32 (n, 3, h, w) in [-1, 1]; `mask` is float32 (n, 1, h, w), 1 in the hole.
-    `index` is the number of the first crop here: what is drawn for each picture takes `index + i`
-    as its seed, so that it does not depend on how a batch is cut. `first` is the number of the
+    `index` is the number of the first crop here: random numbers for a picture take `index + i` as
+    their seed, so that they do not depend on how a batch is split. `first` is the number of the
     whole batch's first crop, the seed of what all its parts have in common.
 
     Where the recipe pastes objects, `pasted` (n, 3, h, w) is the photo with one pasted in and
-    `foreground` (n, 1, h, w) is 1 on it; a crop without one has its photo and zeros.
+    `foreground` (n, 1, h, w) is 1 on it; a crop without one has the photo itself and zeros.
     """
 
     photo: Tensor
@@ -54,7 +54,7 @@ class Batch:
     foreground: Tensor | None = None
 
     def to(self, device: torch.device, layout: torch.memory_format = torch.preserve_format) -> Self:
-        """The same on a device, its tensors in a layout of memory."""
+        """The same batch on a device, its tensors in the memory layout `layout`."""
         moved: dict[str, Any] = {
             name: value.to(device, memory_format=layout)
             for name, value in vars(self).items()
@@ -65,7 +65,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Crop:
-    """One crop: uint8 RGB (side, side, 3), its hole (side, side), and what is pasted, if any."""
+    """One crop: uint8 RGB (side, side, 3), its hole (side, side), and its composite, if any."""
 
     rgb: Rgb
     hole: NDArray[np.bool_]
@@ -73,13 +73,13 @@ class Crop:
 
 
 @dataclass(frozen=True)
-class Cut:
-    """Crops as they are cut, before they are tensors: small, and quick to send."""
+class CropArrays:
+    """Crops as uint8 and bool arrays: small to send from a worker process."""
 
     index: int  # of the first
     pictures: dict[str, Rgb]  # by their names in a batch, (n, crop, crop, 3)
     masks: dict[str, NDArray[np.bool_]]  # likewise, (n, crop, crop)
-    unreadable: frozenset[int]  # photos that this process has met so far
+    unreadable: frozenset[int]  # numbers of the photos that this process could not decode so far
 
 
 class Crops:
@@ -89,7 +89,7 @@ class Crops:
     """
 
     def __init__(self, photos: Photos, recipe: Recipe, masks: Photos | None = None) -> None:
-        """Crops of the photos, as the recipe says; `masks` are pictures of holes, white is hole.
+        """Crops of the photos by the recipe; `masks` are pictures of holes, white is hole.
 
         Raises:
             UsageError: the recipe draws holes from pictures and there are none, or the reverse.
@@ -113,17 +113,17 @@ class Crops:
         return rgb, hole
 
     def _part(self, picture: Rgb, index: int, by: Augmentation) -> tuple[Rgb, np.random.Generator]:
-        """What crop `index` shows of a picture, and the generator for what is drawn next."""
+        """The part of a picture that crop `index` shows, and its random number generator."""
         recipe = self.recipe
         rng = np.random.default_rng([recipe.seed, index])
         rgb = _random_crop(picture, recipe.crop, recipe.short_side, rng)
         if rng.random() < 0.5:
             rgb = rgb[:, ::-1]
-        # Numbers of its own, so that the same seed cuts the same crops with and without it.
-        return augmented(rgb, np.random.default_rng([recipe.seed, 2, index]), by), rng
+        # Seeded separately, so that a seed gives the same crops with and without augmentation.
+        return augment_crop(rgb, np.random.default_rng([recipe.seed, 2, index]), by), rng
 
-    def drawn(self, index: int) -> Crop:
-        """Crop `index` as trained on: where something is pasted, the hole is the composite's."""
+    def training_crop(self, index: int) -> Crop:
+        """Crop `index` for training, with a pasted object where one is drawn."""
         recipe = self.recipe
         rgb, hole = self.crop(index)
         rng = np.random.default_rng([recipe.seed, index, 1])
@@ -135,66 +135,74 @@ class Crops:
         return Crop(rgb, composite.hole, composite)
 
     def _object(self, index: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-        """An annotated object of crop `index`, cut as the crop is; all False without one."""
+        """An annotated object in crop `index`, cropped like it; all False without one."""
         number, mask = self._photo_of(index), None
-        photo, member = self.photos.get(number), self.photos.members[number]
+        photo, entry = self.photos.get(number), self.photos.entries[number]
         if self._annotations and number not in self.photos.unreadable:
-            name = Path(member.name or member.path).name
+            name = Path(entry.name or entry.path).name
             mask = self._annotations.draw(name, (photo.shape[0], photo.shape[1]), rng)
         if mask is None:
             return np.zeros((self.recipe.crop, self.recipe.crop), np.bool_)
         white = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
-        turned = Augmentation(rotation=self.recipe.augment.rotation)  # drawn first of its numbers
+        turned = Augmentation(
+            rotation=self.recipe.augment.rotation
+        )  # it takes the first random number
         return np.asarray(self._part(white, index, turned)[0][..., 0] > 127)
 
-    def cut(self, first: int, size: int) -> Cut:
+    def arrays(self, first: int, size: int) -> CropArrays:
         """The crops `first` to `first + size - 1`."""
-        crops = [self.drawn(first + i) for i in range(size)]
+        crops = [self.training_crop(first + i) for i in range(size)]
         pictures = {"photo": np.stack([crop.rgb for crop in crops])}
         masks = {"mask": np.stack([crop.hole for crop in crops])}
         if self.recipe.pasted.share:
             made = [crop.composite or unchanged(crop.rgb, crop.hole) for crop in crops]
             pictures["pasted"] = np.stack([composite.rgb for composite in made])
             masks["foreground"] = np.stack([composite.foreground for composite in made])
-        return Cut(first, pictures, masks, frozenset(self.photos.unreadable))
+        return CropArrays(first, pictures, masks, frozenset(self.photos.unreadable))
 
     def batch(self, first: int, size: int | None = None) -> Batch:
-        """The same as tensors; a whole batch by default."""
-        return _tensors(self.cut(first, size or self.recipe.batch), first, _CPU)
+        """The crops from `first` on as tensors; a whole batch by default."""
+        return _tensors(self.arrays(first, size or self.recipe.batch), first, _CPU)
 
     def batches(
         self,
         first: int,
         *,
-        most: int = 3,
+        prefetch: int = 3,
         group: Group = _ALONE,
         workers: int = 0,
         device: torch.device = _CPU,
     ) -> Generator[Batch, None, None]:
-        """All batches from crop `first` on, `accumulate` parts each, prepared ahead.
+        """All batches from crop `first` on, in `accumulate` parts each, prefetched.
 
         Args:
-            first: number of the crop to begin with.
-            most: parts that wait at a time; two for each worker where that is more.
-            group: whose process this is; every part is divided among all processes.
-            workers: processes that cut crops, see `inpaintcli_training.data.loader`.
-            device: where the tensors are wanted.
+            first: number of the first crop.
+            prefetch: parts that are prepared ahead; at least two for each worker.
+            group: of training processes, among which every part is divided.
+            workers: processes that prepare crops, see `inpaintcli_training.data.loader`.
+            device: of the tensors.
         """
         part = self.recipe.part(group.size)
         starts = range(first + part * group.rank, 1 << 62, part * group.size)
 
-        def finished(cut: Cut) -> Batch:
-            self.photos.leave_out(cut.unreadable)
-            return _tensors(cut, cut.index - (cut.index - first) % self.recipe.batch, device)
+        def to_batch(arrays: CropArrays) -> Batch:
+            self.photos.leave_out(arrays.unreadable)
+            return _tensors(
+                arrays, arrays.index - (arrays.index - first) % self.recipe.batch, device
+            )
 
         if workers == 0:
-            yield from ahead(lambda start: finished(self.cut(start, part)), starts, most=most)
+            yield from prefetched(
+                lambda start: to_batch(self.arrays(start, part)), starts, max_waiting=prefetch
+            )
             return
         crops = Crops(self.photos.divided(workers), self.recipe, self.masks)
-        work = partial(crops.cut, size=part)
-        with closing(ahead(work, starts, most=max(most, 2 * workers), processes=workers)) as cuts:
-            for cut in cuts:
-                yield finished(cut)
+        work = partial(crops.arrays, size=part)
+        with closing(
+            prefetched(work, starts, max_waiting=max(prefetch, 2 * workers), processes=workers)
+        ) as results:
+            for arrays in results:
+                yield to_batch(arrays)
 
     def _photo_of(self, index: int) -> int:
         epoch, position = divmod(index, len(self.photos))
@@ -216,18 +224,18 @@ def _check_masks(recipe: Recipe, masks: Photos | None) -> None:
         raise UsageError("Pictures of holes were named, but the recipe uses none.", hint=hint)
 
 
-def _tensors(cut: Cut, first: int, device: torch.device) -> Batch:
-    """The crops on the device; it is sent bytes, and makes numbers of them there."""
+def _tensors(arrays: CropArrays, first: int, device: torch.device) -> Batch:
+    """The crops as tensors; they are sent to the device as bytes and converted there."""
     pictures = {
-        name: _sent(rgb, device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-        for name, rgb in cut.pictures.items()
+        name: _send(rgb, device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        for name, rgb in arrays.pictures.items()
     }
-    masks = {name: _sent(mask, device)[:, None].float() for name, mask in cut.masks.items()}
-    return Batch(**pictures, **masks, index=cut.index, first=first)
+    masks = {name: _send(mask, device)[:, None].float() for name, mask in arrays.masks.items()}
+    return Batch(**pictures, **masks, index=arrays.index, first=first)
 
 
-def _sent(array: NDArray[Any], device: torch.device) -> Tensor:
-    """The array as a tensor, on a GPU without waiting for it."""
+def _send(array: NDArray[Any], device: torch.device) -> Tensor:
+    """The array as a tensor on the device; to a GPU it is sent asynchronously."""
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 

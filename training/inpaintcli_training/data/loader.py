@@ -1,4 +1,4 @@
-"""Work done ahead of its use, in order: by a thread, or by processes of their own."""
+"""Work done prefetched of its use, in order: by a thread, or by processes of their own."""
 
 import itertools
 import logging
@@ -16,30 +16,28 @@ from typing import Any
 import cv2
 
 Work = Callable[[int], Any]
-_PRELOADED = (
-    "inpaintcli_training.data.crops"  # what the work's module imports, once for all processes
-)
+_PRELOADED = "inpaintcli_training.data.crops"  # imported once for all worker processes
 
 
-def ahead(
-    work: Work, numbers: Iterable[int], *, most: int, processes: int = 0
+def prefetched(
+    work: Work, numbers: Iterable[int], *, max_waiting: int, processes: int = 0
 ) -> Generator[Any, None, None]:
-    """The results of the work on each number, in order, `most` of them prepared ahead.
+    """The results of the work on each number, in order, `max_waiting` of them prepared prefetched.
 
     Args:
         work: a function of the number alone; with processes it must be picklable.
-        numbers: may be without end.
-        most: results that wait at a time, at least 1.
-        processes: 0 does the work in one thread of this process, which is enough beside a CPU. A
-            GPU takes crops faster than Python, which runs one thread at a time, cuts them; and
-            what Python does run is wanted for the GPU.
+        numbers: may be endless.
+        max_waiting: results that wait at a time, at least 1.
+        processes: 0 does the work in one thread of this process, which is enough for training on a
+            CPU. A GPU consumes crops faster than Python, which runs one thread at a time, can
+            prepare them; and that thread is needed to drive the GPU.
     """
     numbers = iter(numbers)
     pool, done_there = _pool(work, processes)
     waiting: deque[Future[Any]] = deque()
     try:
         while True:
-            for number in itertools.islice(numbers, most - len(waiting)):
+            for number in itertools.islice(numbers, max_waiting - len(waiting)):
                 waiting.append(pool.submit(done_there, number))
             if not waiting:
                 return
@@ -52,13 +50,13 @@ def _pool(work: Work, processes: int) -> tuple[Executor, Work]:
     if processes == 0:
         return ThreadPoolExecutor(1), work
     pool = ProcessPoolExecutor(
-        processes, mp_context=_context(), initializer=_begin, initargs=(work,)
+        processes, mp_context=_context(), initializer=_initialise_worker, initargs=(work,)
     )
-    return pool, _do
+    return pool, _run_work
 
 
 def _context() -> BaseContext:
-    """Processes that share nothing with this one: a fork of a process with threads may hang."""
+    """Processes that are not forked from this one: a fork of a process with threads may hang."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -66,25 +64,27 @@ def _context() -> BaseContext:
     return context
 
 
-_current: list[Work] = []  # the work of a process of the pool
+_current: list[Work] = []  # in a worker process: its work
 
 
-def _begin(work: Work) -> None:
-    """In a new process of the pool."""
+def _initialise_worker(work: Work) -> None:
+    """Prepare a new worker process."""
     cv2.setNumThreads(1)  # the processes are the parallelism
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the trainer ends the pool
-    logging.disable()  # the trainer tells what the results say
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches all processes; the trainer ends the pool
+    logging.disable()  # the trainer logs what the results report
     _current.append(work)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """A trainer that is killed leaves no process behind."""
+def _exit_with_parent() -> None:
+    """Exit when the trainer is killed, so that no process stays behind."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])
         os._exit(1)
 
 
-def _do(number: int) -> Any:
+def _run_work(number: int) -> Any:
     return _current[0](number)

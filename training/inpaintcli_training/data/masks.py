@@ -48,7 +48,7 @@ def _rectangle(side: int, rng: Rng, shortest: float, longest: float) -> BoolArra
 
 
 def brush(side: int, rng: Rng) -> BoolArray:
-    """Wandering strokes with round ends (the free-form masks of Yu et al. 2019, section 3.1)."""
+    """Brush strokes with round ends (the free-form masks of Yu et al. 2019, section 3.1)."""
     mask = np.zeros((side, side), np.uint8)
     thickest = rng.uniform(0.04, 0.3) * side
     for _ in range(int(rng.integers(1, 9))):
@@ -61,7 +61,7 @@ def brush(side: int, rng: Rng) -> BoolArray:
 
 
 def blob(side: int, rng: Rng) -> BoolArray:
-    """A closed outline of low harmonics, as of an object."""
+    """A closed outline of low harmonics, like that of an object."""
     angle = np.linspace(0, 2 * math.pi, 120, endpoint=False)
     radius = np.ones_like(angle)
     for harmonic in range(1, 7):
@@ -105,7 +105,7 @@ def _walk(side: int, rng: Rng, *, steps: int, step: float, turn: float) -> NDArr
 
 
 def centre(side: int, _rng: Rng) -> BoolArray:
-    """The square in the middle, half as wide as the crop, on which the papers report."""
+    """The square in the middle, half as wide as the crop, which the papers report on."""
     mask = np.zeros((side, side), np.bool_)
     mask[side // 4 : side - side // 4, side // 4 : side - side // 4] = True
     return mask
@@ -117,12 +117,12 @@ _EVEN = (1.0,) * len(BINS)
 def irregular(side: int, rng: Rng, weights: tuple[float, ...] = _EVEN) -> BoolArray:
     """Brush strokes until their share of the crop lies in a bin, which is drawn first.
 
-    The bins are those that papers report by since Liu et al. (2018, section 4.1): 0-10 % of the
-    crop to 50-60 %.
+    The bins are those of the papers since Liu et al. (2018, section 4.1): 0-10 % of the crop to
+    50-60 %.
 
     Args:
-        side: of the crop.
-        rng: for the bin, then for the strokes.
+        side: of the crop, pixels.
+        rng: draws the bin, then the strokes.
         weights: how often each of the six bins is drawn.
     """
     share = np.array(weights, np.float64)
@@ -137,7 +137,7 @@ def irregular(side: int, rng: Rng, weights: tuple[float, ...] = _EVEN) -> BoolAr
 
 
 def picture(side: int, rng: Rng, masks: Photos) -> BoolArray:
-    """A square of a mask picture (white, above 127, is hole) at random size and place, flipped."""
+    """A random square of a mask picture (above 127 is hole), flipped at random and resized."""
     grey = masks.get(int(rng.integers(len(masks))))[:, :, 1]
     shortest = min(grey.shape)
     window = max(1, round(float(rng.uniform(0.5, 1)) * shortest))
@@ -157,7 +157,7 @@ KINDS: dict[str, Callable[[int, Rng], BoolArray]] = {
     "brush": brush,
     "blob": blob,
     "thin": thin,
-    # A kind added at the end leaves what a seed draws of the others as it was.
+    # New kinds are added at the end, so that a seed draws the same holes of the others as before.
     "box": box,
     "centre": centre,
     "irregular": irregular,
@@ -176,9 +176,8 @@ def random_hole(
 ) -> BoolArray:
     """One hole mask (side, side), True inside, drawn until its share of the crop lies in `ratio`.
 
-    Thin holes are exempt from the lower bound: a scratch is a small share of any picture. The
-    share of irregular holes is what `bins`, their table of weights, says; that of the centre is
-    a quarter.
+    Thin holes are exempt from the lower bound: a scratch is a small share of any picture. The share
+    of irregular holes follows `bins`, their table of weights; that of the centre is a quarter.
 
     Raises:
         UsageError: holes of the kind drawn never have such a share.

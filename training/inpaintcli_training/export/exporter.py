@@ -1,8 +1,8 @@
-"""Checkpoint -> ONNX and card, compared with torch before they are kept.
+"""Checkpoint -> ONNX file and card, compared with torch before they are written.
 
-The graph takes pictures of any size that is a multiple of the generator's, in batches of any
-length. Its weights are stored as fp16 and cast to fp32 where they are used: half the file, the
-same arithmetic. They keep the names they have in torch, so that training can start from the file.
+The graph takes pictures of any size that is a multiple of the generator's, in batches of any size.
+Its weights are stored as fp16 and cast to fp32 where they are used: half the file size, the same
+arithmetic. They keep their names of torch, so that training can start from the file.
 """
 
 import contextlib
@@ -19,28 +19,39 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
+from onnx import numpy_helper
 from torch import Tensor
 
 from inpaintcli.errors import OutputError, UnreadableError
 from inpaintcli_training.catalog import build_generator
-from inpaintcli_training.export.parity import ExportError, ExportParity, compare, size_multiple_of
-from inpaintcli_training.export.parity_samples import specimens
+from inpaintcli_training.export.onnx_graph import (
+    MIN_FP16_ELEMENTS,
+    OPSET,
+    clean_names,
+    with_constant_kernels,
+    with_separate_biases,
+    with_weights,
+)
+from inpaintcli_training.export.parity import ExportParity, compare, size_multiple_of
+from inpaintcli_training.export.parity_samples import find_parity_samples
 from inpaintcli_training.export.toml_writer import to_toml
 from inpaintcli_training.family import BaseGenerator
-from inpaintcli_training.loop.runs import BEST, EMA, Record, load_ema, load_recipe, load_record
+from inpaintcli_training.loop.run_folder import (
+    BEST,
+    EMA,
+    RunInfo,
+    load_ema,
+    load_recipe,
+    load_run_info,
+)
 from inpaintcli_training.recipe import Recipe
 
-OPSET = 20
 LICENCE = "Apache-2.0"
-# Of the crop that a model was trained on: how thick a hole it fills best, and how much it is shown
-# around it (in thicknesses). Measured with benchmarks/context.py for one model (crop 160: 96 px,
-# see docs/log.md); for other crops the proportion is a guess.
+# The thickest hole that a model fills well, as a share of the crop that it was trained on; and how
+# much it sees around a hole, in thicknesses of the hole. Measured by benchmarks/context.py for one
+# model (crop 160: 96 px, see docs/log.md); for other crops the proportion is a guess.
 THICKNESS_OF_CROP = 0.6
 CONTEXT = 0.5
-_FP16_FROM = 256  # elements; what is smaller stays fp32, it would save nothing
-_CAST = ".fp32"  # suffix of a weight's name after its cast
 
 
 def export_run(
@@ -52,23 +63,23 @@ def export_run(
     max_thickness: int | None = None,
     context: float = CONTEXT,
 ) -> tuple[Path, ExportParity]:
-    """Write `NAME.onnx` and its card `NAME.toml` from a run's averaged weights.
+    """Write `NAME.onnx` and its card `NAME.toml` from a run's EMA weights.
 
     Args:
         run: the run folder.
         out: the folder for the two files; the run folder by default.
         name: the model's name; the recipe's by default.
-        best: the averages of the best validation instead of the last ones.
-        max_thickness: pixels; the card tells the runtime to scale holes that are thicker. By
-            default it follows the crop that the model was trained on.
-        context: how much the runtime shows around a hole, in thicknesses of the hole.
+        best: the weights of the best validation instead of the last ones.
+        max_thickness: pixels, for the card: the runtime scales thicker holes down. By default a
+            share of the crop that the model was trained on.
+        context: how much the model sees around a hole, in thicknesses of the hole, for the card.
 
     Returns:
         The ONNX file, and how it compares.
 
     Raises:
         UnreadableError: the folder holds no run, or one without a checkpoint.
-        ExportError: the graph's output differs from torch's; no file is left behind.
+        ExportError: the graph's output differs from torch's; nothing is written.
         OutputError: the files cannot be written.
     """
     recipe = load_recipe(run)
@@ -77,15 +88,15 @@ def export_run(
     rounded = {key: _rounded(weight) for key, weight in weights.items()}
     generator = trained_generator(recipe, rounded, images)
     model = to_onnx(generator)
-    record = load_record(run)
-    parity = compare(model.SerializeToString(), generator, exact, specimens(record.sources))
+    info = load_run_info(run)
+    parity = compare(model.SerializeToString(), generator, exact, find_parity_samples(info.sources))
     out, name = out or run, name or recipe.name
     card = _card(name, recipe, parity, generator)
     thickness = max_thickness or round(THICKNESS_OF_CROP * recipe.crop)
     card["working"] = {"max_thickness": thickness, "context": context}
     trained = datetime.fromtimestamp((run / (BEST if best else EMA)).stat().st_mtime, UTC)
-    card["training"] = _training(recipe, record, images, trained)
-    return _keep(model, card, out, name), parity
+    card["training"] = _training(recipe, info, images, trained)
+    return _write_files(model, card, out, name), parity
 
 
 def trained_generator(recipe: Recipe, weights: dict[str, Tensor], images: int) -> BaseGenerator:
@@ -103,12 +114,12 @@ def to_onnx(generator: BaseGenerator) -> onnx.ModelProto:
         ExportError: the graph lacks one of the generator's weights.
     """
     weights = {k: w for k, w in generator.state_dict().items() if k not in generator.idle}
-    model = _with_weights(_named(_graph(generator)), weights)
-    return _with_own_biases(_with_fixed_kernels(model, set(weights)))
+    model = with_weights(clean_names(_graph(generator)), weights)
+    return with_separate_biases(with_constant_kernels(model, set(weights)))
 
 
 def _graph(generator: BaseGenerator) -> onnx.ModelProto:
-    """What the exporter makes of the generator, with any number and size of pictures."""
+    """The generator as torch's exporter converts it, with batch and sides dynamic."""
     multiple = size_multiple_of(generator)
     height, width = torch.export.Dim("h", min=2), torch.export.Dim("w", min=2)
     dims = {0: torch.export.Dim("batch"), 2: multiple * height, 3: multiple * width}
@@ -133,10 +144,10 @@ def _graph(generator: BaseGenerator) -> onnx.ModelProto:
 
 
 def _optimise(program: torch.onnx.ONNXProgram) -> None:
-    """Fold what is constant, but leave every weight as it is under its name.
+    """Fold constants, but keep every weight under its name.
 
-    The optimiser would merge weights that are equal, as biases that are still zero, and batch norms
-    with the convolutions before them. It leaves inputs alone: for its time, weights are inputs.
+    The optimiser would merge equal weights, such as biases that are still zero, and batch norms
+    with the convolutions before them. It leaves inputs alone, so meanwhile the weights are inputs.
     """
     inputs = program.model.graph.inputs
     count = len(inputs)
@@ -147,10 +158,10 @@ def _optimise(program: torch.onnx.ONNXProgram) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's talk: it prints, logs what it leaves alone, and warns.
+    """Silence the exporter, which prints, logs and warns.
 
-    Its warnings are of its own deprecated calls (copyreg, LeafSpec) and of dimensions that share
-    a name, which `image` and `mask` are meant to do.
+    Its warnings are about its own deprecated calls (copyreg, LeafSpec) and about dimensions that
+    share a name, as those of `image` and `mask` do on purpose.
     """
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir")]
     levels = [logger.level for logger in loggers]
@@ -165,131 +176,9 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _named(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with plain dimension names, and without the exporter's notes on source lines."""
-    for value in (*model.graph.input, *model.graph.output):
-        for dim, name in zip(value.type.tensor_type.shape.dim, ("n", "c", "h", "w"), strict=True):
-            if dim.HasField("dim_param"):
-                dim.dim_param = name
-    for part in (model.graph, *model.graph.node, *model.graph.initializer):
-        del part.metadata_props[:]
-    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
-        del value.metadata_props[:]
-    # Shapes in here name dimensions of the exporter's own; every runtime infers them anew.
-    del model.graph.value_info[:]
-    return model
-
-
-def _with_weights(model: onnx.ModelProto, weights: dict[str, Tensor]) -> onnx.ModelProto:
-    """The model with these weights; large ones in fp16, each followed by a cast to fp32."""
-    stored = {tensor.name: tensor for tensor in model.graph.initializer}
-    missing = sorted(weights.keys() - stored.keys())
-    if missing:
-        raise ExportError(f"The exported graph lacks the weights {', '.join(missing)}.")
-    casts = []
-    for name, weight in weights.items():
-        large = weight.numel() >= _FP16_FROM
-        array = weight.half().numpy() if large else weight.float().numpy()
-        stored[name].CopyFrom(numpy_helper.from_array(array, name))
-        if large:
-            casts.append(name)
-    for node in model.graph.node:
-        for position, used in enumerate(node.input):
-            if used in casts:
-                node.input[position] = used + _CAST
-    for number, used in enumerate(casts):
-        cast = helper.make_node("Cast", [used], [used + _CAST], to=TensorProto.FLOAT)
-        model.graph.node.insert(number, cast)
-    onnx.checker.check_model(model, full_check=True)
-    return model
-
-
-def _with_fixed_kernels(model: onnx.ModelProto, weights: set[str]) -> onnx.ModelProto:
-    """The model with padded and cut kernels stored as such: TensorRT wants them fixed.
-
-    The weights themselves stay under their names, for runs that begin with the file.
-    """
-    stored = {tensor.name: tensor for tensor in model.graph.initializer}
-    casts = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == "Cast"}
-    nodes: list[onnx.NodeProto] = []
-    for node in list(model.graph.node):
-        sources = {name: stored.get(casts.get(name, name)) for name in node.input if name}
-        if node.op_type not in {"Pad", "Slice"} or None in sources.values():
-            nodes.append(node)
-            continue
-        arrays = {name: numpy_helper.to_array(tensor) for name, tensor in sources.items() if tensor}
-        found: Any = ReferenceEvaluator(node, opsets={"": OPSET}).run(None, arrays)
-        array = np.asarray(found[0])
-        name = node.output[0]
-        if array.dtype == np.float16:
-            nodes.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
-            name = f"{name}_half"
-        model.graph.initializer.append(numpy_helper.from_array(array, name))
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    return _without_unused(model, weights)
-
-
-def _without_unused(model: onnx.ModelProto, weights: set[str]) -> onnx.ModelProto:
-    """The model without casts and tensors that nobody takes, but for the weights."""
-    outputs = {value.name for value in model.graph.output}
-    taken = outputs.union(*(node.input for node in model.graph.node))
-    nodes = [node for node in model.graph.node if taken.intersection(node.output)]
-    taken = weights.union(*(node.input for node in nodes))
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in taken]
-    del model.graph.initializer[:]
-    del model.graph.node[:]
-    model.graph.initializer.extend(kept)
-    model.graph.node.extend(nodes)
-    onnx.checker.check_model(model, full_check=True)
-    return model
-
-
-def _with_own_biases(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with a bias of its own for every convolution, also where weights are used twice.
-
-    Of a bias that two convolutions share OpenVINO makes an addition after each of them, and another
-    pass over the data with the activation: 8 % of the default model's time.
-    """
-    makers = {node.output[0]: node for node in model.graph.node}
-    seen: set[str] = set()
-    nodes: list[onnx.NodeProto] = []
-    for node in list(model.graph.node):
-        if node.op_type == "Conv" and len(node.input) > 2:
-            if node.input[2] in seen:
-                node.input[2] = _copy(model, node.input[2], makers, nodes)
-            seen.add(node.input[2])
-        nodes.append(node)
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    return model
-
-
-def _copy(
-    model: onnx.ModelProto,
-    name: str,
-    makers: dict[str, onnx.NodeProto],
-    nodes: list[onnx.NodeProto],
-) -> str:
-    """The name of a second tensor like this one, with what makes it (a cast, padding) put in."""
-    copied = f"{name.replace('.', '_')}_{len(nodes)}"  # no dot: not a weight by name
-    if name in makers:
-        twin = onnx.NodeProto()
-        twin.CopyFrom(makers[name])
-        twin.input[0] = _copy(model, twin.input[0], makers, nodes)
-        twin.output[0] = twin.name = copied
-        nodes.append(twin)
-    else:
-        stored = next(tensor for tensor in model.graph.initializer if tensor.name == name)
-        tensor = model.graph.initializer.add()
-        tensor.CopyFrom(stored)
-        tensor.name = copied
-    return copied
-
-
 def _rounded(weight: Tensor) -> Tensor:
-    """The weight as it comes back from the file."""
-    return weight.half().float() if weight.numel() >= _FP16_FROM else weight.float()
+    """The weight as the file stores it, as fp32."""
+    return weight.half().float() if weight.numel() >= MIN_FP16_ELEMENTS else weight.float()
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -313,7 +202,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def _card(
     name: str, recipe: Recipe, parity: ExportParity, generator: BaseGenerator
 ) -> dict[str, Any]:
-    """The card's fields without what `_keep` and the training record add."""
+    """The card's fields except those that `_write_files` and `_training` add."""
     compared: dict[str, Any] = {
         "torch_onnx_max_abs": parity.max_abs,
         "fp16_psnr_db": round(parity.fp16_psnr_db, 2),
@@ -352,21 +241,21 @@ def _card(
     return card
 
 
-def _training(recipe: Recipe, record: Record, images: int, ended: datetime) -> dict[str, Any]:
-    sources = ", ".join(record.data)
-    usable = record.photos - record.unreadable
+def _training(recipe: Recipe, info: RunInfo, images: int, ended: datetime) -> dict[str, Any]:
+    sources = ", ".join(info.data)
+    usable = info.photos - info.unreadable
     return {
         "images": images,
         "crop": recipe.crop,
         "photos": usable,
-        "features": record.features,
+        "features": info.features,
         "data": f"{usable} photos of {sources}" if sources else "not recorded",
         "date": ended.date().isoformat(),
     }
 
 
-def _keep(model: onnx.ModelProto, card: dict[str, Any], out: Path, name: str) -> Path:
-    """Write both files under temporary names, then give them theirs; the card last."""
+def _write_files(model: onnx.ModelProto, card: dict[str, Any], out: Path, name: str) -> Path:
+    """Write both files under temporary names, then rename them; the card last."""
     content = model.SerializeToString()
     card["sha256"] = hashlib.sha256(content).hexdigest()
     target = out / f"{name}.onnx"

@@ -1,4 +1,4 @@
-"""How an exported graph compares with torch, on the same pictures with the same holes."""
+"""Compares an exported graph with torch, on the same pictures with the same holes."""
 
 import io
 import math
@@ -18,7 +18,7 @@ from inpaintcli_training.export.parity_samples import ParitySamples
 from inpaintcli_training.family import BaseGenerator
 
 TOLERANCE = 1e-3  # over holes, of a range of 2: an eighth of an 8-bit grey level
-LEAST_AGREEMENT = 0.99  # of hole pixels, for outputs that an argmax picks
+LEAST_AGREEMENT = 0.99  # share of hole pixels, for outputs that an argmax selects
 _UNITS = ((4, 4), (7, 11), (16, 12))  # the heights and widths compared, of 16 pixels each
 Floats = NDArray[np.float32]
 Outputs = dict[str, Floats]  # by name, as a generator's `outputs`
@@ -26,7 +26,7 @@ Run = Callable[[Floats, Floats], Outputs]
 
 
 class ExportError(InpaintError):
-    """The exported graph does not do what the generator does; nothing was kept."""
+    """The exported graph does not compute what the generator does; nothing was written."""
 
     code = ExitCode.MODEL
 
@@ -38,28 +38,28 @@ class ExportParity:
     `max_abs` is the largest difference from torch with the same rounded weights. `fp16_psnr_db`
     is the peak signal-to-noise ratio between fp16-stored and fp32 weights, both run in torch.
     `openvino_max_abs` is as `max_abs`, of OpenVINO at fp32; None where it is not installed.
-    `choices_agree` is the least share of hole pixels at which the outputs that an argmax picks are
-    the same; None where the generator has none.
+    `choices_agree` is the least share of hole pixels at which the outputs that an argmax selects
+    are the same; None where the generator has none.
     """
 
     max_abs: float
     fp16_psnr_db: float
     openvino_max_abs: float | None
     sizes: tuple[tuple[int, int], ...]  # height, width
-    pictures: str  # in words, of what the pictures were
+    pictures: str  # where the pictures come from, in words
     choices_agree: float | None = None
 
 
 def compare(
-    model: bytes, generator: BaseGenerator, exact: BaseGenerator, shown: ParitySamples
+    model: bytes, generator: BaseGenerator, exact: BaseGenerator, samples: ParitySamples
 ) -> ExportParity:
     """Run the model and torch on the same pictures.
 
     Args:
         model: the ONNX model.
         generator: with rounded weights.
-        exact: the same with weights before rounding.
-        shown: the photos that the pictures are cut from.
+        exact: the same with the weights before rounding.
+        samples: the photos that the pictures are cropped from.
 
     Raises:
         ExportError: a runtime's output differs from torch's by more than `TOLERANCE` in a hole.
@@ -70,7 +70,7 @@ def compare(
     unit = math.lcm(16, size_multiple_of(generator))
     sizes = [(unit * h, unit * w) for h, w in _UNITS]
     for number, size in enumerate(sizes):
-        image, mask = _pictures(shown, size, batch=1 + 2 * (number % 2), seed=number)
+        image, mask = _pictures(samples, size, batch=1 + 2 * (number % 2), seed=number)
         if generator.objects:
             mask = _with_objects(mask)
         expected = _torch(generator)(image, mask)
@@ -87,7 +87,7 @@ def compare(
         fp16_psnr_db=10 * math.log10(2**2 / noise),
         openvino_max_abs=openvino.max_abs if openvino else None,
         sizes=tuple(sizes),
-        pictures=shown.about,
+        pictures=samples.about,
         choices_agree=min((d.agree for d in found.values()), default=1.0)
         if _choices(generator)
         else None,
@@ -95,14 +95,14 @@ def compare(
 
 
 class _Difference:
-    """The worst difference of a runtime from torch met so far, over holes."""
+    """The largest difference of a runtime from torch so far, over holes."""
 
     def __init__(self) -> None:
         self.max_abs = 0.0
         self.agree = 1.0
 
     def add(self, found: Outputs, expected: Outputs, mask: Floats, generator: nn.Module) -> None:
-        """Take in one run's outputs."""
+        """Include the outputs of one run."""
         for name, wanted in expected.items():
             difference = np.abs(_in_hole(found[name] - wanted, mask))
             if name in _choices(generator):
@@ -113,13 +113,13 @@ class _Difference:
 
 
 def _in_hole(values: Floats, mask: Floats) -> Floats:
-    """The values of (n, c, h, w) under the mask (n, 1, h, w), in one row."""
+    """The values of (n, c, h, w) under the mask (n, 1, h, w), flat."""
     inside: Floats = values[np.broadcast_to(mask > 0, values.shape)]
     return inside
 
 
 def _choices(generator: Any) -> frozenset[str]:
-    """The outputs that an argmax picks."""
+    """The outputs that an argmax selects."""
     choices: frozenset[str] = generator.choices
     return choices
 
@@ -141,7 +141,7 @@ def _check(runtime: str, difference: _Difference) -> None:
 
 
 def _call(run: Run | None, image: Floats, mask: Floats) -> Outputs:
-    """Run, with whatever a runtime raises as our error."""
+    """Run; whatever a runtime raises becomes an `ExportError`."""
     try:
         return run(image, mask) if run else {}
     except Exception as error:
@@ -161,11 +161,11 @@ def _torch(generator: Any) -> Run:
 
 
 def _onnxruntime(model: bytes) -> Run:
-    import onnxruntime  # heavy, and only the comparison needs it
+    import onnxruntime  # heavy, and only needed here
 
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # else it warns of weights that stand beside their padded form
+    options.log_severity_level = 3  # else it warns of weights that only training needs
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     names = [output.name for output in session.get_outputs()]
@@ -178,10 +178,10 @@ def _onnxruntime(model: bytes) -> Run:
 
 def _openvino(model: bytes) -> Run | None:
     try:
-        openvino = openvino_cpu.imported()
+        openvino = openvino_cpu.import_openvino()
     except ImportError:
         return None
-    # CPUs with bf16 would use it unasked, which alone is 1e-3 away from torch.
+    # OpenVINO would use bf16 by default on CPUs that have it, which differs from torch by 1e-3.
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
     core = openvino.Core()
     compiled = core.compile_model(core.read_model(io.BytesIO(model)), "CPU", settings)
@@ -194,14 +194,14 @@ def _openvino(model: bytes) -> Run | None:
 
 
 def _pictures(
-    shown: ParitySamples, size: tuple[int, int], *, batch: int, seed: int
+    samples: ParitySamples, size: tuple[int, int], *, batch: int, seed: int
 ) -> tuple[Floats, Floats]:
     """Pictures (batch, 3, h, w) in [-1, 1] and random holes."""
     height, width = size
     rng = np.random.default_rng(seed)
     parts, masks = [], []
     for number in range(batch):
-        parts.append(shown.crop(seed + number, height, width, rng).transpose(2, 0, 1))
+        parts.append(samples.crop(seed + number, height, width, rng).transpose(2, 0, 1))
         kind = ("rectangle", "brush", "blob")[(seed + number) % 3]
         hole = KINDS[kind](max(size), rng)[:height, :width]
         hole[height // 3 : height // 2, width // 3 : width // 2] = True  # never without a hole
@@ -211,11 +211,11 @@ def _pictures(
 
 
 def _with_objects(mask: Floats) -> Floats:
-    """The mask with 0.5 beside its holes, where pasted objects are to be."""
+    """The mask with 0.5 beside its holes, as pasted objects are marked."""
     moved = np.roll(mask, (mask.shape[2] // 3, mask.shape[3] // 3), (2, 3))
     return np.maximum(mask, moved / 2)
 
 
 def size_multiple_of(generator: Any) -> int:
-    """The pixels of which height and width must be multiples."""
+    """Height and width must be multiples of this many pixels."""
     return int(generator.size_multiple)

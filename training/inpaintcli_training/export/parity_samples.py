@@ -1,4 +1,4 @@
-"""The photos on which an exported graph is compared with torch: the run's own, where they are."""
+"""The photos on which an exported graph is compared with torch: the run's own, if they exist."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -9,20 +9,20 @@ import cv2
 import numpy as np
 
 from inpaintcli.errors import InpaintError
-from inpaintcli_training.data.photos import Rgb, decoded, members
+from inpaintcli_training.data.photos import Rgb, decode_photo, list_photos
 
 _COUNT = 3
 
 
 @dataclass(frozen=True)
 class ParitySamples:
-    """A few photos, uint8 RGB (h, w, 3) each, and in words where they are from."""
+    """A few photos, uint8 RGB (h, w, 3) each; `about` says where they come from."""
 
     photos: tuple[Rgb, ...]
     about: str
 
     def crop(self, number: int, height: int, width: int, rng: np.random.Generator) -> Rgb:
-        """A random part of one of them, enlarged first where it is smaller than that."""
+        """A random part of one of them, which is enlarged first if it is too small."""
         photo = self.photos[number % len(self.photos)]
         scale = max(1.0, height / photo.shape[0], width / photo.shape[1])
         if scale > 1:
@@ -34,11 +34,11 @@ class ParitySamples:
         return photo[y : y + height, x : x + width]
 
 
-def specimens(sources: Sequence[str]) -> ParitySamples:
-    """The first readable photos of a run's data; else bundled ones; else noise.
+def find_parity_samples(sources: Sequence[str]) -> ParitySamples:
+    """The first readable photos of a run's data; else those of scikit-image; else noise.
 
     Args:
-        sources: folders, tars, lists and photos, as the run was given them. They may be gone.
+        sources: the folders, tars, lists and photos of the run; they may no longer exist.
     """
     found = tuple(itertools.islice(_readable(sources), _COUNT))
     if found:
@@ -56,9 +56,9 @@ def specimens(sources: Sequence[str]) -> ParitySamples:
 def _readable(sources: Sequence[str]) -> Iterable[Rgb]:
     for source in sources:
         try:
-            for member in members(Path(source), masks=False):
-                photo = decoded(member)
+            for entry in list_photos(Path(source), masks=False):
+                photo = decode_photo(entry)
                 if photo is not None:
                     yield photo
-        except InpaintError:  # it was moved, or is not where this is exported
+        except InpaintError:  # moved, or on another machine
             continue

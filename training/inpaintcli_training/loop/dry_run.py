@@ -1,4 +1,4 @@
-"""The dry run: what a run would be, and one step of it, timed; nothing is written."""
+"""The dry run: reports the recipe, sizes and the time of one step; writes nothing."""
 
 import itertools
 import sys
@@ -19,8 +19,8 @@ from inpaintcli_training.recipe import to_json
 Report = Callable[[str], None]
 
 
-def rehearse(trainer: Trainer, crops: Crops, report: Report) -> None:
-    """Tell the recipe, the sizes, what the whole run would take; all processes take part."""
+def do_dry_run(trainer: Trainer, crops: Crops, report: Report) -> None:
+    """Report the recipe, sizes, and what the whole run would take; all processes must call it."""
     recipe = trainer.recipe
     report(to_json(recipe))
     report(f"Generator: {count_parameters(trainer.generator):,} parameters on {trainer.device}.")
@@ -41,20 +41,20 @@ def rehearse(trainer: Trainer, crops: Crops, report: Report) -> None:
 
 
 def report_unreadable(photos: Photos, report: Report) -> None:
-    """Tell how many photos were left out, where any was."""
+    """Report how many photos were left out, if any."""
     if photos.unreadable:
         report(f"{len(photos.unreadable)} of {len(photos)} photos could not be decoded.")
 
 
 def _batch(trainer: Trainer) -> str:
-    """What a step takes, in words."""
+    """What goes into a step, in words."""
     recipe, size = trainer.recipe, distributed.group().size
-    told = f"{recipe.batch} crops of {recipe.crop} px"
+    text = f"{recipe.batch} crops of {recipe.crop} px"
     if size * recipe.accumulate > 1:
-        told += f", {recipe.part(size)} at a time in each of {size} processes"
+        text += f", {recipe.part(size)} at a time in each of {size} processes"
     if trainer.critic and recipe.critic_steps > 1:
-        told += f", after {recipe.critic_steps - 1} more such batches for the critic"
-    return told
+        text += f", after {recipe.critic_steps - 1} more such batches for the critic"
+    return text
 
 
 def _one_step(trainer: Trainer, crops: Crops) -> tuple[dict[str, float], float]:
@@ -62,7 +62,7 @@ def _one_step(trainer: Trainer, crops: Crops) -> tuple[dict[str, float], float]:
     recipe, group = trainer.recipe, distributed.group()
     with closing(crops.batches(trainer.images * recipe.critic_steps, group=group)) as batches:
         parts = list(itertools.islice(batches, recipe.critic_steps * recipe.accumulate))
-    trainer.step(*parts)  # the first step also allocates, and picks kernels
+    trainer.step(*parts)  # the first step also allocates and chooses kernels
     begun = time.monotonic()
     losses = trainer.step(*parts)
     if trainer.device.type == "cuda":
@@ -71,7 +71,7 @@ def _one_step(trainer: Trainer, crops: Crops) -> tuple[dict[str, float], float]:
 
 
 def _memory(device: torch.device) -> int | None:
-    """Peak bytes: of the device's allocator on CUDA, else of this process where it can tell."""
+    """Peak bytes of the device's allocator on CUDA, else of this process (None on Windows)."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     try:

@@ -1,4 +1,4 @@
-"""Exponential moving averages of a network's weights: what is validated, shown and exported."""
+"""The exponential moving average (EMA) of a network's weights, which is validated and exported."""
 
 import torch
 from torch import Tensor, nn
@@ -6,24 +6,25 @@ from torch import Tensor, nn
 Weights = dict[str, Tensor]
 
 
-def copied(network: nn.Module) -> Weights:
-    """The averages of a network that has not been trained yet."""
+def initial_ema(network: nn.Module) -> Weights:
+    """The EMA of a network that has not been trained yet: a copy of its weights."""
     return {name: value.clone() for name, value in network.state_dict().items()}
 
 
 @torch.no_grad()
-def follow(averages: Weights, network: nn.Module, *, decay: float, steps: int) -> None:
-    """Move the averages towards the network; short at first, then as long as `decay` says.
+def update_ema(ema: Weights, network: nn.Module, *, decay: float, steps: int) -> None:
+    """Move the EMA towards the network's weights.
 
     Args:
-        averages: changed in place.
+        ema: changed in place.
         network: after a step.
-        decay: the share that the averages keep.
-        steps: done before this one; the decay is at most (1 + steps) / (10 + steps).
+        decay: the share that the old average keeps.
+        steps: done before this one. The decay is at most (1 + steps) / (10 + steps), so that the
+            average forgets the initial weights soon.
     """
     decay = min(decay, (1 + steps) / (10 + steps))
     for name, value in network.state_dict().items():
         if value.is_floating_point():
-            averages[name].lerp_(value, 1 - decay)
+            ema[name].lerp_(value, 1 - decay)
         else:  # a counter, as batch normalisation has
-            averages[name].copy_(value)
+            ema[name].copy_(value)

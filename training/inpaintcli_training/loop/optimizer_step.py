@@ -1,4 +1,4 @@
-"""One network's way down: its optimiser, loss scaling, clipping, and the stop at NaN."""
+"""One network's optimizer step: loss scaling, gradient clipping, and the check for NaN."""
 
 import math
 from typing import Any
@@ -18,10 +18,10 @@ class DivergedError(InpaintError):
 
 
 class NetworkOptimizer:
-    """Collects the losses of a step's parts, then does the step.
+    """Accumulates gradients and losses of the parts of a batch, then does one step.
 
-    Whatever is measured is measured over all processes, so that each of them takes the same step,
-    or stops with the same error.
+    Losses and gradients are averaged over all processes, so that each of them does the same step or
+    stops with the same error.
     """
 
     def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device) -> None:
@@ -49,7 +49,7 @@ class NetworkOptimizer:
             self._losses[name] = self._losses[name] + value if name in self._losses else value
 
     def step(self, rate: float, images: int) -> dict[str, float]:
-        """Use the gradients; the losses of the whole batch by name.
+        """Apply the gradients; returns the losses of the whole batch by name.
 
         Args:
             rate: the learning rate.
@@ -61,15 +61,15 @@ class NetworkOptimizer:
         """
         distributed.average_gradients(self.network)
         self.scaler.unscale_(self.optimizer)
-        # With an infinite limit this only measures: the gradient is multiplied by exactly 1.
+        # An infinite limit only measures the norm: the gradient is multiplied by exactly 1.
         limit = self.recipe.gradient_norm or math.inf
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), limit)
-        # One transfer from the device, and one exchange, for all that is to be known.
-        known = torch.stack([*self._losses.values(), norm.float()]).tolist()
-        *values, length = distributed.means(known, self.device)
+        # All in one transfer from the device and one exchange between processes.
+        measured = torch.stack([*self._losses.values(), norm.float()]).tolist()
+        *values, gradient_norm = distributed.means(measured, self.device)
         losses = dict(zip(self._losses, values, strict=True))
         self._losses = {}
-        self._check(losses, length, images)
+        self._check(losses, gradient_norm, images)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.scaler.step(self.optimizer)
@@ -85,12 +85,12 @@ class NetworkOptimizer:
         if not math.isfinite(norm) and not scaled:
             raise _diverged(f"The gradient of {', '.join(losses)}", norm, images)
 
-    def state(self) -> dict[str, Any]:
-        """What `restore` takes."""
+    def state_dict(self) -> dict[str, Any]:
+        """The moments and the loss scale."""
         return {"optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict()}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up moments and scale; the settings stay the recipe's, also where it was changed."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore moments and loss scale; rate, betas and decay stay those of the recipe."""
         settings = [
             {k: v for k, v in g.items() if k != "params"} for g in self.optimizer.param_groups
         ]

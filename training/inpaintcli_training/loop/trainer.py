@@ -1,4 +1,4 @@
-"""What is trained and how one step of it goes: generator, critic, averages, exact state."""
+"""One training step: generator, critic, their optimizers, the EMA; and the state to resume from."""
 
 import math
 from pathlib import Path
@@ -16,12 +16,12 @@ from inpaintcli_training.family import (
     BaseGenerator,
     BaseObjective,
     Stages,
+    composite_outputs,
     first_output,
-    given,
-    result,
+    generator_inputs,
 )
 from inpaintcli_training.layers.blocks import composite
-from inpaintcli_training.loop import ema
+from inpaintcli_training.loop.ema import initial_ema, update_ema
 from inpaintcli_training.loop.optimizer_step import NetworkOptimizer
 from inpaintcli_training.perceptual.features import FeatureNetwork
 from inpaintcli_training.recipe import Recipe
@@ -40,10 +40,10 @@ def learning_rate(recipe: Recipe, images: int) -> float:
 
 
 class Trainer:
-    """Generator, objective, optimisers and averages of one run; `step` does one step."""
+    """Generator, objective, optimizers and EMA of one run; `step` does one step."""
 
     def __init__(self, recipe: Recipe, features: Path | None, *, device: str = "cpu") -> None:
-        """Build everything fresh from the recipe's seed.
+        """Initialise everything from the recipe's seed.
 
         Args:
             recipe: what to train, and how.
@@ -58,8 +58,8 @@ class Trainer:
         self.images = 0
         self.device = _device(device, recipe)
         group = distributed.group()
-        # The gradient of an instance norm over a single picture is wrong where it comes in
-        # channels_last (torch 2.13 on the CPU): parts of one crop keep to the plain layout.
+        # Torch 2.13 computes a wrong gradient of an instance norm over a single picture in
+        # channels_last (on the CPU), so parts of one crop use the plain layout.
         last = recipe.channels_last and recipe.part(group.size) > 1
         self._layout = torch.channels_last if last else torch.contiguous_format
         torch.manual_seed(recipe.seed)
@@ -68,12 +68,12 @@ class Trainer:
         _check_crop(recipe, self.generator)
         objective: Any = self._placed(build_objective(recipe, features))
         self.objective: BaseObjective = objective
-        if group.rank:  # weights are the same everywhere, what is drawn from here on is not
+        if group.rank:  # weights are the same in all processes, later random numbers are not
             torch.manual_seed(recipe.seed + 7919 * group.rank)
-        self.ema = ema.copied(self.generator)
-        self.descent = NetworkOptimizer(self.generator, recipe, self.device)
+        self.ema = initial_ema(self.generator)
+        self.generator_optimizer = NetworkOptimizer(self.generator, recipe, self.device)
         self.critic: nn.Module | None = self.objective.critic
-        self.critic_descent = (
+        self.critic_optimizer = (
             NetworkOptimizer(self.critic, recipe, self.device) if self.critic else None
         )
         self._all_stages = self._compiled() if recipe.compile else self.generator.stages
@@ -86,8 +86,8 @@ class Trainer:
                 the critic; the generator learns from the last batch.
 
         Raises:
-            DivergedError: a loss or a gradient is NaN or infinite; the network whose it is keeps
-                the weights it had before the step.
+            DivergedError: a loss or a gradient is NaN or infinite; the network that it belongs to
+                keeps its weights of before the step.
         """
         self.generator.begin(self.images)
         self.objective.begin(self.images)
@@ -96,11 +96,11 @@ class Trainer:
         moved = [batch.to(self.device, self._layout) for batch in batches]
         for start in range(0, len(moved) - parts, parts):
             self._train_critic([(b, None) for b in moved[start : start + parts]], rate)
-        # A batch in one piece is run through the generator once, for both; the graphs of several
-        # pieces would need the memory that cutting saves.
+        # A batch in one piece passes the generator once, for both networks; the graphs of several
+        # pieces would need the memory that the pieces are to save.
         last = [(b, self._stages(b) if parts == 1 else None) for b in moved[-parts:]]
         losses = self._train_critic(last, rate) | self._train_generator(last, rate)
-        ema.follow(
+        update_ema(
             self.ema,
             self.generator,
             decay=self.recipe.ema_decay,
@@ -116,13 +116,13 @@ class Trainer:
             found = stages or self._stages(batch)
             with self._autocast():
                 terms = self.objective.generator_loss(batch, found)
-            self.descent.add(terms)
-        return self.descent.step(rate, self.images)
+            self.generator_optimizer.add(terms)
+        return self.generator_optimizer.step(rate, self.images)
 
     def _train_critic(
         self, parts: list[tuple[Batch, Stages | None]], rate: float
     ) -> dict[str, float]:
-        if self.critic_descent is None:
+        if self.critic_optimizer is None:
             return {}
         for batch, stages in parts:
             with torch.no_grad():
@@ -130,8 +130,8 @@ class Trainer:
             with self._autocast():
                 detached = {name: stage.detach() for name, stage in found.items()}
                 terms = self.objective.critic_loss(batch, detached)
-            self.critic_descent.add(terms)
-        return self.critic_descent.step(rate, self.images)
+            self.critic_optimizer.add(terms)
+        return self.critic_optimizer.step(rate, self.images)
 
     def _stages(self, batch: Batch) -> Stages:
         with self._autocast():
@@ -145,7 +145,7 @@ class Trainer:
     def _compiled(self) -> Any:
         """The generator's stages compiled, and the pretrained networks.
 
-        A critic stays as it is: torch compiles nothing that is differentiated twice.
+        Not the critic: torch compiles nothing that is differentiated twice.
         """
         for module in self.objective.modules():
             if isinstance(module, FeatureNetwork):
@@ -156,25 +156,25 @@ class Trainer:
         low = _AUTOCAST.get(self.recipe.precision)
         return torch.autocast(self.device.type, low or torch.bfloat16, enabled=low is not None)
 
-    def state(self) -> dict[str, Any]:
-        """Everything that `restore` needs to go on as if never stopped; all processes take part."""
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that `load_state_dict` needs to resume exactly; all processes must call it."""
         critic = None
-        if self.critic and self.critic_descent:
-            critic = {"weights": self.critic.state_dict(), **self.critic_descent.state()}
+        if self.critic and self.critic_optimizer:
+            critic = {"weights": self.critic.state_dict(), **self.critic_optimizer.state_dict()}
         return {
             "images": self.images,
             "generator": self.generator.state_dict(),
             "ema": self.ema,
-            **self.descent.state(),
+            **self.generator_optimizer.state_dict(),
             "critic": critic,
-            "rng": distributed.gathered(_random_state()),
+            "rng": distributed.gather(_random_state()),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a saved state.
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Resume from a saved state.
 
-        A critic that the saved run did not have starts fresh, so a run can end with one; what the
-        optimisers do from here on is the recipe's to say, also where it was changed.
+        A critic that the saved run did not have starts fresh, so that one can join later. The
+        optimizers' settings are those of the recipe, also where it was changed.
 
         Raises:
             UsageError: the state is of another network.
@@ -188,13 +188,13 @@ class Trainer:
             raise UsageError(f"The saved weights do not fit: {error}.", hint=hint) from error
         self.images = state["images"]
         self.ema = {name: tensor.to(self.device) for name, tensor in state["ema"].items()}
-        self.descent.restore(state)
-        if self.critic_descent and state["critic"]:
-            self.critic_descent.restore(state["critic"])
+        self.generator_optimizer.load_state_dict(state)
+        if self.critic_optimizer and state["critic"]:
+            self.critic_optimizer.load_state_dict(state["critic"])
         _restore_random_state(state["rng"])
 
     def start_from(self, weights: dict[str, Tensor]) -> None:
-        """Begin a fresh schedule from given generator weights (an earlier run's averages).
+        """Begin a new schedule with the generator's weights of an earlier run (its EMA).
 
         Raises:
             UsageError: they are of another network.
@@ -203,27 +203,29 @@ class Trainer:
             self.generator.load_state_dict(weights)
         except RuntimeError as error:
             raise UsageError(f"The weights to start from do not fit: {error}.") from error
-        self.ema = ema.copied(self.generator)
+        self.ema = initial_ema(self.generator)
 
     @torch.no_grad()
     def fill(self, batch: Batch) -> Tensor:
-        """The batch as the averaged weights fill it, for looking at and for measuring.
+        """The batch filled with the EMA weights, for sample pictures and validation.
 
-        Where it has pasted objects and the generator takes them, they are harmonized.
+        Pasted objects are harmonized if the generator can.
         """
         batch = batch.to(self.device)
         generator = self.generator
         generator.begin(self.images)
         generator.eval()
-        outputs = functional_call(generator, self.ema, given(batch, objects=generator.objects))
+        outputs = functional_call(
+            generator, self.ema, generator_inputs(batch, objects=generator.objects)
+        )
         generator.train()
         if generator.objects:
-            return result(batch, dict(zip(generator.outputs, outputs, strict=True)))
+            return composite_outputs(batch, dict(zip(generator.outputs, outputs, strict=True)))
         return composite(batch.photo, batch.mask, first_output(outputs))
 
 
 def _device(name: str, recipe: Recipe) -> torch.device:
-    """The device, set up for the recipe's arithmetic."""
+    """The device, configured for the recipe's precision."""
     if not name.startswith("cuda"):
         return torch.device(name)
     if not torch.cuda.is_available():
@@ -234,7 +236,7 @@ def _device(name: str, recipe: Recipe) -> torch.device:
 
 
 def set_arithmetic(recipe: Recipe) -> None:
-    """How a GPU multiplies what is fp32; torch knows this of a process, not of a network."""
+    """Set how a GPU multiplies fp32 numbers, which torch sets for a process, not for a network."""
     torch.set_float32_matmul_precision("high" if recipe.tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = recipe.tf32
 
@@ -249,7 +251,7 @@ def _check_crop(recipe: Recipe, generator: Any) -> None:
 
 
 def _random_state() -> dict[str, Tensor]:
-    """Of this process's generators of random numbers."""
+    """The states of this process's random number generators."""
     state = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state()
@@ -257,8 +259,8 @@ def _random_state() -> dict[str, Tensor]:
 
 
 def _restore_random_state(saved: Any) -> None:
-    """Take this process's own; a process more than the run had goes on with fresh numbers."""
-    states = [{"cpu": saved}] if isinstance(saved, Tensor) else saved  # as runs were saved at first
+    """Restore this process's own; a process that the saved run did not have keeps its seed."""
+    states = [{"cpu": saved}] if isinstance(saved, Tensor) else saved  # the format of old runs
     rank = distributed.group().rank
     if rank >= len(states):
         return

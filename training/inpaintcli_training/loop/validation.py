@@ -1,9 +1,10 @@
-"""How well a run fills photos that it is not trained on, always the same crops of them."""
+"""Validation: hole PSNR on fixed crops of photos that are not trained on."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -14,12 +15,22 @@ from torch import Tensor
 from inpaintcli.errors import UsageError
 from inpaintcli_training import distributed
 from inpaintcli_training.data.crops import Batch
-from inpaintcli_training.data.photos import SUFFIXES, Member, Rgb, decoded
-from inpaintcli_training.loop.trainer import Trainer
+from inpaintcli_training.data.photos import SUFFIXES, PhotoEntry, Rgb, decode_photo
 from inpaintcli_training.recipe import Recipe
 
 _MASKS = (".mask", "_mask")
-_TOGETHER = 8  # pictures at a time
+_BATCH = 8  # pictures at a time
+
+
+class Filler(Protocol):
+    """What fills a batch: a trainer by its EMA weights, or a finished generator."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    def fill(self, batch: Batch) -> Tensor:
+        """The batch's photos with their holes filled, (n, 3, h, w) in [-1, 1]."""
 
 
 @dataclass(frozen=True)
@@ -32,24 +43,24 @@ class Validation:
     def __len__(self) -> int:
         return len(self.photo)
 
-    def hole_psnr(self, trainer: Trainer) -> float:
-        """Mean over pictures of the PSNR in the hole, dB, filled with the averaged weights.
+    def hole_psnr(self, filler: Filler) -> float:
+        """Mean over pictures of the PSNR in the hole, dB; a trainer fills with its EMA weights.
 
-        The pictures are divided among all processes, which all get the same answer.
+        The pictures are divided among all processes; all get the same result.
         """
         group = distributed.group()
-        ours = [(i, i + _TOGETHER) for i in range(0, len(self), _TOGETHER)]
+        ranges = [(i, i + _BATCH) for i in range(0, len(self), _BATCH)]
         total = math.fsum(
             value
-            for begin, end in ours[group.rank :: group.size]
-            for value in _psnr(trainer, Batch(self.photo[begin:end], self.mask[begin:end]))
+            for begin, end in ranges[group.rank :: group.size]
+            for value in _psnr(filler, Batch(self.photo[begin:end], self.mask[begin:end]))
         )
-        (mean,) = distributed.means([total], trainer.device)
+        (mean,) = distributed.means([total], filler.device)
         return mean * group.size / len(self)
 
 
-def _psnr(trainer: Trainer, batch: Batch) -> Iterator[float]:
-    filled = trainer.fill(batch).float().cpu()
+def _psnr(filler: Filler, batch: Batch) -> Iterator[float]:
+    filled = filler.fill(batch).float().cpu()
     squares = ((filled - batch.photo).square() * batch.mask).sum((1, 2, 3))
     pixels = batch.mask.sum((1, 2, 3)) * batch.photo.shape[1]
     for error in (squares / pixels).tolist():
@@ -59,8 +70,8 @@ def _psnr(trainer: Trainer, batch: Batch) -> Iterator[float]:
 def read_validation(folder: Path, recipe: Recipe) -> Validation:
     """The photos of a folder that have a mask NAME.mask.EXT or NAME_mask.EXT beside them.
 
-    Each is scaled to the middle of the recipe's short sides, as a training crop would be, and cut
-    to a crop around its hole.
+    Each is scaled like a training crop, to the middle of the recipe's short sides, and cropped
+    around its hole.
 
     Raises:
         UsageError: there are none, or a photo and its mask have different sizes.
@@ -84,7 +95,7 @@ def _pairs(folder: Path) -> Iterator[tuple[Path, Rgb, NDArray[np.bool_]]]:
         mask_path = next((pictures[stem + end] for end in _MASKS if stem + end in pictures), None)
         if mask_path is None:
             continue
-        photo, mask = decoded(Member(path)), decoded(Member(mask_path))
+        photo, mask = decode_photo(PhotoEntry(path)), decode_photo(PhotoEntry(mask_path))
         if photo is not None and mask is not None:
             yield path, photo, mask[:, :, 1] > 127
 
@@ -92,7 +103,7 @@ def _pairs(folder: Path) -> Iterator[tuple[Path, Rgb, NDArray[np.bool_]]]:
 def _crop(
     photo: Rgb, mask: NDArray[np.bool_], recipe: Recipe, name: str
 ) -> tuple[Rgb, NDArray[np.bool_]]:
-    """A square of the recipe's crop around the hole, of the photo at a training's middle scale."""
+    """A square crop around the hole, at the middle scale of training, and its hole."""
     if photo.shape[:2] != mask.shape:
         raise UsageError(f"{name} and its mask have different sizes.")
     height, width = mask.shape
@@ -100,11 +111,11 @@ def _crop(
     short = max(side, math.sqrt(recipe.short_side[0] * recipe.short_side[1]))
     window = min(height, width, max(1, round(side * min(height, width) / short)))
     ys, xs = np.nonzero(mask)
-    middle = len(ys) // 2  # a pixel of the hole itself: the middle of a ring would have none
+    middle = len(ys) // 2  # a hole pixel: the middle of a ring-shaped hole is none
     y = min(max(0, int(ys[middle]) - window // 2), height - window)
     x = min(max(0, int(xs[middle]) - window // 2), width - window)
     part, hole = photo[y : y + window, x : x + window], mask[y : y + window, x : x + window]
     how = cv2.INTER_AREA if window > side else cv2.INTER_CUBIC
     rgb = np.asarray(cv2.resize(part, (side, side), interpolation=how), np.uint8)
     share = cv2.resize(hole.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
-    return rgb, np.asarray(share) > 0  # a pixel that is hole in part is hole
+    return rgb, np.asarray(share) > 0  # a pixel that is partly hole counts as hole

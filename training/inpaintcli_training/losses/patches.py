@@ -1,4 +1,4 @@
-"""The patch perceptual loss of Yang et al. 2018, section 2.2: patches on the hole, a distance."""
+"""The patch perceptual loss of Yang et al. 2018, section 2.2: patches around holes, a distance."""
 
 import contextlib
 import math
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inpaintcli.errors import UnreadableError, UsageError
-from inpaintcli_training.losses.discriminators import hole_windows
+from inpaintcli_training.losses.critics import hole_windows
 from inpaintcli_training.losses.reconstruction import FeatureDistance
 from inpaintcli_training.perceptual.feature_networks import lpips, squeezenet11, vgg19
 from inpaintcli_training.perceptual.features import FeatureNetwork
@@ -21,8 +21,8 @@ def patch_boxes(where: Tensor, least: int, zoom: float) -> list[tuple[int, int, 
 
     Args:
         where: (n, 1, h, w), 1 in the region.
-        least: pixels that the side has at least.
-        zoom: how much larger than the region's box it is; it ends at the picture's shorter side.
+        least: minimum side, pixels.
+        zoom: side of the square by that of the region's box; at most the picture's shorter side.
     """
     boxes = []
     for number, mask in enumerate(where[:, 0]):
@@ -35,13 +35,13 @@ def patch_boxes(where: Tensor, least: int, zoom: float) -> list[tuple[int, int, 
 
 
 def _extent(line: Tensor) -> int:
-    """The length of the true part of a line."""
+    """The length of the true part of a line, pixels."""
     found = line.nonzero()
     return int(found[-1] - found[0] + 1) if len(found) else 0
 
 
 def cut_patches(pictures: Tensor, boxes: list[tuple[int, int, int]], side: int) -> Tensor:
-    """The squares, (n, c, side, side): pixel for pixel, or made smaller where they are larger."""
+    """The squares, (n, c, side, side): as they are, or scaled down where they are larger."""
     parts = []
     for picture, (top, left, extent) in zip(pictures, boxes, strict=True):
         part = picture[None, :, top : top + extent, left : left + extent]
@@ -52,11 +52,11 @@ def cut_patches(pictures: Tensor, boxes: list[tuple[int, int, int]], side: int) 
 
 
 class PlainDistance(nn.Module):
-    """Unit-normalised feature distance in the place of LPIPS, scaled to weigh about as much.
+    """Unit-normalised feature distance in place of LPIPS, scaled to about the same magnitude.
 
     LPIPS's heads multiply a channel's squared difference by 0.08 on average (the mean of all
-    weights of its AlexNet heads, v0.1); so does this, or the adversarial loss would count for less
-    than the paper's weights say.
+    weights of its AlexNet heads, v0.1), and so does this; otherwise the adversarial loss would
+    count for less than the paper's weights intend.
     """
 
     def __init__(self, network: FeatureNetwork) -> None:
@@ -69,7 +69,7 @@ class PlainDistance(nn.Module):
         return distance
 
 
-Distance = tuple[str, nn.Module]  # what the record calls it, and what measures
+Distance = tuple[str, nn.Module]  # its name in `run.json`, and the module
 
 
 def _plain(name: str, network: FeatureNetwork) -> Distance:
@@ -90,10 +90,10 @@ DISTANCES: dict[str, Callable[[Path | None], Distance]] = {
 
 
 def perceptual_distance(folder: Path | None, wanted: str = "auto") -> Distance:
-    """What the patch perceptual loss measures with.
+    """The distance of the patch perceptual loss.
 
-    The paper takes LPIPS with AlexNet. Where its files are not at hand, plain unit-normalised
-    features stand in (the baseline of Zhang et al. 2018), and the record says so.
+    The paper uses LPIPS with AlexNet. Where its files are missing, it is replaced by plain
+    unit-normalised features (the baseline of Zhang et al. 2018), and `run.json` says so.
 
     Args:
         folder: of the pretrained networks.

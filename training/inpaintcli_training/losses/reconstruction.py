@@ -1,4 +1,4 @@
-"""Losses that more than one objective uses. Pictures are (n, 3, h, w) in [-1, 1]."""
+"""Reconstruction losses of more than one objective. Pictures are (n, 3, h, w) in [-1, 1]."""
 
 import math
 
@@ -15,7 +15,8 @@ from inpaintcli_training.perceptual.features import FeatureNetwork, Features
 def hole_l1(predicted: Tensor, photo: Tensor, mask: Tensor) -> Tensor:
     """Mean absolute error over the hole's pixels and channels; 0 for an empty hole.
 
-    Several processes divide by the mean of their holes, so that their mean is the batch's.
+    Several processes divide by the mean size of their holes, so that their mean is that of the
+    batch.
     """
     error = ((predicted - photo).abs() * mask).sum()
     return error / (mean(mask.sum()) * photo.shape[1]).clamp(min=1)
@@ -46,7 +47,7 @@ class FeatureDistance(nn.Module):
 def _unit(features: Tensor) -> Tensor:
     """Each channel vector of (n, c, h, w) divided by its length, but for an epsilon in the root.
 
-    Not `features.unit`, which is LPIPS's: its slope at zero is 1e10, here it is 1e5.
+    Not `features.unit` of LPIPS, whose slope at zero is 1e10; here it is 1e5.
     """
     return features * (features.square().sum(1, keepdim=True) + 1e-10).rsqrt()
 
@@ -66,26 +67,6 @@ def feature_matching(ours: Features, theirs: Features) -> Tensor:
         for name, features in ours.items()
     ]
     return sum(terms[1:], start=terms[0])
-
-
-def relativistic_generator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """The generator's relativistic average loss (DMFN, equation 10; Jolicoeur-Martineau 2018).
-
-    -E[log(1 - D(real, fake))] - E[log D(fake, real)] with D(a, b) = sigmoid(C(a) - E[C(b)]),
-    written with softplus, which is exact where the sigmoid is 0 or 1. E is over the pictures that
-    are judged at the same time, on all processes.
-
-    Args:
-        real: the critic's scores C of photos, (n, 1).
-        fake: of filled photos, (n, 1).
-    """
-    real_mean, fake_mean = mean(real.mean()), mean(fake.mean())
-    return F.softplus(real - fake_mean).mean() + F.softplus(real_mean - fake).mean()
-
-
-def relativistic_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """The critic's side: the generator's loss with the roles of real and fake exchanged."""
-    return relativistic_generator_loss(fake, real)
 
 
 def distance_to_known(mask: Tensor) -> Tensor:
@@ -109,51 +90,3 @@ def spatial_discount(mask: Tensor, gamma: float) -> Tensor:
     (n, 1, h, w) -> same, 0 where known: what `hole_l1` takes for a mask to weigh its errors.
     """
     return gamma ** distance_to_known(mask) * mask
-
-
-def gradient_penalty(score: Tensor, at: Tensor, mask: Tensor) -> Tensor:
-    """(|gradient in the hole| - 1)^2, the mean over pictures (Yu et al. 2018, section 3).
-
-    The norm has an epsilon of 1e-12 in its root, which has no derivative at 0.
-
-    Args:
-        score: (n, 1), the critic's, of
-        at: (n, 3, h, w), pictures between photos and fills, which require a gradient.
-        mask: (n, 1, h, w), 1 in the hole; no other pixel's gradient counts.
-    """
-    (gradient,) = torch.autograd.grad(score.sum(), at, create_graph=True)
-    norm = ((gradient * mask).square().sum((1, 2, 3)) + 1e-12).sqrt()
-    return (norm - 1).square().mean()
-
-
-def patch_generator_loss(scores: list[Tensor], overlaps: list[Tensor]) -> Tensor:
-    """The generator's loss against a multi-scale patch critic (Yang et al. 2018, equation 5).
-
-    -log D over the patches that overlap the hole, which the generator wants to be taken for real;
-    the mean over all patches, summed over scales. Patches of known pixels count nothing: the
-    generator has no part in them.
-
-    Args:
-        scores: the critic's logits of filled pictures, (n, 1, h_k, w_k) for each scale k.
-        overlaps: Q-bar_k, 1 where a patch overlaps the hole, in the same shapes.
-    """
-    terms = [
-        (overlap * F.softplus(-score)).mean()
-        for score, overlap in zip(scores, overlaps, strict=True)
-    ]
-    return sum(terms[1:], start=terms[0])
-
-
-def patch_critic_loss(real: list[Tensor], fake: list[Tensor], overlaps: list[Tensor]) -> Tensor:
-    """The critic's loss (Yang et al. 2018, equation 3): a patch is fake only on the hole.
-
-    Args:
-        real: logits of photos, (n, 1, h_k, w_k) for each scale k: all patches are real.
-        fake: logits of filled pictures: those that overlap the hole are fake, the others real.
-        overlaps: 1 where a patch overlaps the hole; the label Q_k is 1 - overlap.
-    """
-    terms = [
-        F.softplus(-photo).mean() + F.binary_cross_entropy_with_logits(filled, 1 - overlap)
-        for photo, filled, overlap in zip(real, fake, overlaps, strict=True)
-    ]
-    return sum(terms[1:], start=terms[0])

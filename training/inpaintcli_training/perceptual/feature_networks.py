@@ -1,7 +1,7 @@
-"""The door to pretrained feature networks, read from local files and never fetched.
+"""The list of pretrained feature networks, read from local files and never downloaded.
 
-`--features DIR` names a folder with files of weights, see `inpaintcli_training.perceptual.weights` for which are taken.
-All networks take RGB in [-1, 1] and prepare it as their weights want it.
+`--features DIR` names a folder with files of weights; `inpaintcli_training.perceptual.weights` says
+which are accepted. All networks take RGB in [-1, 1] and convert it to the input of their weights.
 """
 
 from inpaintcli_training.perceptual.backbones.alexnet import alexnet

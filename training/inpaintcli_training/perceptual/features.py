@@ -1,4 +1,4 @@
-"""A frozen feature network, and the ways to prepare its input that weights are trained for."""
+"""A frozen feature network, with the input conversions that its weights were trained with."""
 
 from enum import StrEnum
 
@@ -10,11 +10,11 @@ Features = dict[str, Tensor]
 
 
 class Layout(StrEnum):
-    """What a network's weights take as their input.
+    """The input that a network's weights were trained with.
 
     `caffe`: BGR in 0..255 minus the mean of ImageNet. `torchvision`: RGB in 0..1, minus mean,
-    divided by standard deviation. `tensorflow`: RGB in -1..1, which is Inception's. The same shapes
-    hold any: which it is, is not in the weights.
+    divided by standard deviation. `tensorflow`: RGB in -1..1, for Inception. The weights themselves
+    do not tell which it is.
     """
 
     caffe = "caffe"
@@ -22,7 +22,7 @@ class Layout(StrEnum):
     tensorflow = "tensorflow"
 
 
-# On RGB in 0..255, whatever order the network takes: x -> (x - mean) / scale.
+# For RGB in 0..255, whatever the network's channel order: x -> (x - mean) / scale.
 _MEAN = {
     Layout.caffe: (123.68, 116.779, 103.939),
     Layout.torchvision: (0.485 * 255, 0.456 * 255, 0.406 * 255),
@@ -48,7 +48,7 @@ class FeatureNetwork(nn.Module):
         file: str = "",
         layout: Layout = Layout.caffe,
     ) -> None:
-        """Tap `layers` after those that `taps` names by number; `file` is where they come from."""
+        """`taps` names the layers to return, by number; `file` names the file of the weights."""
         super().__init__()
         self.layers = layers
         self.taps = taps
@@ -60,7 +60,7 @@ class FeatureNetwork(nn.Module):
         self.register_buffer("scale", scale.view(1, 3, 1, 1), persistent=False)
 
     def forward(self, rgb: Tensor) -> Features:
-        """The tapped layers' outputs, computed no deeper than the last of them."""
+        """The outputs of the tapped layers; later layers are not computed."""
         x = ((rgb + 1) * 127.5 - self.mean) / self.scale
         if self.layout is Layout.caffe:
             x = x.flip(1)
@@ -76,6 +76,6 @@ class FeatureNetwork(nn.Module):
 
 def unit(features: Tensor, *, epsilon: float = 1e-10) -> Tensor:
     """Each channel vector of (n, c, h, w) divided by its length plus `epsilon`; 0 stays 0."""
-    # Its gradient at 0 is 0, where that of a plain square root would be none.
+    # The gradient at 0 is 0; that of a plain square root would be infinite.
     length: Tensor = torch.linalg.vector_norm(features, dim=1, keepdim=True)
     return features / (length + epsilon)

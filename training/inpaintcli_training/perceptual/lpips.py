@@ -1,8 +1,8 @@
-"""LPIPS (Zhang et al. 2018): a distance of pictures as people see it, linear heads on features.
+"""LPIPS (Zhang et al. 2018): a perceptual distance of pictures, linear heads on deep features.
 
 The heads were fitted to torchvision's weights of each network. Weights of another training have
 their channels in another order, so that the number would mean nothing: only backbones in
-torchvision's layout are taken; for others there is `distance` without heads, which is not LPIPS.
+torchvision's layout are accepted; for others there is `distance` without heads, which is not LPIPS.
 """
 
 from collections.abc import Callable, Iterable
@@ -67,7 +67,7 @@ def lpips(folder: Path | None, net: Net = "alex") -> Lpips:
         UnreadableError: a file is missing, damaged, or does not belong to the other.
     """
     network = BACKBONES[net](folder, layout=Layout.torchvision)
-    assert folder is not None  # noqa: S101 - the backbone has refused that
+    assert folder is not None  # noqa: S101 - the backbone has raised then
     path, heads = _heads(folder, net)
     widths = {
         "alex": (64, 192, 384, 256, 256),
@@ -81,7 +81,7 @@ def lpips(folder: Path | None, net: Net = "alex") -> Lpips:
 
 
 def _heads(folder: Path, net: Net) -> tuple[Path, list[Tensor]]:
-    """The file that holds the heads of `net`, and these, shallow first."""
+    """The file with the heads of `net`, and the heads, shallow first."""
     for path in sorted(folder.glob("lpips*")):
         if path.suffix not in SUFFIXES:
             continue

@@ -1,9 +1,9 @@
-"""Files of pretrained weights: found in a folder, told apart by layout, read. Never fetched.
+"""Files of pretrained weights: found in a folder, their layout determined, read; never downloaded.
 
-Which input a file's weights take cannot be seen from the weights, and is never guessed. It is, in
-this order, what the metadata of a safetensors file say (`input`: "BGR, ..." or "RGB, ..."); the
-word `caffe`, `torchvision` or `tensorflow` in the file's name; or the name under which a file is
-published, whose last eight digits begin its sha256. Anything else is refused.
+The input that weights expect cannot be seen from the weights, and is never guessed. It is given, in
+this order, by the metadata of a safetensors file (`input`: "BGR, ..." or "RGB, ..."); by the word
+`caffe`, `torchvision` or `tensorflow` in the file's name; or by the name under which the file is
+published, whose last eight digits are the start of its sha256. Anything else is refused.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file, the input that its weights take, and its float32 tensors by name."""
+    """A file, the input layout of its weights, and its float32 tensors by name."""
 
     path: Path
     layout: Layout
@@ -60,11 +60,11 @@ def open_weights(
     """Read the file of a network.
 
     Args:
-        folder: where it lies.
-        name: how its name begins, `vgg19` say; `*` stands for anything.
+        folder: the folder of the file.
+        name: the start of its name, such as `vgg19`; `*` matches anything.
         what: the network in words, for messages.
-        layout: the only one that will do; None for any. Where both lie in the folder, Caffe's
-            is taken, for which our recipes and figures are made.
+        layout: the only accepted one; None for any. If the folder has several, Caffe's is taken, on
+            which the recipes here and their figures are based.
 
     Raises:
         UsageError: no folder was given.
@@ -84,7 +84,7 @@ def open_weights(
 
 
 def _wanted(name: str, what: str, layout: Layout | None) -> str:
-    """What to get, and where: torchvision's file where any layout will do."""
+    """The hint which file to download from where: torchvision's if any layout is accepted."""
     for file, kind in PUBLISHED.items():
         if fnmatch(file, f"{name}*") and layout in (None, kind):
             known = f", such as {WHERE[kind]}/{file}"
@@ -95,14 +95,14 @@ def _wanted(name: str, what: str, layout: Layout | None) -> str:
 
 
 def layout_of(path: Path) -> Layout:
-    """Which input a file's weights take.
+    """The input layout of a file's weights.
 
     Raises:
-        UnreadableError: the file does not say, contradicts itself, or is not what its name says.
+        UnreadableError: the file does not say, or its sha256 is not the one in its name.
     """
-    said = _metadata(path).get("input", "")
-    if said[:3] in ("BGR", "RGB"):
-        return Layout.caffe if said.startswith("BGR") else Layout.torchvision
+    declared = _metadata(path).get("input", "")
+    if declared[:3] in ("BGR", "RGB"):
+        return Layout.caffe if declared.startswith("BGR") else Layout.torchvision
     words = [layout for layout in Layout if layout.value in path.name.lower()]
     if len(words) == 1:
         return words[0]
@@ -130,7 +130,7 @@ def _check_digest(path: Path) -> None:
     if not found.startswith(named):
         raise UnreadableError(
             f"{path} is damaged, or another file: its sha256 begins with {found[:8]}.",
-            hint="Get it again.",
+            hint="Download it again.",
         )
 
 
@@ -151,7 +151,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turns what readers of weights raise into our error."""
+    """Turn the exceptions of the readers of weights into an `UnreadableError`."""
     try:
         yield
     except (SafetensorError, OSError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
@@ -163,7 +163,7 @@ def _readable(path: Path) -> Iterator[None]:
 def load_into(
     network: nn.Sequential, file: WeightsFile, rename: Callable[[str], str] = str
 ) -> None:
-    """Copy the tensors `features.N...` into a network; `rename` first gives others these names.
+    """Copy the tensors `features.N...` into a network; `rename` converts other names to these.
 
     Raises:
         UnreadableError: they are of another network.

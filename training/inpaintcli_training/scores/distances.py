@@ -1,4 +1,4 @@
-"""How far fills are from their photo in the eyes of a feature network: all of it, or the hole."""
+"""Distances of fills from their photos in deep features: of whole pictures, or around holes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,13 +20,13 @@ POOLED = ("relu2_2", "relu3_4")
 """Layers whose vectors FD compares."""
 PATCHES = ("relu1_2", "relu2_2", "relu3_4")
 """Layers that P compares."""
-SHORTEST = 16  # px that VGG-19 up to relu3_4 needs
-_LONGEST = 512
-_MOST_VECTORS = 400  # of one picture, so that big holes do not outweigh small ones
+MIN_SIDE = 16  # px, for VGG-19 up to relu3_4
+_MAX_SIDE = 512
+_MAX_VECTORS = 400  # of one picture, so that big holes do not outweigh small ones
 
 
-class Whole:
-    """A distance of whole pictures: LPIPS with its heads, a plain one without."""
+class PictureDistance:
+    """A distance of whole pictures: LPIPS with heads, unit-normalised features without."""
 
     def __init__(self, network: FeatureNetwork, heads: list[Tensor] | None = None) -> None:
         self.network = network
@@ -41,8 +41,8 @@ class Whole:
         }
 
 
-class Around:
-    """P of each fill, and the moments of feature vectors in the holes, by group and method."""
+class HoleDistance:
+    """P of each fill; collects the moments of feature vectors in the holes for FD."""
 
     def __init__(self, network: FeatureNetwork) -> None:
         self._network = network
@@ -51,25 +51,25 @@ class Around:
     def score(
         self, group: str, photo: Rgb, hole: Mask, fills: Mapping[str, Rgb]
     ) -> dict[str, float]:
-        """P of each method's fill, all (h, w, 3); the vectors in the hole are kept for `pooled`.
+        """P of each method's fill, all (h, w, 3); collects the vectors in the hole for `pooled`.
 
-        Empty where the square around the hole is too small for the network.
+        Empty if the square around the hole is too small for the network.
         """
         inside = square_around(hole)
-        if shorter_side(photo[inside]) < SHORTEST:
+        if shorter_side(photo[inside]) < MIN_SIDE:
             return {}
         truth = self._units(photo[inside])
-        self._keep(group, "", truth, hole[inside])
+        self._collect(group, "", truth, hole[inside])
         found = {}
         for method, filled in fills.items():
             ours = self._units(filled[inside])
-            self._keep(group, method, ours, hole[inside])
+            self._collect(group, method, ours, hole[inside])
             layers = [float(((ours[n] - truth[n]) ** 2).sum(axis=2).mean()) for n in PATCHES]
             found[method] = float(np.mean(layers)) * 1000
         return found
 
     def pooled(self, method: str, groups: Sequence[str]) -> dict[str, float]:
-        """FD by key, of all that was scored of a method in these groups."""
+        """FD by key, of all fills of a method in these groups."""
         found = {}
         for layer in POOLED:
             ours, photos = (self._all(groups, of, layer) for of in (method, ""))
@@ -84,7 +84,7 @@ class Around:
             whole.merge(part)
         return whole
 
-    def _keep(
+    def _collect(
         self, group: str, method: str, units: dict[str, NDArray[np.float32]], hole: Mask
     ) -> None:
         for layer in POOLED:
@@ -100,7 +100,7 @@ class Around:
 
 
 def square_around(hole: Mask) -> tuple[slice, slice]:
-    """A square around a hole, half as large again and 16 px more, moved inside the picture.
+    """A square around a hole: 1.5 times its longer side and 16 px more, moved inside the picture.
 
     Raises:
         MaskMismatchError: the hole is empty.
@@ -115,24 +115,24 @@ def square_around(hole: Mask) -> tuple[slice, slice]:
 
 
 def _in_hole(features: NDArray[np.float32], hole: NDArray[np.float32]) -> NDArray[np.float32]:
-    """At most 400 vectors (n, channels) at positions that lie mostly in the hole."""
+    """At most 400 vectors (n, channels) at positions that are mostly in the hole."""
     height, width = features.shape[:2]
     share = cv2.resize(hole, (width, height), interpolation=cv2.INTER_AREA)
     vectors = features[share > 0.6]
-    return vectors[np.random.default_rng(0).permutation(len(vectors))[:_MOST_VECTORS]]
+    return vectors[np.random.default_rng(0).permutation(len(vectors))[:_MAX_VECTORS]]
 
 
 def _scale(rgb: Rgb) -> float:
-    return float(min(1.0, _LONGEST / max(rgb.shape[:2])))
+    return float(min(1.0, _MAX_SIDE / max(rgb.shape[:2])))
 
 
 def shorter_side(rgb: Rgb) -> float:
-    """In px, as the networks get to see it."""
+    """The shorter side in px, after scaling for the networks."""
     return float(min(rgb.shape[:2]) * _scale(rgb))
 
 
 def _tensor(rgb: Rgb) -> Tensor:
-    """RGB (1, 3, h, w) in [-1, 1], at most 512 px long."""
+    """RGB (1, 3, h, w) in [-1, 1], scaled to at most 512 px on the longer side."""
     scale = _scale(rgb)
     rgb = np.ascontiguousarray(rgb)
     if scale < 1:

@@ -1,8 +1,8 @@
-"""Scores of fills by deep features: P, FD, LPIPS, FID and plain distances, as files are given.
+"""Scores of fills by deep features: P, FD, LPIPS, FID and plain distances, as far as files exist.
 
-All look at 8-bit RGB. P and FD look at a square around the hole, the others at the whole picture,
-each scaled down where its longer side has more than 512 px; pictures too small for a network get
-no score of it. FID alone scales every picture to its network's size.
+All take 8-bit RGB. P and FD take a square around the hole, the others the whole picture, scaled
+down to at most 512 px on the longer side; pictures too small for a network get no score of it. FID
+alone scales every picture to its network's size.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,16 @@ from inpaintcli_training.data.photos import Rgb
 from inpaintcli_training.perceptual.feature_networks import inception, squeezenet11, vgg19
 from inpaintcli_training.perceptual.features import FeatureNetwork
 from inpaintcli_training.perceptual.lpips import Net, lpips
-from inpaintcli_training.scores.distances import PATCHES, POOLED, Around, Whole, shorter_side
+from inpaintcli_training.scores.distances import (
+    PATCHES,
+    POOLED,
+    HoleDistance,
+    PictureDistance,
+    shorter_side,
+)
 from inpaintcli_training.scores.fid import FID, Fid
 
-_SHORTEST = 64  # px that AlexNet needs
+_ALEXNET_MIN_SIDE = 64  # px
 
 P = Metric(
     key="p", label="P", digits=1,
@@ -42,26 +48,26 @@ class FeatureScores:
     """What the files of a folder allow; a `inpaintcli.evaluation.scoring.FeatureScorer`."""
 
     def __init__(self, folder: Path) -> None:
-        """Load what is there.
+        """Load the networks whose files are in the folder.
 
         Raises:
-            UnreadableError: nothing fitting is in the folder.
+            UnreadableError: there is none.
         """
         self.metrics: tuple[Metric, ...] = ()
         self.networks: tuple[str, ...] = ()
         self.left_out: tuple[str, ...] = ()
-        self._around: Around | None = None
-        self._whole: dict[str, Whole] = {}
+        self._hole_distance: HoleDistance | None = None
+        self._picture_distances: dict[str, PictureDistance] = {}
         self._fid: Fid | None = None
-        self._take_vgg(folder)
-        self._take_lpips(folder)
-        self._take_squeezenet(folder)
-        self._take_inception(folder)
+        self._load_vgg(folder)
+        self._load_lpips(folder)
+        self._load_squeezenet(folder)
+        self._load_inception(folder)
         if not self.metrics:
             reasons = "; ".join(self.left_out)
             raise UnreadableError(f"{folder} holds no feature network for scores: {reasons}.")
 
-    def _take_vgg(self, folder: Path) -> None:
+    def _load_vgg(self, folder: Path) -> None:
         try:
             network = vgg19(folder, PATCHES)
         except UnreadableError as error:
@@ -71,12 +77,12 @@ class FeatureScores:
         if missing:
             self.left_out += (f"P and FD: {network.file} ends before {', '.join(missing)}.",)
             return
-        self._around = Around(network)
+        self._hole_distance = HoleDistance(network)
         self._used(network)
         self.metrics += (P, *(_fd(layer) for layer in POOLED))
 
-    def _take_lpips(self, folder: Path) -> None:
-        """LPIPS by each backbone that lies there with its heads; one will do."""
+    def _load_lpips(self, folder: Path) -> None:
+        """LPIPS by each backbone that is there with its heads; at least one is expected."""
         missing = []
         for net in get_args(Net):
             try:
@@ -84,29 +90,32 @@ class FeatureScores:
             except UnreadableError as error:
                 missing.append(f"{net}: {error.message}")
                 continue
-            self._take(
-                f"lpips_{net}", f"LPIPS {net}", Whole(learned.network, list(learned.heads)),
+            self._add(
+                f"lpips_{net}", f"LPIPS {net}",
+                PictureDistance(learned.network, list(learned.heads)),
                 "learned perceptual distance to the photo (Zhang et al. 2018, version 0.1)",
             )  # fmt: skip
-        if not self._whole:
+        if not self._picture_distances:
             reasons = " ".join(missing)
-            self.left_out += (f"LPIPS needs torchvision's networks (docs/reference/scores.md). {reasons}",)
+            self.left_out += (
+                f"LPIPS needs torchvision's networks (docs/reference/scores.md). {reasons}",
+            )
 
-    def _take_squeezenet(self, folder: Path) -> None:
-        """A distance without heads, where the backbone is not the one that the heads belong to."""
-        if "lpips_squeeze" in self._whole:
+    def _load_squeezenet(self, folder: Path) -> None:
+        """A distance without heads, if the backbone is not the one that the heads belong to."""
+        if "lpips_squeeze" in self._picture_distances:
             return
         try:
             network = squeezenet11(folder)
         except UnreadableError:
-            return  # it is no score that anybody misses
-        self._take(
-            "squeezenet", "SqueezeNet", Whole(network),
+            return  # optional: nothing to report
+        self._add(
+            "squeezenet", "SqueezeNet", PictureDistance(network),
             "squared distance of unit-normalised SqueezeNet 1.1 features, seven layers summed, to "
             "the photo's; not LPIPS",
         )  # fmt: skip
 
-    def _take_inception(self, folder: Path) -> None:
+    def _load_inception(self, folder: Path) -> None:
         try:
             network = inception(folder)
         except UnreadableError as error:
@@ -116,9 +125,9 @@ class FeatureScores:
         self.networks += (f"{network.file} (tensorflow layout)",)
         self.metrics += (FID,)
 
-    def _take(self, key: str, label: str, measure: Whole, meaning: str) -> None:
+    def _add(self, key: str, label: str, measure: PictureDistance, meaning: str) -> None:
         self._used(measure.network)
-        self._whole[key] = measure
+        self._picture_distances[key] = measure
         self.metrics += (Metric(key=key, label=label, digits=4, meaning=meaning),)
 
     def _used(self, network: FeatureNetwork) -> None:
@@ -127,14 +136,14 @@ class FeatureScores:
     def score(
         self, group: str, photo: Rgb, hole: Mask, fills: Mapping[str, Rgb]
     ) -> dict[str, dict[str, float]]:
-        """The scores of each method's fill by key; the vectors that FD and FID compare are kept."""
+        """The scores of each method's fill by key; collects the vectors of FD and FID."""
         found: dict[str, dict[str, float]] = {method: {} for method in fills}
         with torch.inference_mode():
-            if self._around is not None:
-                for method, p in self._around.score(group, photo, hole, fills).items():
+            if self._hole_distance is not None:
+                for method, p in self._hole_distance.score(group, photo, hole, fills).items():
                     found[method]["p"] = p
-            if self._whole and shorter_side(photo) >= _SHORTEST:
-                for key, measure in self._whole.items():
+            if self._picture_distances and shorter_side(photo) >= _ALEXNET_MIN_SIDE:
+                for key, measure in self._picture_distances.items():
                     for method, value in measure.score(photo, fills).items():
                         found[method][key] = value
             if self._fid is not None:
@@ -143,11 +152,11 @@ class FeatureScores:
 
     def pooled(self, method: str, groups: Sequence[str]) -> dict[str, float]:
         """FD and FID of all fills of a method in these groups together."""
-        found = {} if self._around is None else self._around.pooled(method, groups)
+        found = {} if self._hole_distance is None else self._hole_distance.pooled(method, groups)
         if self._fid is not None:
             found[FID.key] = self._fid.pooled(method, groups)
         return found
 
     def remarks(self) -> tuple[str, ...]:
-        """What must be known to read FID."""
+        """Warnings about FID."""
         return () if self._fid is None else self._fid.remarks()

@@ -1,7 +1,7 @@
-"""AlexNet as torchvision has it: one column (Krizhevsky 2014), no response normalisation.
+"""AlexNet as in torchvision: one column (Krizhevsky 2014), no response normalisation.
 
-The Caffe network of the same name has two columns and normalisation: another network, which does
-not load here.
+The Caffe network of the same name has two columns and normalisation: a different network, whose
+weights are refused.
 """
 
 from pathlib import Path

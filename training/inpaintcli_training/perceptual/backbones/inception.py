@@ -1,9 +1,9 @@
 """Inception-v3 as FID is defined on it: the network that Google published in December 2015.
 
-Its layers are those of Szegedy et al. 2016, as torchvision has them, but for two things that FID
-has inherited: average pools do not count the zeros around a map, and the last block pools by
-maximum where the paper has an average. Weights come from the same 2015 file, converted; those of
-torchvision's Inception are of another training and give another number, so they are refused.
+Its layers are those of Szegedy et al. 2016 as in torchvision, with two differences that belong to
+FID: average pools do not count the padding, and the last block has a maximum pool where the paper
+has an average. The weights are converted from the 2015 file; those of torchvision's Inception are
+of another training and would give another number, so they are refused.
 """
 
 from collections import OrderedDict
@@ -29,7 +29,7 @@ class Inception(nn.Module):
     """RGB (n, 3, h, w) in [-1, 1], of any size -> the last pool's vectors (n, 2048)."""
 
     def __init__(self, trunk: nn.Sequential, file: str = "") -> None:
-        """Of a trunk as `trunk` makes it; `file` is where its weights come from."""
+        """`trunk` is what the function `trunk` returns; `file` names the file of its weights."""
         super().__init__()
         self.trunk = trunk
         self.file = file
@@ -37,7 +37,7 @@ class Inception(nn.Module):
         self.eval()
 
     def forward(self, rgb: Tensor) -> Tensor:
-        """Scaled to 299 x 299 as pytorch-fid does it: bilinear, corners not aligned, no filter."""
+        """Scales to 299 x 299 as pytorch-fid does: bilinear, corners not aligned, not filtered."""
         x = F.interpolate(rgb, (_SIDE, _SIDE), mode="bilinear", align_corners=False)
         vectors: Tensor = self.trunk(x).mean((2, 3))
         return vectors
@@ -57,7 +57,7 @@ def inception(folder: Path | None) -> Inception:
 
 
 def _load(network: nn.Sequential, file: WeightsFile) -> None:
-    """Copy the trunk's tensors; the classifier, which tells whose file it is, is not kept."""
+    """Copy the trunk's tensors; the classifier only serves to recognise the file."""
     classes = len(file.tensors.get("fc.weight", ()))
     if classes != _CLASSES:
         raise UnreadableError(
@@ -74,12 +74,12 @@ def _load(network: nn.Sequential, file: WeightsFile) -> None:
 
 
 def _counts(name: str) -> bool:
-    """Whether a tensor has a part in the features; counters of batches have none."""
+    """Whether a tensor affects the features; counters of batches do not."""
     return not name.startswith("fc.") and not name.endswith("num_batches_tracked")
 
 
 def trunk() -> nn.Sequential:
-    """All up to the last map (n, 2048, 8, 8); tensors are named as in the published file."""
+    """All layers up to the last map (n, 2048, 8, 8), named as in the published file."""
     return nn.Sequential(
         OrderedDict(
             Conv2d_1a_3x3=_Convolution(3, 32, 3, stride=2, pad=False),
@@ -143,10 +143,10 @@ def _to(channels: int, *kernels: _Kernel) -> _Step:
 
 
 class _Mixed(nn.Module):
-    """Branches of convolutions and a pool on one map; what they give is put together in order.
+    """Branches of convolutions and a pool on one map; their outputs are concatenated in order.
 
-    The convolutions of a branch are named after it and numbered, as the file has them:
-    `branch3x3_1`, `branch3x3_2a`, `branch3x3_2b`; the only one of a branch has its name.
+    The convolutions of a branch are named after it and numbered, as in the file: `branch3x3_1`,
+    `branch3x3_2a`, `branch3x3_2b`; a branch with a single one gives it its name.
     """
 
     def __init__(
@@ -158,9 +158,9 @@ class _Mixed(nn.Module):
         pooled: int = 0,
         halve: bool = False,
     ) -> None:
-        """`pooled` channels come out of the pool's own 1x1 convolution, 0 for none.
+        """`pooled`: output channels of a 1x1 convolution after the pool, 0 for none.
 
-        `halve` gives the last convolution of each branch a stride of 2, and no padding.
+        `halve`: the last convolution of each branch has stride 2 and no padding.
         """
         super().__init__()
         self._rows: list[list[list[str]]] = []
@@ -213,7 +213,7 @@ def _from_35_to_17(inside: int) -> nn.Module:
 
 
 def _at_17(width: int) -> nn.Module:
-    """On maps of 17 x 17: rows and columns of 7 in turn (figure 6)."""
+    """On maps of 17 x 17: kernels of 1x7 and 7x1 in turn (figure 6)."""
     across, down = (1, 7), (7, 1)
     branches = {
         "branch1x1": [_to(192, 1)],
@@ -235,7 +235,7 @@ def _from_17_to_8(inside: int) -> nn.Module:
 
 
 def _at_8(inside: int, pool: nn.Module) -> nn.Module:
-    """On maps of 8 x 8: branches that end in a row and a column side by side (figure 7)."""
+    """On maps of 8 x 8: branches that end in kernels of 1x3 and 3x1 side by side (figure 7)."""
     fork = _to(384, (1, 3), (3, 1))
     branches = {
         "branch1x1": [_to(320, 1)],

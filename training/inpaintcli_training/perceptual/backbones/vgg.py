@@ -25,13 +25,13 @@ def vgg16(
 def vgg19(
     folder: Path | None, layers: tuple[str, ...] = (), *, layout: Layout | None = None
 ) -> FeatureNetwork:
-    """VGG-19 as deep as its file goes; layers are named relu1_1 onwards and pool1 onwards.
+    """VGG-19, as deep as its file; layers are named relu1_1 onwards and pool1 onwards.
 
     Args:
-        folder: holds `vgg19*`; convolutions missing at the end cut the network short.
-        layers: those wanted; all that lie beyond the file's last one are left out, and
-            `network.taps` says which remain. Default: the last ReLU of each block.
-        layout: the only one that will do; None for any.
+        folder: holds `vgg19*`, which may lack the last convolutions.
+        layers: to be returned; those after the file's last one are left out, and `network.taps`
+            says which remain. Default: the last ReLU of each block.
+        layout: the only accepted one; None for any.
 
     Raises:
         UsageError: no folder was given.
@@ -79,7 +79,7 @@ def _modules(blocks: _Blocks) -> Iterator[nn.Module]:
 
 
 def _numbers(blocks: _Blocks) -> dict[str, int]:
-    """The place of each ReLU and pool among the modules."""
+    """The index of each ReLU and pool among the modules, by name."""
     numbers: dict[str, int] = {}
     number = 0
     for block, (_, depth) in enumerate(blocks, 1):

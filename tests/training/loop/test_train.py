@@ -12,16 +12,23 @@ import pytest
 import torch
 from inpaintcli_training.data.crops import Batch, Crops, Photos
 from inpaintcli_training.family import Stages
-from inpaintcli_training.loop import ema
-from inpaintcli_training.loop.loop import DivergedError, Every, Trainer, learning_rate, save, train
-from inpaintcli_training.loop.plots import read_losses
-from inpaintcli_training.loop.runs import (
-    Record,
+from inpaintcli_training.loop.ema import initial_ema, update_ema
+from inpaintcli_training.loop.loss_plot import read_losses
+from inpaintcli_training.loop.run_folder import (
+    RunInfo,
     best_psnr,
+    load_checkpoint,
     load_ema,
     load_recipe,
-    load_record,
-    load_state,
+    load_run_info,
+)
+from inpaintcli_training.loop.train import (
+    DivergedError,
+    Intervals,
+    Trainer,
+    learning_rate,
+    save_checkpoint,
+    train,
 )
 from inpaintcli_training.recipe import Recipe, with_settings
 from torch import Tensor
@@ -51,7 +58,7 @@ def everything(trainer: Trainer) -> dict[str, Tensor]:
             for key, inner in value.items():
                 walk(inner, f"{path}/{key}")
 
-    walk(trainer.state(), "")
+    walk(trainer.state_dict(), "")
     return found
 
 
@@ -72,10 +79,10 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
 
     begun = Trainer(recipe, features)
     losses = steps(begun, crops, 3)
-    save(begun, tmp_path)
+    save_checkpoint(begun, tmp_path)
     torch.manual_seed(99)  # whatever happened to the generator in between
     resumed = Trainer(recipe, features)
-    resumed.restore(load_state(tmp_path))
+    resumed.load_state_dict(load_checkpoint(tmp_path))
     assert resumed.images == 6
     losses += steps(resumed, crops, 3)
 
@@ -92,9 +99,9 @@ def test_a_run_in_parts_can_be_cut_after_any_step(
     expected = steps(Trainer(recipe, features), crops, 5)
     begun = Trainer(recipe, features)
     losses = steps(begun, crops, cut)
-    save(begun, tmp_path)
+    save_checkpoint(begun, tmp_path)
     resumed = Trainer(recipe, features)
-    resumed.restore(load_state(tmp_path))
+    resumed.load_state_dict(load_checkpoint(tmp_path))
     assert losses + steps(resumed, crops, 5 - cut) == expected
 
 
@@ -144,7 +151,7 @@ def test_both_optimisers_take_the_rate(tiny_dmfn: Recipe, photos: Photos, featur
     steps(trainer, Crops(photos, recipe), 1)
     rates = {
         o.param_groups[0]["lr"]
-        for o in (trainer.descent.optimizer, trainer.critic_descent.optimizer)
+        for o in (trainer.generator_optimizer.optimizer, trainer.critic_optimizer.optimizer)
     }
     assert rates == {recipe.lr * 2 / 8}
 
@@ -172,7 +179,7 @@ def gradients(trainer: Trainer, crops: Crops) -> dict[str, Tensor]:
         weights = trainer.generator.named_parameters()
         found.update({name: w.grad.clone() for name, w in weights})
 
-    trainer.descent.scaler.step = look
+    trainer.generator_optimizer.scaler.step = look
     steps(trainer, crops, 1)
     return found
 
@@ -218,12 +225,12 @@ def test_a_scaled_gradient_that_overflows_lowers_the_scale_and_stops_nothing(
     trainer = Trainer(recipe, None)
     before = {k: v.clone() for k, v in trainer.generator.state_dict().items()}
     overflow, scale = trainer.generator.head.weight.register_hook(lambda g: g * math.inf), 65536.0
-    assert trainer.descent.scaler.get_scale() == scale
+    assert trainer.generator_optimizer.scaler.get_scale() == scale
     steps(trainer, Crops(photos, recipe), 1)
-    assert trainer.descent.scaler.get_scale() == scale / 2
+    assert trainer.generator_optimizer.scaler.get_scale() == scale / 2
     after = trainer.generator.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    trainer.descent.scaler.update(1e-4)
+    trainer.generator_optimizer.scaler.update(1e-4)
     with pytest.raises(DivergedError, match="gradient"):
         steps(trainer, Crops(photos, recipe), 1)
     overflow.remove()
@@ -247,9 +254,9 @@ def test_compiled_training_has_the_losses_of_plain_training(
 
 def test_averages_follow_weights_and_copy_counters() -> None:
     network = torch.nn.BatchNorm2d(2)
-    averaged = ema.copied(network)
+    averaged = initial_ema(network)
     network(torch.randn(4, 2, 3, 3))
-    ema.follow(averaged, network, decay=0.5, steps=100)
+    update_ema(averaged, network, decay=0.5, steps=100)
     assert averaged["num_batches_tracked"] == 1
     torch.testing.assert_close(averaged["running_mean"], network.running_mean / 2)
 
@@ -306,9 +313,13 @@ def test_a_diverged_run_keeps_its_last_checkpoint(
 
     with pytest.raises(DivergedError):
         train(
-            trainer, Crops(photos, tiny_dmfn), tmp_path, report=report, every=Every(log=1, save=1)
+            trainer,
+            Crops(photos, tiny_dmfn),
+            tmp_path,
+            report=report,
+            intervals=Intervals(log=1, save=1),
         )
-    assert load_state(tmp_path)["images"] == 4
+    assert load_checkpoint(tmp_path)["images"] == 4
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -322,8 +333,10 @@ def test_a_signal_stops_after_the_step_and_saves(
             os.kill(os.getpid(), number)
 
     trainer = Trainer(tiny_membrane, features)
-    train(trainer, Crops(photos, tiny_membrane), tmp_path, report=report, every=Every(log=1))
-    assert load_state(tmp_path)["images"] == trainer.images == 4
+    train(
+        trainer, Crops(photos, tiny_membrane), tmp_path, report=report, intervals=Intervals(log=1)
+    )
+    assert load_checkpoint(tmp_path)["images"] == trainer.images == 4
     assert signal.getsignal(number) is before
     weights, images = load_ema(tmp_path)
     assert images == 4
@@ -336,12 +349,12 @@ def test_a_slow_run_is_told_of_and_saved_by_the_clock(
     saved: list[tuple[int, int]] = []
 
     def report(images: int, _losses: dict[str, float], _speed: float) -> None:
-        earlier = load_state(tmp_path)["images"] if (tmp_path / "state.pt").exists() else -1
+        earlier = load_checkpoint(tmp_path)["images"] if (tmp_path / "state.pt").exists() else -1
         saved.append((images, earlier))
 
     trainer = Trainer(replace(tiny_membrane, images=6), features)
-    every = Every(log=1000, save=1000, minutes=0)
-    train(trainer, Crops(photos, tiny_membrane), tmp_path, report=report, every=every)
+    intervals = Intervals(log=1000, save=1000, minutes=0)
+    train(trainer, Crops(photos, tiny_membrane), tmp_path, report=report, intervals=intervals)
     # Before each step all is written, also before the first.
     assert saved == [(2, 0), (4, 2), (6, 4)]
 
@@ -356,7 +369,7 @@ def test_a_run_ends_at_its_last_image_and_writes_its_folder(
         Crops(photos, tiny),
         tmp_path / "run",
         report=lambda images, losses, _speed: seen.append((images, sorted(losses))),
-        every=Every(log=4, samples=3),
+        intervals=Intervals(log=4, samples=3),
     )
     assert trainer.images == tiny.images == 12
     assert [images for images, _ in seen] == [8, 12]
@@ -364,7 +377,7 @@ def test_a_run_ends_at_its_last_image_and_writes_its_folder(
     names = {path.name for path in (tmp_path / "run").iterdir()}
     written = {"recipe.json", "run.json", "state.pt", "ema.safetensors", "logs"}
     assert names == written | {"losses.jsonl", "losses.svg"}
-    assert load_record(tmp_path / "run") == Record(
+    assert load_run_info(tmp_path / "run") == RunInfo(
         data=(photos.sources[0].name,),
         sources=(str(photos.sources[0].resolve()),),
         photos=5,
@@ -380,8 +393,8 @@ def test_the_record_counts_the_unreadable_photos(
     photos = Photos([photo_folder, bad])
     trainer = Trainer(tiny_membrane, features)
     train(trainer, Crops(photos, tiny_membrane), tmp_path / "run", report=lambda *_: None)
-    record = load_record(tmp_path / "run")
-    assert (record.photos, record.unreadable) == (6, 1)
+    info = load_run_info(tmp_path / "run")
+    assert (info.photos, info.unreadable) == (6, 1)
 
 
 def test_reported_losses_are_means_also_right_after_a_resume(
@@ -398,7 +411,7 @@ def test_reported_losses_are_means_also_right_after_a_resume(
         crops,
         tmp_path,
         report=lambda _i, losses, _s: seen.append(losses),
-        every=Every(log=2),
+        intervals=Intervals(log=2),
     )
     assert seen[0] == expected
 
@@ -408,12 +421,12 @@ def test_settings_changed_on_resume_reach_the_optimisers(
 ) -> None:
     trainer = Trainer(tiny_dmfn, features)
     steps(trainer, Crops(photos, tiny_dmfn), 1)
-    save(trainer, tmp_path)
+    save_checkpoint(trainer, tmp_path)
     changed = with_settings(tiny_dmfn, {"weight_decay": "0.5", "betas": "[0.1, 0.2]"})
     resumed = Trainer(changed, features)
-    resumed.restore(load_state(tmp_path))
-    for descent in (resumed.descent, resumed.critic_descent):
-        optimizer = descent.optimizer
+    resumed.load_state_dict(load_checkpoint(tmp_path))
+    for generator_optimizer in (resumed.generator_optimizer, resumed.critic_optimizer):
+        optimizer = generator_optimizer.optimizer
         assert optimizer.param_groups[0]["weight_decay"] == 0.5
         assert optimizer.param_groups[0]["betas"] == (0.1, 0.2)
         assert optimizer.state
@@ -425,19 +438,19 @@ def test_a_critic_can_join_a_resumed_run(
     off = {"objective.adversarial": "0", "objective.local_matching": "0"}
     alone = Trainer(with_settings(tiny_dmfn, off), features)
     steps(alone, Crops(photos, tiny_dmfn), 1)
-    save(alone, tmp_path)
+    save_checkpoint(alone, tmp_path)
     joined = Trainer(tiny_dmfn, features)
-    joined.restore(load_state(tmp_path))
+    joined.load_state_dict(load_checkpoint(tmp_path))
     assert "critic" in steps(joined, Crops(photos, tiny_dmfn), 1)[0]
 
 
 def test_weights_of_another_network_are_a_usage_error(
     tiny_dmfn: Recipe, tiny_membrane: Recipe, features: Path, tmp_path: Path
 ) -> None:
-    save(Trainer(tiny_membrane, features), tmp_path)
+    save_checkpoint(Trainer(tiny_membrane, features), tmp_path)
     trainer = Trainer(tiny_dmfn, features)
     with pytest.raises(UsageError, match="do not fit"):
-        trainer.restore(load_state(tmp_path))
+        trainer.load_state_dict(load_checkpoint(tmp_path))
     with pytest.raises(UsageError, match="do not fit"):
         trainer.start_from(load_ema(tmp_path)[0])
 
@@ -485,12 +498,12 @@ def test_the_run_folder_gives_its_recipe_back(
 
 
 def test_folders_without_a_run_say_so(tmp_path: Path) -> None:
-    for load in (load_state, load_ema, load_recipe):
+    for load in (load_checkpoint, load_ema, load_recipe):
         with pytest.raises(UnreadableError):
             load(tmp_path)
-    assert load_record(tmp_path) == Record()
+    assert load_run_info(tmp_path) == RunInfo()
     (tmp_path / "run.json").write_text(json.dumps({"strange": 1}))
-    assert load_record(tmp_path) == Record()
+    assert load_run_info(tmp_path) == RunInfo()
 
 
 def test_a_folder_that_cannot_be_written_is_an_output_error(
@@ -499,7 +512,7 @@ def test_a_folder_that_cannot_be_written_is_an_output_error(
     (tmp_path / "file").write_text("in the way")
     trainer = Trainer(tiny_membrane, features)
     with pytest.raises(OutputError):
-        save(trainer, tmp_path / "file")
+        save_checkpoint(trainer, tmp_path / "file")
     with pytest.raises(OutputError):
         train(trainer, Crops(photos, tiny_membrane), tmp_path / "file", report=lambda *_: None)
 
@@ -523,8 +536,8 @@ def test_the_best_weights_by_validation_are_kept_beside_the_last(
     def report(images: int, _losses: dict[str, float], _speed: float) -> None:
         averaged[images] = {k: v.clone() for k, v in trainer.ema.items()}
 
-    crops, every = Crops(photos, recipe), Every(log=1)
-    train(trainer, crops, tmp_path, report=report, every=every, validation=Rising())
+    crops, intervals = Crops(photos, recipe), Intervals(log=1)
+    train(trainer, crops, tmp_path, report=report, intervals=intervals, validation=Rising())
     weights, images = load_ema(tmp_path, best=True)
     assert images == 8
     assert all(torch.equal(weights[name], tensor) for name, tensor in averaged[8].items())
@@ -544,14 +557,14 @@ def test_a_resumed_run_forgets_the_losses_after_its_checkpoint(
         if images == 10:
             poisoned(trainer, "hole", monkeypatch, "generator_loss")
 
-    every = Every(log=1, save=2)
+    intervals = Intervals(log=1, save=2)
     with pytest.raises(DivergedError):
-        train(trainer, crops, tmp_path, report=report, every=every)
+        train(trainer, crops, tmp_path, report=report, intervals=intervals)
     assert [line["images"] for line in read_losses(tmp_path)] == [2, 4, 6, 8, 10]
     resumed = Trainer(recipe, features)
-    resumed.restore(load_state(tmp_path))
+    resumed.load_state_dict(load_checkpoint(tmp_path))
     assert resumed.images == 8
-    train(resumed, crops, tmp_path, report=lambda *_: None, every=every)
+    train(resumed, crops, tmp_path, report=lambda *_: None, intervals=intervals)
     assert [line["images"] for line in read_losses(tmp_path)] == [2, 4, 6, 8, 10, 12]
 
 
@@ -560,12 +573,12 @@ def test_a_state_saved_before_there_were_several_processes_is_taken_up(
 ) -> None:
     trainer = Trainer(tiny_dmfn, features)
     steps(trainer, Crops(photos, tiny_dmfn), 1)
-    old = trainer.state()
+    old = trainer.state_dict()
     old["rng"] = old["rng"][0]["cpu"]
     del old["scaler"], old["critic"]["scaler"]
     torch.rand(1)
     resumed = Trainer(tiny_dmfn, features)
-    resumed.restore(old)
+    resumed.load_state_dict(old)
     assert torch.equal(torch.get_rng_state(), old["rng"])
     assert resumed.images == 2
 

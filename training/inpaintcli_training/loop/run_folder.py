@@ -1,8 +1,9 @@
-"""The run folder: what a run is, where it stands, what it has made.
+"""The run folder: reading and writing its files.
 
-It holds `recipe.json` (the recipe), `run.json` (what it was trained on), `state.pt` (everything
-needed to go on), `ema.safetensors` (the weights to export), `best.safetensors` (those of the best
-validation), `losses.jsonl` and its plot `losses.svg`, and TensorBoard's events in `logs/`.
+It holds `recipe.json` (the recipe), `run.json` (what the run is trained on), `state.pt` (the
+checkpoint to resume from), `ema.safetensors` (the EMA weights, to export), `best.safetensors`
+(those of the best validation), `losses.jsonl` and its plot `losses.svg`, and TensorBoard's events
+in `logs/`.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from inpaintcli.errors import OutputError, UnreadableError
 from inpaintcli_training.catalog import find_recipe
-from inpaintcli_training.recipe import Recipe, restored, to_json
+from inpaintcli_training.recipe import Recipe, recipe_from_json, to_json
 
 STATE = "state.pt"
 EMA = "ema.safetensors"
@@ -27,27 +28,27 @@ BEST = "best.safetensors"
 LOSSES = "losses.jsonl"
 PLOT = "losses.svg"
 RECIPE = "recipe.json"
-RECORD = "run.json"
+RUN_INFO = "run.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
-    """What a run was trained on; what of it is not known is empty."""
+class RunInfo:
+    """What a run is trained on, as `run.json` holds it; a field that is not known is empty."""
 
     data: tuple[str, ...] = ()  # names of the sources, without their folders: for the card
-    sources: tuple[str, ...] = ()  # where they lie, for the comparison before an export
+    sources: tuple[str, ...] = ()  # their paths, for the comparison before an export
     photos: int = 0
-    unreadable: int = 0  # of these photos, those met so far that could not be decoded
+    unreadable: int = 0  # of these photos, those that could not be decoded so far
     features: dict[str, Any] = field(default_factory=dict)  # the objective's notes
 
 
 def holds_run(folder: Path) -> bool:
-    """Whether a run was ever begun in the folder."""
+    """Whether the folder holds a run, finished or not."""
     return any((folder / name).exists() for name in (STATE, EMA, RECIPE))
 
 
-def write_plan(folder: Path, recipe: Recipe, record: Record) -> None:
-    """Write the recipe and the record.
+def write_run_info(folder: Path, recipe: Recipe, info: RunInfo) -> None:
+    """Write the recipe and the run's information.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -55,13 +56,13 @@ def write_plan(folder: Path, recipe: Recipe, record: Record) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write_text(folder / RECIPE, to_json(recipe))
-        _write_text(folder / RECORD, json.dumps(dataclasses.asdict(record), indent=2))
+        _write_text(folder / RUN_INFO, json.dumps(dataclasses.asdict(info), indent=2))
     except OSError as error:
         raise OutputError(f"The run cannot be written to {folder}: {error}.") from error
 
 
-def write_state(folder: Path, state: dict[str, Any], ema: dict[str, Tensor]) -> None:
-    """Write the state and the averaged weights, each under its name only when whole.
+def write_checkpoint(folder: Path, state: dict[str, Any], ema: dict[str, Tensor]) -> None:
+    """Write the state and the EMA weights, each to a temporary file that is then renamed.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -75,8 +76,20 @@ def write_state(folder: Path, state: dict[str, Any], ema: dict[str, Tensor]) -> 
         raise OutputError(f"The run cannot be saved in {folder}: {error}.") from error
 
 
+def write_ema(folder: Path, ema: dict[str, Tensor], images: int) -> None:
+    """Write EMA weights alone, without a state to resume from.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    try:
+        _write_weights(folder / EMA, ema, {"images": str(images)})
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"The weights cannot be written to {folder}: {error}.") from error
+
+
 def write_best(folder: Path, ema: dict[str, Tensor], images: int, psnr: float) -> None:
-    """Keep these averages as the best, with their hole PSNR (dB) on the validation photos.
+    """Write these EMA weights as the best, with their hole PSNR (dB) on the validation photos.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -88,7 +101,7 @@ def write_best(folder: Path, ema: dict[str, Tensor], images: int, psnr: float) -
 
 
 def best_psnr(folder: Path) -> float:
-    """The hole PSNR (dB) of the best averages so far; minus infinity where there are none."""
+    """The hole PSNR (dB) of the best weights so far; minus infinity where there are none."""
     try:
         with safe_open(folder / BEST, framework="pt") as file:
             return float((file.metadata() or {})["hole_psnr"])
@@ -102,7 +115,7 @@ def _write_weights(path: Path, weights: dict[str, Tensor], notes: dict[str, str]
     part.replace(path)
 
 
-def load_state(folder: Path) -> dict[str, Any]:
+def load_checkpoint(folder: Path) -> dict[str, Any]:
     """The saved state of a run, on the CPU.
 
     Raises:
@@ -116,7 +129,7 @@ def load_state(folder: Path) -> dict[str, Any]:
 
 
 def load_ema(folder: Path, *, best: bool = False) -> tuple[dict[str, Tensor], int]:
-    """The averaged weights of a run, the last or the best, and how many images they had seen.
+    """The EMA weights of a run, the last or the best, and how many images they had seen.
 
     Raises:
         UnreadableError: the folder holds none.
@@ -133,11 +146,11 @@ def load_ema(folder: Path, *, best: bool = False) -> tuple[dict[str, Tensor], in
 
 
 def load_recipe(folder: Path) -> Recipe:
-    """The recipe that a run was made by, or is being made by.
+    """The recipe of a run.
 
     Raises:
         UnreadableError: the folder holds no run.
-        UsageError: its recipe is not one of ours, or damaged.
+        UsageError: its recipe is not in the catalogue, or damaged.
     """
     path = folder / RECIPE
     try:
@@ -145,17 +158,17 @@ def load_recipe(folder: Path) -> Recipe:
         name = str(json.loads(text)["name"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnreadableError(f"{folder} holds no run: {path.name} cannot be read.") from error
-    return restored(find_recipe(name), text)
+    return recipe_from_json(find_recipe(name), text)
 
 
-def load_record(folder: Path) -> Record:
-    """What the run was trained on; empty where that was not written."""
+def load_run_info(folder: Path) -> RunInfo:
+    """What the run is trained on; empty where the file is missing or damaged."""
     try:
-        saved = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        saved = json.loads((folder / RUN_INFO).read_text(encoding="utf-8"))
         tuples = {name: tuple(saved[name]) for name in ("data", "sources") if name in saved}
-        return Record(**{**saved, **tuples})
+        return RunInfo(**{**saved, **tuples})
     except (OSError, ValueError, KeyError, TypeError):
-        return Record()
+        return RunInfo()
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from inpaintcli_training.loop.plots import Curve, draw, read_losses, svg
+from inpaintcli_training.loop.loss_plot import Curve, read_losses, svg, write_loss_plot
 
 from inpaintcli.errors import OutputError, UnreadableError
 
@@ -30,7 +30,7 @@ def test_each_loss_and_the_validation_has_a_panel_with_its_last_value(tmp_path: 
             {"images": 20, "hole_psnr": 18.5},
         ],
     )
-    told = texts(draw(tmp_path))
+    told = texts(write_loss_plot(tmp_path))
     for part in ("hole: 0.1", "a<b: 3", "hole PSNR, dB: 18.5", "20 images"):
         assert part in told
 
@@ -82,13 +82,13 @@ def test_a_line_cut_short_is_left_out(tmp_path: Path) -> None:
 
 def test_a_run_without_any_line_is_drawn_empty_and_no_run_is_an_error(tmp_path: Path) -> None:
     write(tmp_path, [])
-    assert tmp_path.name in texts(draw(tmp_path))
+    assert tmp_path.name in texts(write_loss_plot(tmp_path))
     with pytest.raises(UnreadableError):
-        draw(tmp_path / "nowhere")
+        write_loss_plot(tmp_path / "nowhere")
 
 
 def test_a_plot_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
     write(tmp_path, [])
     (tmp_path / "losses.svg.part").mkdir()
     with pytest.raises(OutputError):
-        draw(tmp_path)
+        write_loss_plot(tmp_path)

@@ -1,7 +1,6 @@
 """`losses.svg`: a run's losses and validation over the images seen, drawn from `losses.jsonl`.
 
-Plain SVG, one panel a curve: no plotting package is worth its weight for this, and a file that is
-text opens in any browser and stays sharp.
+Plain SVG, one panel a curve: it opens in any browser and needs no plotting package.
 """
 
 import json
@@ -13,11 +12,11 @@ from xml.sax.saxutils import escape
 
 from inpaintcli.errors import OutputError, UnreadableError
 from inpaintcli.evaluation.plots import ticks
-from inpaintcli_training.loop.runs import LOSSES, PLOT
+from inpaintcli_training.loop.run_folder import LOSSES, PLOT
 
 Points = list[tuple[float, float]]
 _WIDTH, _HEIGHT, _LEFT, _TOP, _GAP = 720, 120, 80, 28, 44
-_MOST = 1_000  # points of a curve; more are averaged, a screen shows no more
+_MAX_POINTS = 1_000  # of a curve; more are averaged, as a screen shows no more
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Curve:
 
 
 def read_losses(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's `losses.jsonl`; a last line that was cut short is left out.
+    """The lines of a run's `losses.jsonl`; an incomplete last line is left out.
 
     Raises:
         UnreadableError: the folder has none.
@@ -48,7 +47,7 @@ def read_losses(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def draw(folder: Path) -> Path:
+def write_loss_plot(folder: Path) -> Path:
     """Write `losses.svg` into the run folder and return its path.
 
     Raises:
@@ -82,7 +81,7 @@ def _curves(lines: list[dict[str, Any]]) -> list[Curve]:
 
 
 def svg(title: str, curves: list[Curve]) -> str:
-    """The curves under each other, each with its own scale, over the images seen."""
+    """The curves one below the other, each with its own scale, over the images seen."""
     last = max((x for curve in curves for x, _ in curve.points), default=0) or 1
     size = f"0 0 {_WIDTH + _LEFT + 20} {_TOP + len(curves) * (_HEIGHT + _GAP) + 12}"
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}" font-family="sans-serif"'
@@ -106,11 +105,11 @@ class _Axis:
 
     @classmethod
     def of(cls, values: list[float], *, logarithmic: bool) -> Self:
-        """With a tenth of the range to spare on both sides."""
+        """The axis of these values, with a margin of a tenth of the range on both sides."""
         logarithmic = logarithmic and min(values) > 0
         low, high = (math.log10(v) if logarithmic else v for v in (min(values), max(values)))
-        spare = (high - low) / 10 or abs(high) / 10 or 0.1
-        return cls(low - spare, high + spare, logarithmic)
+        margin = (high - low) / 10 or abs(high) / 10 or 0.1
+        return cls(low - margin, high + margin, logarithmic)
 
     def place(self, value: float) -> float:
         """From 0 at the top to 1 at the bottom."""
@@ -118,7 +117,7 @@ class _Axis:
         return (self.high - at) / (self.high - self.low)
 
     def marks(self) -> list[float]:
-        """Some round values: powers of ten, or 1, 2 and 5 times them, or even steps."""
+        """Round values to mark: powers of ten, or 1, 2 and 5 times them, or equal steps."""
         if not self.logarithmic:
             return ticks(self.low, self.high)
         low, high = 10**self.low, 10**self.high
@@ -162,7 +161,7 @@ def _text(x: float, y: float, text: str, at: str = "start") -> str:
 
 
 def _thinned(points: Points) -> Points:
-    """At most `_MOST` points, each the mean of its neighbours."""
-    size = -(-len(points) // _MOST)
+    """At most `_MAX_POINTS` points, each the mean of its neighbours."""
+    size = -(-len(points) // _MAX_POINTS)
     groups = [points[i : i + size] for i in range(0, len(points), size)]
     return [(g[-1][0], math.fsum(y for _, y in g) / len(g)) for g in groups]

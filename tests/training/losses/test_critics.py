@@ -1,12 +1,12 @@
 import pytest
 import torch
 from inpaintcli_training.layers.blocks import count_parameters
-from inpaintcli_training.losses.discriminators import (
+from inpaintcli_training.losses.critics import (
     GlobalLocalCritic,
     MultiScaleCritic,
     PatchGan,
     WassersteinCritics,
-    cut,
+    crop_windows,
     frozen,
     hole_windows,
 )
@@ -35,7 +35,7 @@ def test_every_picture_has_its_own_window() -> None:
     masks = torch.cat([mask(16, 0, 2, 0, 2), mask(16, 14, 16, 14, 16)])
     assert hole_windows(masks, 8) == [(0, 0), (8, 8)]
     pictures = torch.arange(256.0).view(1, 1, 16, 16).repeat(2, 1, 1, 1)
-    parts = cut(pictures, hole_windows(masks, 8), 8)
+    parts = crop_windows(pictures, hole_windows(masks, 8), 8)
     assert torch.equal(parts[0], pictures[0, :, :8, :8])
     assert torch.equal(parts[1], pictures[1, :, 8:, 8:])
 

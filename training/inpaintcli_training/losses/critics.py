@@ -1,4 +1,4 @@
-"""Critics that more than one paper uses, and the windows that they look through."""
+"""Critics (discriminators) of the papers, and the local windows that some of them see."""
 
 import itertools
 import math
@@ -14,8 +14,8 @@ from inpaintcli_training.perceptual.features import Features
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """A critic's view of pictures: `score` (n, 1), unbounded, and the local branch's features."""
+class CriticOutput:
+    """What a critic returns: `score` (n, 1), unbounded, and the features of its local branch."""
 
     score: Tensor
     local: Features
@@ -34,12 +34,12 @@ class _Branch(nn.Module):
         self.joint = nn.Linear(widths[-1] * left * left, 512)
 
     def forward(self, rgb: Tensor) -> tuple[Tensor, Features]:
-        """(n, 3, side, side) -> (n, 512) and what follows each convolution."""
+        """(n, 3, side, side) -> (n, 512), and the activations after each convolution."""
         features = {}
         x = rgb
         for number, conv in enumerate(self.convs, 1):
-            # Over a single pixel (crops below 64), oneDNN's bf16 gradient of these weights is
-            # uninitialised memory (torch 2.13 on the CPU): such a layer runs in fp32.
+            # For a map of a single pixel (crops below 64), oneDNN's bf16 gradient of these weights
+            # is uninitialised memory (torch 2.13 on the CPU): such a layer runs in fp32.
             single = x.shape[2:] == (1, 1)
             with torch.autocast(x.device.type, enabled=False) if single else nullcontext():
                 x = F.leaky_relu(conv(x.float() if single else x), 0.2)
@@ -51,8 +51,8 @@ class GlobalLocalCritic(nn.Module):
     """Two branches, the whole crop and a window of half its side (DMFN 3.2.3, figure 3).
 
     Channels 64-128-256-512-512-512 and 64-128-256-512-512, joined by a fully connected layer.
-    The papers' crop is 256 and their window 128; other crops keep the proportion. A leaky ReLU
-    stands between the last two layers, which would be one linear map without it.
+    The papers' crop is 256 and their window 128; other crops keep the proportion. The leaky ReLU
+    between the last two layers keeps them from being one linear map.
     """
 
     def __init__(self, crop: int, width: int = 64) -> None:
@@ -65,24 +65,24 @@ class GlobalLocalCritic(nn.Module):
         self.local = _Branch(self.window, widths[:5])
         self.score = nn.Linear(2 * 512, 1)
 
-    def forward(self, rgb: Tensor, windows: list[tuple[int, int]]) -> Judgement:
-        """Judge pictures.
+    def forward(self, rgb: Tensor, windows: list[tuple[int, int]]) -> CriticOutput:
+        """Score pictures.
 
         Args:
             rgb: (n, 3, crop, crop) in [-1, 1].
             windows: top and left of each picture's window, from `hole_windows`.
         """
         whole, _ = self.whole(rgb)
-        local, features = self.local(cut(rgb, windows, self.window))
+        local, features = self.local(crop_windows(rgb, windows, self.window))
         joined = F.leaky_relu(torch.cat([whole, local], 1), 0.2)
-        return Judgement(self.score(joined).float(), features)
+        return CriticOutput(self.score(joined).float(), features)
 
 
 class PatchCritic(nn.Module):
     """Scores overlapping patches instead of pictures (PatchGAN: Isola et al. 2017, section 3.2.2).
 
     Three 4x4 convolutions of stride 2 and a 3x3 one, all spectrally normalised (Miyato et al.
-    2018), leaky ReLU between: each score looks at 54 pixels.
+    2018), with leaky ReLUs between: each score depends on 54 pixels.
     """
 
     stride = 8
@@ -108,7 +108,7 @@ class PatchCritic(nn.Module):
 
 
 class WassersteinCritics(nn.Module):
-    """Two critics apart, of the whole crop and of the hole's window (Yu et al. 2018, appendix D).
+    """Separate critics of the whole crop and of the hole's window (Yu et al. 2018, appendix D).
 
     Channels 64-128-256-256 and 64-128-256-512, 5x5 with stride 2 and leaky ReLU, and one fully
     connected layer each. The paper's crop is 256 and its window 128; others keep the proportion.
@@ -118,8 +118,8 @@ class WassersteinCritics(nn.Module):
         """Build for crops of side `crop`; `width` is the first layers' channels."""
         super().__init__()
         self.window = max(1, crop // 2)
-        self.whole = _stack(crop, (width, 2 * width, 4 * width, 4 * width))
-        self.local = _stack(self.window, (width, 2 * width, 4 * width, 8 * width))
+        self.whole = _critic_layers(crop, (width, 2 * width, 4 * width, 4 * width))
+        self.local = _critic_layers(self.window, (width, 2 * width, 4 * width, 8 * width))
 
     def forward(self, rgb: Tensor, windows: list[tuple[int, int]]) -> dict[str, Tensor]:
         """The scores, (n, 1) and unbounded, as `global` and `local`.
@@ -128,10 +128,13 @@ class WassersteinCritics(nn.Module):
             rgb: (n, 3, crop, crop) in [-1, 1].
             windows: top and left of each picture's window, from `hole_windows`.
         """
-        return {"global": self.whole(rgb), "local": self.local(cut(rgb, windows, self.window))}
+        return {
+            "global": self.whole(rgb),
+            "local": self.local(crop_windows(rgb, windows, self.window)),
+        }
 
 
-def _stack(side: int, widths: tuple[int, ...]) -> nn.Sequential:
+def _critic_layers(side: int, widths: tuple[int, ...]) -> nn.Sequential:
     channels = (3, *widths)
     layers: list[nn.Module] = []
     for inside, outside in itertools.pairwise(channels):
@@ -169,10 +172,10 @@ class PatchGan(nn.Module):
         return scores.float()
 
     def overlap(self, mask: Tensor) -> Tensor:
-        """Which patches see the hole: mask (n, 1, h, w), 1 in the hole -> (n, 1, h', w').
+        """Which patches overlap the hole: mask (n, 1, h, w), 1 in the hole -> (n, 1, h', w').
 
-        1 where the receptive field of the convolutions holds at least one pixel of the hole: the
-        greatest value of a patch is found by maxima over the same kernels.
+        1 where the receptive field of the convolutions has at least one pixel of the hole, found by
+        maxima over the same kernels.
         """
         for stride in self.strides:
             mask = F.max_pool2d(mask, 4, stride, padding=1)
@@ -196,7 +199,7 @@ class MultiScaleCritic(nn.Module):
         return scores
 
     def overlaps(self, mask: Tensor) -> list[Tensor]:
-        """Which patches of each scale see the hole, as `PatchGan.overlap`."""
+        """Which patches of each scale overlap the hole, as `PatchGan.overlap`."""
         found = []
         for number, critic in enumerate(self.critics):
             mask = F.max_pool2d(mask, 2) if number else mask
@@ -205,10 +208,10 @@ class MultiScaleCritic(nn.Module):
 
 
 def hole_windows(mask: Tensor, side: int) -> list[tuple[int, int]]:
-    """Top and left of a square of `side` around each hole's middle, moved to lie in the picture.
+    """Top and left of a square of `side` around each hole's middle, moved inside the picture.
 
     Args:
-        mask: (n, 1, h, w), 1 in the hole. Without a hole the square lies in the picture's middle.
+        mask: (n, 1, h, w), 1 in the hole. Without a hole the square is in the picture's middle.
         side: at most h and w.
     """
     holes = mask[:, 0] > 0.5
@@ -216,9 +219,9 @@ def hole_windows(mask: Tensor, side: int) -> list[tuple[int, int]]:
 
 
 def _starts(lines: Tensor, side: int) -> list[int]:
-    """Of each line (n, length), the start of a stretch of `side` around its true part's middle.
+    """Start of an interval of `side` around the middle of the true part of each line (n, length).
 
-    All at once: a GPU would have to be waited for at each picture.
+    For all pictures at once: each transfer from a GPU waits for it.
     """
     length = lines.shape[1]
     first, last = lines.int().argmax(1), length - 1 - lines.flip(1).int().argmax(1)
@@ -227,7 +230,7 @@ def _starts(lines: Tensor, side: int) -> list[int]:
     return starts
 
 
-def cut(pictures: Tensor, windows: list[tuple[int, int]], side: int) -> Tensor:
+def crop_windows(pictures: Tensor, windows: list[tuple[int, int]], side: int) -> Tensor:
     """The square of each picture: (n, c, h, w) -> (n, c, side, side)."""
     parts = [
         picture[:, top : top + side, left : left + side]
@@ -238,7 +241,7 @@ def cut(pictures: Tensor, windows: list[tuple[int, int]], side: int) -> Tensor:
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Inside, graphs that pass through the module leave no gradient in its parameters."""
+    """Within the block, backward passes leave no gradient in the module's parameters."""
     trained = [p for p in module.parameters() if p.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)
