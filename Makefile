@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
-TEST := $(BIN)/python -m pytest -n auto --dist worksteal
+TEST := $(BIN)/python -m pytest -n auto --dist worksteal -m 'not soak and not gimp'
 .PHONY: demo docs check soak quick programs lint types imports test slow coverage clean
 
 # Fill a sample photo with a caption and scratches on it: build/demo/*.png
@@ -17,14 +17,14 @@ docs: $(VENV)/.docs
 
 check: programs $(VENV)/.developer lint types imports test
 
-# Whole programs that are killed again and again, and clusters of several machines.
-soak: $(VENV)/.developer
-	$(BIN)/python -m pytest -m soak
+# Whole programs that are killed again and again, clusters of several machines, and GIMP.
+soak: programs $(VENV)/.developer
+	$(BIN)/python -m pytest -m 'soak or gimp'
 
 # Between two edits.
 quick:
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -q -m 'not slow and not soak'
+	$(BIN)/python -m pytest -q -m 'not slow and not soak and not gimp'
 
 $(VENV)/.runtime: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -43,13 +43,12 @@ $(VENV)/.developer: pyproject.toml
 	$(PIP) --editable '.[train,onnxruntime,metrics,docs,dev]'
 	touch $@ $(VENV)/.runtime $(VENV)/.docs
 
-# Programs outside Python that some tests need, and the Debian packages that they come in.
+# What some tests need besides Python packages, and how to get it; without it they are skipped.
 programs:
-	@lacking=; \
-	for program in exiftool=libimage-exiftool-perl; do \
-	  command -v $${program%=*} >/dev/null || lacking="$$lacking $${program#*=}"; \
-	done; \
-	test -z "$$lacking" || echo "Tests that need these are skipped; to run them: apt-get install$$lacking"
+	@command -v exiftool >/dev/null || \
+	  echo "No exiftool here, its tests are skipped: apt-get install libimage-exiftool-perl"
+	@test -d "$${INPAINT_GIMP_ROOT:-$${XDG_CACHE_HOME:-$$HOME/.cache}/inpaintcli-ci/gimp-trixie}" || \
+	  echo "No GIMP 3 to test with, its tests are skipped: .ci/gimp-tree, as root"
 
 lint:
 	$(BIN)/ruff check .
@@ -62,15 +61,15 @@ imports:
 	$(BIN)/lint-imports
 
 test:
-	$(TEST) -m 'not soak'
+	$(TEST)
 
 # The twenty slowest tests.
 slow:
-	$(TEST) -q -m 'not soak' --durations=20
+	$(TEST) -q --durations=20
 
 # Apart from `check`: to count branches takes a quarter more time.
 coverage:
-	$(TEST) -m 'not soak' --cov --cov-report=term:skip-covered
+	$(TEST) --cov --cov-report=term:skip-covered
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .coverage
