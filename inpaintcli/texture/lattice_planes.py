@@ -1,0 +1,243 @@
+"""From the steps of a window to a lattice in perspective, and where in the picture it holds.
+
+A window's steps are grown: the window widens, and each time steps and horizon are fitted so that
+the picture is most like itself some cells on (Lucas and Kanade's alignment, with the picture as its
+own template; Baker and Matthews 2004, section 2), with what differs too much counting little. So a
+pattern is followed from where it is plain to as far as it goes, as Hays et al. 2006 ("Discovering
+texture regularity as a higher-order correspondence problem") and Park et al. 2009 ("Deformed
+lattice detection in real-world images") follow deformed ones cell by cell; here all cells keep to
+one homography.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaintcli.texture import lattice_kernels
+from inpaintcli.texture.lattice import Lattice
+from inpaintcli.texture.lattice_search import Seed
+from inpaintcli.texture.pyramid import Bools, Floats
+
+Points = NDArray[np.float64]
+
+NEAR = np.array([(1, 0), (0, 1), (1, 1), (1, -1)], np.float64)
+FAR = np.array([(2, 0), (0, 2), (2, 1), (1, 2), (2, -1), (1, -2), (3, 0), (0, 3)], np.float64)
+AROUND = np.concatenate([NEAR, -NEAR])
+BETWEEN = np.array([(0.5, 0), (0, 0.5), (0.5, 0.5), (0.5, -0.5)], np.float64)
+BETWEEN = np.concatenate([BETWEEN, -BETWEEN])
+GROWTH = 1.6
+"""Factor by which a window widens."""
+POINTS = 1500
+"""Places where a picture is compared with itself, about."""
+TOLERANCE = 0.8
+"""Difference that counts for half of the most, in standard deviations."""
+STRIDE = 4
+"""Pixels between the places where correlations are measured."""
+LEAST_NEIGHBOURS = 3
+LEAST_MARGIN = 0.2
+"""By which whole cells are more alike than half cells where a lattice holds."""
+BLUR = 0.1
+"""Of the picture, in steps of the lattice."""
+COARSEST_BLUR = 4.0
+SCALES = np.array([1, 1, 1, 1, 1e-3, 1e-3])
+"""Of what is fitted: a horizon, per pixel, is small."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """A lattice and where it holds.
+
+    margin: (h, w) how much more alike whole cells are than halves, at most 1. region: (h, w) bool,
+    where it holds. score: the mean margin there. cells: how many cells the region has, about.
+    """
+
+    lattice: Lattice
+    margin: Floats
+    region: Bools
+    score: float
+    cells: float
+
+    @property
+    def strength(self) -> float:
+        """Orders planes: how much of the picture is explained."""
+        return self.score * float(np.count_nonzero(self.region))
+
+
+def grown(detail: Floats, known: Bools, free: Bools, seed: Seed) -> Plane | None:
+    """The lattice of a window, fitted to as much of the picture as it holds in.
+
+    Args:
+        detail: (h, w), from `lattice_search.normalised`.
+        known: (h, w).
+        free: (h, w) bool, False where another lattice holds.
+        seed: the window.
+
+    Returns:
+        None where it does not even hold in its window.
+    """
+    fit = _Fit(detail, known, free, seed.centre)
+    lattice = np.array([*seed.steps.T.ravel(), 0.0, 0.0])
+    half, whole = seed.side / 2, float(max(known.shape))
+    weights = free.astype(np.float32)
+    while True:
+        lattice = fit.fitted(lattice, NEAR, half, weights)
+        margin = fit.margins(lattice)
+        if half == seed.side / 2 and not _holds(margin, known & free, seed):
+            return None
+        weights = np.clip(4 * np.nan_to_num(margin), 0.02, 1).astype(np.float32)
+        if half >= whole:
+            break
+        half *= GROWTH
+    lattice = fit.fitted(lattice, np.concatenate([NEAR, FAR]), whole, weights)
+    margin = fit.margins(lattice)
+    region = np.asarray((margin > LEAST_MARGIN) & known & free, np.bool_)
+    if not region.any():
+        return None
+    steps = lattice[:4].reshape(2, 2).T.copy()
+    return Plane(
+        Lattice(seed.centre, steps, lattice[4:].copy()),
+        margin,
+        region,
+        float(margin[region].mean()),
+        _cells(region, seed.centre, lattice),
+    )
+
+
+def _holds(margin: Floats, known: Bools, seed: Seed) -> bool:
+    inside = _square(known.shape, seed.centre, seed.side / 2)
+    here = known[inside] & np.isfinite(margin[inside])
+    return bool(here.any() and (margin[inside][here] > LEAST_MARGIN).mean() > 0.25)
+
+
+def _square(shape: tuple[int, ...], centre: Points, half: float) -> tuple[slice, slice]:
+    left, top = (max(0, int(c - half)) for c in centre)
+    right, bottom = int(centre[0] + half) + 1, int(centre[1] + half) + 1
+    return slice(top, min(shape[0], bottom)), slice(left, min(shape[1], right))
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """What lattices around one origin are fitted to."""
+
+    detail: Floats
+    known: Bools
+    free: Bools
+    origin: Points
+
+    def fitted(self, lattice: Points, shifts: Points, half: float, weights: Floats) -> Points:
+        """Fitted in a square around the origin: a smooth picture first."""
+        points = self._points(half)
+        x, y = np.rint(points + self.origin).astype(int).T
+        here = weights[y, x].astype(np.float64)
+        step = float(min(np.hypot(*lattice[:2]), np.hypot(*lattice[2:4])))
+        sigma = float(np.clip(BLUR * step, 1, COARSEST_BLUR))
+        picture = smooth(self.detail, self.known, sigma)
+        return _solved(picture, self.known, self.origin, lattice, shifts, points, here)
+
+    def margins(self, lattice: Points) -> Floats:
+        """(h, w): see Plane."""
+        margin = margins(self.detail, self.known, self.origin, lattice)
+        return np.asarray(np.where(self.free, margin, 0), np.float32)
+
+    def _points(self, half: float) -> Points:
+        """(n, 2) known pixels of a square around the origin, relative to it; about POINTS."""
+        inside = _square(self.known.shape, self.origin, half)
+        wanted = (self.known & self.free)[inside]
+        stride = max(1, int(np.sqrt(np.count_nonzero(wanted) / POINTS)))
+        y, x = np.nonzero(wanted[::stride, ::stride])
+        corner = np.array([inside[1].start, inside[0].start])
+        places = corner + stride * np.stack([x, y], axis=1).astype(np.float64)
+        return np.asarray(places - self.origin, np.float64)
+
+
+def margins(detail: Floats, known: Bools, origin: Points, lattice: Points) -> Floats:
+    """(h, w): how much more the picture is like itself whole cells on than half cells on.
+
+    NaN where too little is known to say.
+    """
+    whole, half = (
+        _correlations(detail, known, origin, lattice, shifts) for shifts in (AROUND, BETWEEN)
+    )
+    margin = _upper_half(whole) - np.maximum(_upper_half(half), 0)
+    height, width = known.shape
+    return np.asarray(np.repeat(np.repeat(margin, STRIDE, 0), STRIDE, 1)[:height, :width])
+
+
+def _upper_half(correlations: Floats) -> Floats:
+    """(h, w): the mean of the higher half of (k, h, w) that are not NaN; NaN for fewer than three.
+
+    At the rim of a pattern only half of the neighbours belong to it.
+    """
+    valid = np.isfinite(correlations)
+    ordered = -np.sort(np.where(valid, -correlations, np.inf), axis=0)
+    count = valid.sum(0)
+    taken = np.arange(len(correlations))[:, None, None] < (count + 1) // 2
+    total = np.where(taken, ordered, 0).sum(0, dtype=np.float32)
+    mean = total / np.maximum(taken.sum(0), 1)
+    return np.asarray(np.where(count >= LEAST_NEIGHBOURS, mean, np.nan), np.float32)
+
+
+def _correlations(
+    detail: Floats, known: Bools, origin: Points, lattice: Points, shifts: Points
+) -> Floats:
+    """(k, h / STRIDE, w / STRIDE): correlation over about a cell; NaN where too little is known."""
+    size = tuple(-(-side // STRIDE) for side in known.shape)
+    moments = np.zeros((len(shifts), *size, 4), np.float32)
+    lattice_kernels.alike(detail, known, origin, lattice, shifts, STRIDE, moments)
+    area = abs(lattice[0] * lattice[3] - lattice[1] * lattice[2])
+    side = max(3, int(np.sqrt(area) / STRIDE) | 1)
+    result = []
+    for every in moments:
+        mean = cv2.blur(every, (side, side))
+        power = np.sqrt(np.maximum(mean[..., 1] * mean[..., 2], 0))
+        clear = (every[..., 3] > 0) & (mean[..., 3] > 0.25) & (power > 1e-3)
+        result.append(np.where(clear, mean[..., 0] / np.maximum(power, 1e-3), np.nan))
+    return np.asarray(result, np.float32)
+
+
+def smooth(detail: Floats, known: Bools, sigma: float) -> Floats:
+    """A blurred picture of standard deviation 1; 0 where unknown."""
+    share = known.astype(np.float32)
+    weights = np.maximum(cv2.GaussianBlur(share, (0, 0), sigma), 1e-3)
+    blurred = cv2.GaussianBlur(detail * share, (0, 0), sigma) / weights * share
+    return np.asarray(blurred / max(float(blurred[known].std()), 1e-6), np.float32)
+
+
+def _solved(
+    picture: Floats,
+    known: Bools,
+    origin: Points,
+    lattice: Points,
+    shifts: Points,
+    points: Points,
+    weights: Points,
+    rounds: int = 5,
+) -> Points:
+    """Gauss-Newton with Levenberg's damping."""
+    matrix, vector = np.zeros((6, 6)), np.zeros(6)
+    best, best_cost, damping = lattice, np.inf, 1e-3
+    scaled, side = matrix, vector
+    step = np.zeros(6)
+    for _ in range(rounds):
+        trial = best - step
+        cost = lattice_kernels.normal_equations(
+            picture, known, origin, trial, shifts, points, weights, TOLERANCE, matrix, vector
+        )
+        if cost < best_cost:
+            best, best_cost = trial, cost
+            scaled, side = matrix * np.outer(SCALES, SCALES), vector * SCALES
+            damping = max(damping / 4, 1e-6)
+        else:
+            damping *= 16
+        usual = np.trace(scaled) / 6 + 1e-9
+        step = SCALES * np.linalg.solve(scaled + damping * usual * np.eye(6), side)
+    return np.asarray(best, np.float64)
+
+
+def _cells(region: Bools, origin: Points, lattice: Points) -> float:
+    y, x = np.nonzero(region)
+    depth = 1 + (x - origin[0]) * lattice[4] + (y - origin[1]) * lattice[5]
+    area = abs(lattice[0] * lattice[3] - lattice[1] * lattice[2])
+    return float((1 / np.maximum(depth, 0.05) ** 3).sum() / max(area, 1e-9))
