@@ -49,7 +49,8 @@ HANDSHAKE_S = 5.0
 MOST_UNPROVEN = 64
 MOST_PROVEN = 16
 LEAST_BYTES_PER_S = 4 * 2**20
-"""As slow as a payload may come, after ten seconds."""
+"""As slow as a payload may come, after the first `PAYLOAD_S`."""
+PAYLOAD_S = 10.0
 FINISH_S = 60.0
 """That requests at work have where the worker is asked to stop."""
 BEAT_S = 0.5
@@ -248,7 +249,7 @@ class Worker:
     def _fill_now(self, connection: Connection, request: FillRequest) -> None:
         connection.send({"event": "send"})
         try:
-            limit_s = 10 + request.payload / LEAST_BYTES_PER_S
+            limit_s = PAYLOAD_S + request.payload / LEAST_BYTES_PER_S
             payload = connection.receive_bytes(request.payload, limit_s)
         except MemoryError:
             connection.send(_failed("memory", memory_text(request)))
@@ -318,7 +319,7 @@ def _send_answer(connection: Connection, answer: Answer, progress: Progress) -> 
             "notes": [note[:500] for note in progress.notes[:10]],
         }
     )
-    connection.send_bytes(answer.data, 10 + len(answer.data) / LEAST_BYTES_PER_S)
+    connection.send_bytes(answer.data, PAYLOAD_S + len(answer.data) / LEAST_BYTES_PER_S)
 
 
 def _failure_of(error: Exception, request: FillRequest) -> dict[str, Any]:
