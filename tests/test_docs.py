@@ -218,7 +218,7 @@ def test_the_exit_codes_are_those_of_the_program():
 def test_the_fields_of_a_result_line_are_those_of_the_json_page():
     outcome = Outcome(status="filled", input=Path("a"), mask=None, output=None)
     page = text_of(DOCS / "reference/json.md")
-    shown = json.loads(re.search(r"^\{.*\}$", page, re.MULTILINE)[0])
+    shown = json.loads(re.search(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[1])
     assert list(shown) == list(outcome.to_json())
     described = " ".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))
     assert set(outcome.to_json()) - {"schema"} <= set(re.findall(r"`(\w+)`", described))
@@ -280,6 +280,14 @@ def test_the_site_asks_no_other_server_for_anything(site):
             r"<(?:script|link|img)[^>]+(?:src|href)=\"?(https?://[^\"> ]+)", text_of(page)
         )
         assert loaded == [], page
+
+
+@pytest.mark.slow
+def test_no_list_or_table_of_the_site_is_a_paragraph(site):
+    """Python's Markdown wants an empty line before them."""
+    for page in site.rglob("*.html"):
+        for text in re.findall(r"<p>(.*?)</p>", text_of(page), re.DOTALL):
+            assert not re.search(r"^(\||[-*] |1\. )", text, re.MULTILINE), (page.name, text)
 
 
 @pytest.mark.slow
