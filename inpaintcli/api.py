@@ -13,8 +13,8 @@ from inpaintcli.batch.fill_settings import FillSettings
 from inpaintcli.batch.job_runner import fill_file
 from inpaintcli.batch.mask_lookup import ALPHA
 from inpaintcli.batch.plan import plan_photo
-from inpaintcli.imaging.images import ignore
-from inpaintcli.imaging.masks import THRESHOLD, fit_mask, mask_from_alpha, mask_of
+from inpaintcli.imaging.images import ignore_note
+from inpaintcli.imaging.masks import THRESHOLD, fit_mask, mask_from_alpha, mask_from_picture
 from inpaintcli.imaging.picture import Mask, Picture, Samples
 from inpaintcli.inpaint.detail import Detail
 from inpaintcli.inpaint.pipeline import Model, open_model
@@ -102,7 +102,7 @@ def fill(
 
 
 def _fill_array(photo: NDArray[Any], mask: Any, options: FillOptions) -> NDArray[Any]:
-    settings, notes = _settings(options), options.get("notes", ignore)
+    settings, notes = _settings(options), options.get("notes", ignore_note)
     picture = _picture(_native(photo))
     hole = fit_mask(_hole(mask, picture, settings), picture, resize=settings.resize_mask)
     if not hole.any():
@@ -125,7 +125,7 @@ def _fill_array(photo: NDArray[Any], mask: Any, options: FillOptions) -> NDArray
 def _fill_file(
     photo: Path, mask: Source | None, output: Source | None, overwrite: bool, options: FillOptions
 ) -> Path:
-    settings, notes = _settings(options, overwrite), options.get("notes", ignore)
+    settings, notes = _settings(options, overwrite), options.get("notes", ignore_note)
     named = None if mask is None else os.fspath(mask)
     target = None if output is None else Path(output)
     job = plan_photo(photo, named, target, overwrite=overwrite)
@@ -221,4 +221,4 @@ def _hole(mask: Any, picture: Picture, settings: FillSettings) -> Mask:
         raise ValueError(f"the mask is {mask.dtype}, not bool, uint8 or uint16")
     if mask.size and mask.max() == 1:
         raise ValueError("the mask holds 0 and 1 as numbers; pass mask.astype(bool)")
-    return mask_of(Picture(mask[..., None]), threshold=threshold, invert=invert)
+    return mask_from_picture(Picture(mask[..., None]), threshold=threshold, invert=invert)

@@ -6,7 +6,7 @@ from typing import Any
 
 from inpaintcli.batch.jobs import Job, LocalJob
 from inpaintcli.imaging.images import read_picture
-from inpaintcli.imaging.masks import fit_mask, lightest, mask_from_alpha, read_mask
+from inpaintcli.imaging.masks import fit_mask, mask_from_alpha, max_lightness, read_mask
 from inpaintcli.imaging.picture import Mask, Picture
 from inpaintcli.inpaint.attention import AttentionMap
 from inpaintcli.inpaint.detail import Detail
@@ -67,7 +67,7 @@ def empty_note(job: LocalJob, settings: FillSettings) -> str:
     """
     if job.mask is None or settings.invert_mask:
         return EMPTY
-    value = lightest(job.mask)
+    value = max_lightness(job.mask)
     if not value:
         return EMPTY
     return DIM.format(value, settings.mask_threshold) + EMPTY.partition(": ")[2]

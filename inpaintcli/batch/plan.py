@@ -10,7 +10,7 @@ from inpaintcli.batch.jobs import NO_MASK, STDOUT, BatchPlan, Job, Skip, job_of
 from inpaintcli.batch.mask_lookup import ALPHA, MaskIndex, is_named_as_mask, mask_for, told_apart
 from inpaintcli.batch.outputs import check_folder, check_output, checked, nameable
 from inpaintcli.errors import MaskMismatchError, UnreadableError, UsageError
-from inpaintcli.imaging.images import check_readable, check_suffix, check_writable, taken
+from inpaintcli.imaging.images import already_exists, check_readable, check_suffix, check_writable
 from inpaintcli.storage.folders import FolderContents, GlobFilter, find_pictures
 from inpaintcli.storage.locations import (
     Location,
@@ -58,7 +58,7 @@ def plan_photo(
     else:
         check_suffix(target.suffix)
         if exists and not overwrite:
-            raise taken(target)
+            raise already_exists(target)
     return job_of(photo, chosen, target)
 
 

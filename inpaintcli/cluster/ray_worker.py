@@ -20,7 +20,7 @@ from inpaintcli.batch.jobs import Job
 from inpaintcli.batch.outcome import ModelUsed, Outcome, failed_outcome
 from inpaintcli.batch.thread_pool import lender
 from inpaintcli.errors import InpaintError
-from inpaintcli.imaging.images import ignore
+from inpaintcli.imaging.images import ignore_note
 from inpaintcli.inpaint.pipeline import Model, open_model
 from inpaintcli.models.cards import find_card
 
@@ -108,7 +108,7 @@ class Worker:
             report=notebook,
         )
         ran = ModelUsed.of(model)
-        self._filler = JobRunner(lender([model]), ran, order.settings, ignore, order.fingerprint)
+        self._filler = JobRunner(lender([model]), ran, order.settings, ignore_note, order.fingerprint)
         return self._hello(model, tuple(notebook.notes))
 
     def _hello(self, model: Model, notes: tuple[str, ...]) -> WorkerInfo:

@@ -1,1 +1,1 @@
-"""What a photo is: pixels, mask, and what the file said besides."""
+"""Pictures and masks: reading, writing, metadata, regions and tiles."""

@@ -1,6 +1,6 @@
-"""The door to pictures on disk: telling kinds apart, reading, writing whole or not at all.
+"""Reads and writes picture files of all formats; a file is written completely or not at all.
 
-Reading goes by what is in the file, writing by the suffix of its name.
+The format is recognised by the content when reading, and chosen by the suffix when writing.
 """
 
 import contextlib
@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -17,13 +16,14 @@ from inpaintcli.errors import InpaintError, OutputError, UnreadableError
 from inpaintcli.imaging import metadata
 from inpaintcli.imaging.formats import bmp, jpeg, png, tiff, webp
 from inpaintcli.imaging.picture import Picture
+from inpaintcli.imaging.picture_format import PictureFormat
 
-FORMATS: tuple[ModuleType, ...] = (png, jpeg, tiff, webp, bmp)
+FORMATS: tuple[PictureFormat, ...] = (png, jpeg, tiff, webp, bmp)
 SUFFIXES: frozenset[str] = frozenset(suffix for kind in FORMATS for suffix in kind.SUFFIXES)
 TEMPORARY_SUFFIX = ".inpaintcli-part"
-"""Of files being written; who watches a folder leaves them alone."""
+"""Of files being written; programs that watch a folder ignore them."""
 
-STRANGERS = (
+UNSUPPORTED_KINDS = (
     (0, b"GIF8", "a GIF"),
     (4, b"ftypheic", "a HEIC photo"),
     (4, b"ftypheix", "a HEIC photo"),
@@ -37,49 +37,47 @@ STRANGERS = (
     (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
     (0, b"%PDF", "a PDF document"),
 )
-"""Offset, bytes and name of kinds that people mistake for what we read."""
-STRANGE_SUFFIXES = frozenset(
+"""Offset, bytes and name of other kinds of pictures and documents, for errors."""
+UNSUPPORTED_SUFFIXES = frozenset(
     (".arw", ".avif", ".cr2", ".cr3", ".dng", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".nef")
 ) | {".orf", ".psd", ".raf", ".rw2", ".xcf"}
-"""Of pictures that we do not read: who has some among the photos should hear of them."""
+"""Of pictures in formats that are not supported; folders that hold some get a note."""
 
 
-def ignore(note: str) -> None:
-    """Take a note and do nothing with it."""
+def ignore_note(note: str) -> None:
+    """Do nothing with a note."""
 
 
 def read_picture(path: Path) -> Picture:
-    """The picture in `path`, as displayed, whatever its suffix says.
+    """The picture in `path`, as displayed; its suffix does not matter.
 
     Raises:
-        UnreadableError: missing, no picture, damaged, too large, or of a kind that cannot come
-            back unchanged (CMYK, floating point, animated, several pages).
+        UnreadableError: missing, not a picture, damaged, too large, or of a kind that cannot be
+            written back unchanged (CMYK, floating point, animated, several pages).
     """
     kind, data = _content(path)
-    picture: Picture = kind.read(data, str(path))
-    return picture
+    return kind.read(data, str(path))
 
 
 def check_readable(path: Path) -> None:
-    """Refuse by its first bytes what `read_picture` would refuse after the work has begun.
+    """Check by its first bytes that `read_picture` can read a file, before any work.
 
-    Pipes and the like can be read only once, and are let through.
+    Pipes and the like can be read only once, and are not checked.
 
     Raises:
-        UnreadableError: missing, empty, or no picture of a kind that we read.
+        UnreadableError: missing, empty, or not a picture of a supported format.
     """
     if not path.exists() or path.is_file() or path.is_dir():
         _content(path, whole=False)
 
 
 def encode_picture(picture: Picture, suffix: str) -> bytes:
-    """The file that `picture` becomes under `suffix`, with the metadata its `origin` carries.
+    """The file of `picture` under `suffix`, with the metadata of its `origin`.
 
     Raises:
         OutputError: the suffix is of no format, or the format cannot hold the picture.
     """
-    encoded: bytes = _format_of(suffix).write(picture)
-    return encoded
+    return _format_of(suffix).write(picture)
 
 
 def picture_bytes(
@@ -87,25 +85,25 @@ def picture_bytes(
     suffix: str,
     *,
     source: Path | None = None,
-    notes: Callable[[str], None] = ignore,
+    notes: Callable[[str], None] = ignore_note,
 ) -> bytes:
     """As `encode_picture`, with the metadata of the file `source` that only exiftool can copy.
 
-    What exiftool returns is decoded and compared; where it failed or does not fit, the file
-    stays as it was and `notes` is told. The picture is never lost over its metadata.
+    Exiftool's file is decoded and compared; where exiftool failed or changed the picture, its file
+    is not used, and `notes` is called. A picture is never lost because of its metadata.
 
     Raises:
         OutputError: the suffix is of no format, or the format cannot hold the picture.
     """
     kind, origin = _format_of(suffix), picture.origin
     encoded = encode_picture(picture, suffix)
-    if not kind.EXIFTOOL_WRITES and (origin.icc or origin.exif or origin.xmp):
+    if not kind.EXIFTOOL_CAN_WRITE and (origin.icc or origin.exif or origin.xmp):
         notes(f"{kind.NAME} holds no metadata: colour profile, EXIF and XMP were not kept.")
     if source is not None and origin.left_out:
         notes(f"{source.name}: not kept: {origin.left_out}.")
-    if source is None or not kind.EXIFTOOL_WRITES:
+    if source is None or not kind.EXIFTOOL_CAN_WRITE:
         return encoded
-    if kind.WHOLE_METADATA and origin.format == kind.NAME:
+    if kind.KEEPS_OWN_METADATA and origin.format == kind.NAME:
         if not (origin.exif or origin.xmp):  # then there are no previews either
             return encoded
         completed = metadata.without_previews(encoded, kind.SUFFIXES[0])
@@ -113,7 +111,7 @@ def picture_bytes(
         completed = metadata.with_tags_of(source, encoded, kind.SUFFIXES[0], notes)
     if completed is None or completed == encoded:
         return encoded
-    if _shows_the_same(completed, encoded, kind):
+    if _same_picture(completed, encoded, kind):
         return completed
     notes(f"{source.name}: exiftool changed the picture; its metadata were copied without it.")
     return encoded
@@ -125,9 +123,9 @@ def write_picture(
     *,
     source: Path | None = None,
     overwrite: bool = False,
-    notes: Callable[[str], None] = ignore,
+    notes: Callable[[str], None] = ignore_note,
 ) -> None:
-    """Write `picture` to `path`, in the format of its suffix; it appears there only when whole.
+    """Write `picture` to `path`, in the format of its suffix; the file appears when complete.
 
     Raises:
         OutputError: the file exists and `overwrite` is false, is `source` itself, the format
@@ -138,28 +136,28 @@ def write_picture(
 
 
 def check_writable(path: Path, *, source: Path | None = None, overwrite: bool = False) -> None:
-    """Refuse early what `write_picture` would refuse after the work is done.
+    """Check that `write_picture` can write to `path`, before any work.
 
     Raises:
-        OutputError: as for `write_picture`, as far as can be told beforehand.
+        OutputError: as for `write_picture`, as far as can be known beforehand.
     """
     _format_of(path.suffix)
     try:
-        _check_place(path, source, overwrite)
+        _check_target(path, source, overwrite)
     except OSError as fault:
         raise _unwritable(path, fault) from fault
 
 
 def check_suffix(suffix: str) -> None:
-    """Refuse a suffix that is of no format.
+    """Check that a suffix is one of a supported format.
 
     Raises:
-        OutputError: it is.
+        OutputError: it is not.
     """
     _format_of(suffix)
 
 
-def _check_place(path: Path, source: Path | None, overwrite: bool) -> None:
+def _check_target(path: Path, source: Path | None, overwrite: bool) -> None:
     if not path.parent.is_dir():
         raise OutputError(
             f"{path.parent} is not a folder.", hint="Create it, or name another output."
@@ -171,7 +169,7 @@ def _check_place(path: Path, source: Path | None, overwrite: bool) -> None:
     if source is not None and source.exists() and path.samefile(source):
         raise OutputError(f"{path} is the input itself.", hint="Name another output.")
     if not overwrite:
-        raise taken(path)
+        raise already_exists(path)
 
 
 def temporary_name() -> str:
@@ -201,18 +199,18 @@ def write_bytes(
         with _written(data, temporary or path.with_name(temporary_name())) as whole:
             _place(whole, path, overwrite)
     except FileExistsError as fault:
-        raise taken(path) from fault
+        raise already_exists(path) from fault
     except OSError as fault:
         raise _unwritable(path, fault) from fault
 
 
-def _content(path: Path, *, whole: bool = True) -> tuple[ModuleType, bytes]:
-    """The format that begins as the file does, and the file, whole or only how it begins."""
+def _content(path: Path, *, whole: bool = True) -> tuple[PictureFormat, bytes]:
+    """The format of a file, and its content: all of it, or only the beginning."""
     try:
         with path.open("rb") as file:
             head = file.read(16)
-            # Before the rest is read: it might be somebody's film.
-            return _kind_of(head, path), head + file.read() if whole else head
+            # Checked before the rest is read, which might be a large video.
+            return _format_by_content(head, path), head + file.read() if whole else head
     except FileNotFoundError as fault:
         raise UnreadableError(f"{path} does not exist.") from fault
     except IsADirectoryError as fault:
@@ -224,18 +222,18 @@ def _content(path: Path, *, whole: bool = True) -> tuple[ModuleType, bytes]:
         raise UnreadableError(f"{path} is larger than the memory of this machine.") from fault
 
 
-def _kind_of(head: bytes, path: Path) -> ModuleType:
+def _format_by_content(head: bytes, path: Path) -> PictureFormat:
     if not head:
         raise UnreadableError(f"{path} is empty.", hint="Copy or export it again.")
     for kind in FORMATS:
         if kind.accepts(head):
             return kind
-    raise _stranger(head, path)
+    raise _unsupported(head, path)
 
 
-def _stranger(head: bytes, path: Path) -> UnreadableError:
+def _unsupported(head: bytes, path: Path) -> UnreadableError:
     known = ", ".join(kind.NAME for kind in FORMATS)
-    for offset, magic, what in STRANGERS:
+    for offset, magic, what in UNSUPPORTED_KINDS:
         if head[offset:].startswith(magic):
             return UnreadableError(
                 f"{path} is {what}, which is not supported.", hint=f"Convert it to one of {known}."
@@ -243,7 +241,7 @@ def _stranger(head: bytes, path: Path) -> UnreadableError:
     return UnreadableError(f"{path} is not a picture.", hint=f"Known are {known}.")
 
 
-def _format_of(suffix: str) -> ModuleType:
+def _format_of(suffix: str) -> PictureFormat:
     for kind in FORMATS:
         if suffix.lower() in kind.SUFFIXES:
             return kind
@@ -254,15 +252,16 @@ def _format_of(suffix: str) -> ModuleType:
     )
 
 
-def _shows_the_same(completed: bytes, encoded: bytes, kind: ModuleType) -> bool:
-    """Whether two files of one kind decode to the same pixels, the same way up."""
+def _same_picture(completed: bytes, encoded: bytes, kind: PictureFormat) -> bool:
+    """Whether two files of one format decode to the same pixels, alpha, orientation and mode."""
     try:
         found, wanted = kind.read(completed, "copy"), kind.read(encoded, "copy")
     except InpaintError:
         return False
-    same_alpha = (found.alpha is None) == (wanted.alpha is None) and (
-        found.alpha is None or np.array_equal(found.alpha, wanted.alpha)
-    )
+    if found.alpha is None or wanted.alpha is None:
+        same_alpha = found.alpha is wanted.alpha
+    else:
+        same_alpha = np.array_equal(found.alpha, wanted.alpha)
     same_origin = (found.origin.orientation, found.origin.mode) == (
         wanted.origin.orientation,
         wanted.origin.mode,
@@ -270,8 +269,8 @@ def _shows_the_same(completed: bytes, encoded: bytes, kind: ModuleType) -> bool:
     return same_alpha and same_origin and np.array_equal(found.pixels, wanted.pixels)
 
 
-def taken(path: object) -> OutputError:
-    """The error of a name that is taken."""
+def already_exists(path: object) -> OutputError:
+    """The error where an output exists already."""
     return OutputError(f"{path} exists.", hint="Name another output, or pass --overwrite.")
 
 
@@ -284,12 +283,14 @@ def _unwritable(path: Path, fault: OSError) -> OutputError:
 
 @contextmanager
 def _written(data: bytes | Iterable[bytes], temporary: Path) -> Iterator[Path]:
-    """The file `temporary` with `data` in it, on the disk; gone afterwards, whatever happens."""
+    """The file `temporary` with `data` in it, flushed to disk; it is removed afterwards."""
     try:
         with temporary.open("xb") as file:
             file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
-            os.fsync(file.fileno())  # a full disk or a lost share is told now, not on closing
+            os.fsync(
+                file.fileno()
+            )  # so that a full disk or lost share is an error now, not on closing
         yield temporary
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -297,11 +298,11 @@ def _written(data: bytes | Iterable[bytes], temporary: Path) -> Iterator[Path]:
 
 
 def _place(temporary: Path, path: Path, overwrite: bool) -> None:
-    """Give a whole file its name.
+    """Rename a complete file to its name, atomically.
 
     Raises:
-        FileExistsError: the name is taken and `overwrite` is false; there is no moment between
-            looking and taking in which somebody else's file could be replaced.
+        FileExistsError: the name exists and `overwrite` is false; a file that another program
+            creates meanwhile is never replaced.
     """
     if overwrite:
         temporary.replace(path)
@@ -314,6 +315,6 @@ def _place(temporary: Path, path: Path, overwrite: bool) -> None:
     except FileExistsError:
         raise
     except OSError:
-        # No hard links here (FAT, some network shares): claim the name, then take it.
+        # No hard links here (FAT, some network shares): create the name, then replace it.
         path.touch(exist_ok=False)
         temporary.replace(path)

@@ -1,4 +1,4 @@
-"""Masks: from files or alpha to bool (h, w), True in the hole; fitting, growing, feathering."""
+"""Masks, bool (h, w), True in the hole: read from files or alpha, resized, dilated, feathered."""
 
 from pathlib import Path
 from typing import Any
@@ -12,38 +12,40 @@ from inpaintcli.imaging.picture import Mask, Picture, displayed
 
 THRESHOLD = 127
 LUMA = (299, 587, 114)
-"""Thousandths of red, green and blue in the lightness of a colour (ITU-R BT.601)."""
+"""Weights of red, green and blue in the luma of a colour (ITU-R BT.601), in thousandths."""
 
 
 def read_mask(path: Path, *, threshold: int = THRESHOLD, invert: bool = False) -> Mask:
     """The mask in a picture file of any kind: True where it is lighter than `threshold`.
 
     The mask's own EXIF orientation is applied. Colours count by their luma, 16 bits by their
-    8-bit equivalent. With transparency: where all pixels have one colour, opacity is what was
-    painted and counts alone; else it weighs the luma, as over black.
+    8-bit equivalent. With transparency: where all pixels have one colour, the alpha is the mask;
+    else the luma is multiplied by it, as over black.
 
     Raises:
         UnreadableError: the file cannot be read.
         UsageError: the threshold is not in 0 to 254.
     """
-    return mask_of(read_picture(path), threshold=threshold, invert=invert)
+    return mask_from_picture(read_picture(path), threshold=threshold, invert=invert)
 
 
-def mask_of(picture: Picture, *, threshold: int = THRESHOLD, invert: bool = False) -> Mask:
-    """As `read_mask`, of a picture already read."""
+def mask_from_picture(
+    picture: Picture, *, threshold: int = THRESHOLD, invert: bool = False
+) -> Mask:
+    """As `read_mask`, from a picture that is read already."""
     _check_threshold(threshold)
-    light, scale = _light(picture)
-    return _above(light, threshold, scale) ^ invert
+    lightness, scale = _lightness(picture)
+    return _above(lightness, threshold, scale) ^ invert
 
 
-def lightest(path: Path) -> int:
-    """The lightest value of a mask, 0 to 255: what a threshold must be below.
+def max_lightness(path: Path) -> int:
+    """The largest lightness in a mask file, 0 to 255; with a threshold below it there is a hole.
 
     Raises:
         UnreadableError: the file cannot be read.
     """
-    light, scale = _light(read_picture(path))
-    return -(-int(light.max()) * 255 // scale)
+    lightness, scale = _lightness(read_picture(path))
+    return -(-int(lightness.max()) * 255 // scale)
 
 
 def mask_from_alpha(
@@ -53,9 +55,9 @@ def mask_from_alpha(
     invert: bool = False,
     name: str = "the picture",
 ) -> Mask:
-    """The transparent pixels as the hole: those more transparent than `threshold` of 255.
+    """The transparent pixels as the hole: those whose transparency is above `threshold` of 255.
 
-    With the usual 127, alpha below half (of 255: 0 to 127) is the hole.
+    With the default, 127, alpha of 0 to 127 (of 255) is the hole.
 
     Raises:
         MaskMismatchError: the picture has no alpha.
@@ -78,12 +80,12 @@ def fit_mask(
     mask_name: str = "",
     picture_name: str = "",
 ) -> Mask:
-    """The mask in the picture's size, as displayed.
+    """The mask at the picture's size, as displayed.
 
-    A mask of the size that the photo has *stored*, where its orientation lays it on its side,
-    was drawn on the stored pixels and is turned with the photo. (Where both sizes are equal the
-    mask is taken as displayed.) With `resize` any other size is scaled; then a pixel that any
-    part of the hole falls on is in the hole, since what is left over would show.
+    Where the photo's orientation swaps its sides, a mask of the *stored* size was drawn on the
+    stored pixels and is rotated with the photo. (Where both sizes are equal the mask is taken as
+    displayed.) With `resize`, a mask of any other size is scaled; scaled down, a pixel is in the
+    hole if any part of it is, so that nothing of the hole stays visible.
 
     Raises:
         MaskMismatchError: the sizes differ and `resize` is false.
@@ -96,15 +98,15 @@ def fit_mask(
         return np.asarray(displayed(mask, orientation), np.bool_)
     if not resize:
         raise MaskMismatchError(
-            f"{_called('The mask', mask_name)} is {mask.shape[1]}x{mask.shape[0]} but "
-            f"{_called('the photo', picture_name)} is {picture.width}x{picture.height}.",
+            f"{_named('The mask', mask_name)} is {mask.shape[1]}x{mask.shape[0]} but "
+            f"{_named('the photo', picture_name)} is {picture.width}x{picture.height}.",
             hint="Draw the mask on the photo itself, or pass --resize-mask.",
         )
     return _resized(mask, size)
 
 
-def grow(mask: Mask, pixels: int) -> Mask:
-    """The mask with all pixels within `pixels` (Euclidean, between centres) of the hole.
+def dilate(mask: Mask, pixels: int) -> Mask:
+    """The mask dilated by a disk: all pixels within `pixels` (Euclidean) of the hole.
 
     Raises:
         UsageError: `pixels` is negative.
@@ -115,16 +117,16 @@ def grow(mask: Mask, pixels: int) -> Mask:
         raise UsageError(f"--grow is {pixels}.", hint="A hole can only grow: name 0 or more.")
     if pixels == 0 or not mask.any():
         return mask
-    far = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.asarray(far <= pixels, np.bool_)
+    distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(distance <= pixels, np.bool_)
 
 
 def feather_weights(mask: Mask, pixels: int) -> NDArray[np.float32]:
-    """How much of the filling shows: float32 (h, w), 0 outside the hole, 1 deep inside.
+    """Opacity of the fill: float32 (h, w), 0 outside the hole, 1 deep inside.
 
-    Rises inwards from the rim in a straight line over `pixels`: at Euclidean distance d from the
-    nearest known pixel it is d / (pixels + 1), at most 1. Known pixels thus stay untouched, and
-    `pixels` = 0 gives the mask itself. The picture's edge is no rim.
+    Rises linearly from the hole's boundary inwards over `pixels`: at Euclidean distance d from the
+    nearest known pixel it is d / (pixels + 1), at most 1. Known pixels stay untouched, and
+    `pixels` = 0 gives the mask itself. The picture's border is not a boundary of the hole.
 
     Raises:
         UsageError: `pixels` is negative.
@@ -135,12 +137,12 @@ def feather_weights(mask: Mask, pixels: int) -> NDArray[np.float32]:
         raise UsageError(f"--feather is {pixels}.", hint="Name 0 or more.")
     if pixels == 0 or mask.all():
         return mask.astype(np.float32)
-    deep = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.asarray(np.minimum(deep / np.float32(pixels + 1), 1), np.float32)
+    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(np.minimum(depth / np.float32(pixels + 1), 1), np.float32)
 
 
-def _called(kind: str, name: str) -> str:
-    """Kind and name: photo and mask often share a name."""
+def _named(kind: str, name: str) -> str:
+    """Kind and name, as photo and mask often have the same name."""
     return f"{kind} {name}".rstrip()
 
 
@@ -152,15 +154,15 @@ def _check_threshold(threshold: int) -> None:
 
 
 def _above(values: NDArray[Any], threshold: int, scale: int) -> Mask:
-    """Where `values`, of which `scale` stands for 255, are above `threshold`.
+    """Where `values`, in which `scale` corresponds to 255, are above `threshold`.
 
-    In integers: the answer must not depend on how a float was rounded.
+    In integers, so that the result does not depend on rounding.
     """
     return np.asarray(values > threshold * scale // 255, np.bool_)
 
 
-def _light(picture: Picture) -> tuple[NDArray[Any], int]:
-    """How light each pixel of a mask is, as `read_mask` has it, and what stands for 255."""
+def _lightness(picture: Picture) -> tuple[NDArray[Any], int]:
+    """Lightness of each pixel of a mask, as in `read_mask`, and the value that means 255."""
     top = int(np.iinfo(picture.pixels.dtype).max)
     alpha = picture.alpha
     if alpha is None or (alpha == top).all():
@@ -171,13 +173,13 @@ def _light(picture: Picture) -> tuple[NDArray[Any], int]:
 
 
 def _luma(pixels: NDArray[Any]) -> NDArray[np.uint32]:
-    """Lightness (h, w) in thousandths of a sample's step."""
+    """Luma (h, w), in thousandths of a sample's step."""
     if pixels.shape[2] == 1:
         return pixels[:, :, 0].astype(np.uint32) * np.uint32(1000)
-    light = np.zeros(pixels.shape[:2], np.uint32)
+    luma = np.zeros(pixels.shape[:2], np.uint32)
     for channel, weight in enumerate(LUMA):
-        light += pixels[:, :, channel].astype(np.uint32) * np.uint32(weight)
-    return light
+        luma += pixels[:, :, channel].astype(np.uint32) * np.uint32(weight)
+    return luma
 
 
 def _has_one_colour(pixels: NDArray[Any]) -> bool:
@@ -188,6 +190,6 @@ def _resized(mask: Mask, size: tuple[int, int]) -> Mask:
     import cv2
 
     smaller = size[0] < mask.shape[0] or size[1] < mask.shape[1]
-    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    share = cv2.resize(mask.astype(np.float32), size[::-1], interpolation=how)
+    interpolation = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    share = cv2.resize(mask.astype(np.float32), size[::-1], interpolation=interpolation)
     return np.asarray(share > 0 if smaller else share >= 0.5, np.bool_)

@@ -1,4 +1,4 @@
-"""The value every part passes on: a picture as displayed, and what its file said."""
+"""A picture as displayed, with what its file holds besides pixels; the type of masks."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -14,12 +14,12 @@ Mode = Literal["grey", "rgb", "palette", "bilevel"]
 
 @dataclass(frozen=True)
 class Encoding:
-    """What only one format says of its files; each format that needs it has its own subclass."""
+    """How a file was coded; formats that need it have their own subclass."""
 
 
 @dataclass(frozen=True, eq=False)
 class Palette:
-    """Colours by number, and the number of every pixel.
+    """A palette, and the index of every pixel.
 
     `colours` is uint8 (n, 3) RGB with n <= 256, `alphas` uint8 (n,) or None where all is opaque,
     `indices` uint8 (h, w) below n, as displayed.
@@ -30,19 +30,20 @@ class Palette:
     alphas: NDArray[np.uint8] | None = None
 
     def expanded(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-        """The pixels (h, w, 3) and the alpha (h, w), or None, that the indices stand for."""
+        """The pixels (h, w, 3) and the alpha (h, w), or None, of the indices."""
         alpha = None if self.alphas is None else self.alphas[self.indices]
         return self.colours[self.indices], alpha
 
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """What the file said besides pixels, for the writer to give back.
+    """What the file held besides pixels, for the writer to restore.
 
-    `orientation` is EXIF's (1 to 8): how the stored pixels were turned to be displayed. `exif`
-    begins with the TIFF header ("II*" or "MM*"), without the "Exif" that JPEG puts before it.
-    `mode` matters to writers where it is "palette" (with `palette`) or "bilevel". `left_out` says
-    what else the file holds that no writer keeps.
+    `format` is the name of the file's format. `orientation` is EXIF's (1 to 8): how the stored
+    pixels were rotated or flipped to be displayed. `exif` begins with the TIFF header ("II*" or
+    "MM*"), without the "Exif" that JPEG puts before it. `mode` matters to writers where it is
+    "palette" (with `palette`) or "bilevel". `dpi` is horizontal and vertical. `left_out` names, for
+    the user, contents of the file that no writer keeps.
     """
 
     format: str = ""
@@ -59,14 +60,14 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture as displayed, with nothing of its file lost.
+    """A picture as displayed, with the origin that its file is restored from.
 
     `pixels` is uint8 or uint16, (h, w, 1) grey or (h, w, 3) RGB, with the EXIF orientation
     applied and palettes and single bits expanded. `alpha` is (h, w) of the same dtype, straight
     (never multiplied into the colours), or None.
 
     Raises:
-        ValueError: shapes or dtypes are not those (a fault of the program, not of a file).
+        ValueError: shapes or dtypes are not those (an error of the program, not of a file).
     """
 
     pixels: Samples
@@ -109,7 +110,7 @@ class Picture:
         return replace(self, pixels=pixels)
 
     def with_alpha(self, alpha: Samples | None) -> "Picture":
-        """The same picture with another alpha: a filled hole that was transparent must show.
+        """The same picture with another alpha: a filled hole that was transparent must be visible.
 
         Raises:
             ValueError: shape or dtype do not fit the pixels.
@@ -118,8 +119,8 @@ class Picture:
 
 
 def displayed(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """An array (h, w, ...) in a file's arrangement, turned as EXIF's `orientation` asks."""
-    turned = {
+    """An array (h, w, ...) as stored in a file, rotated and flipped by EXIF's `orientation`."""
+    transforms = {
         2: lambda a: a[:, ::-1],
         3: lambda a: a[::-1, ::-1],
         4: lambda a: a[::-1],
@@ -128,9 +129,13 @@ def displayed(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
         7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
         8: lambda a: a[:, ::-1].swapaxes(0, 1),
     }
-    return np.ascontiguousarray(turned[orientation](stored)) if orientation in turned else stored
+    return (
+        np.ascontiguousarray(transforms[orientation](stored))
+        if orientation in transforms
+        else stored
+    )
 
 
-def stored(shown: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """The inverse of `displayed`: back to the file's arrangement."""
-    return displayed(shown, {6: 8, 8: 6}.get(orientation, orientation))
+def stored(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """The inverse of `displayed`: an array as it is stored in a file."""
+    return displayed(pixels, {6: 8, 8: 6}.get(orientation, orientation))

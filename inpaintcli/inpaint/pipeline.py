@@ -16,8 +16,8 @@ from inpaintcli_engines.select import open_engine
 from numpy.typing import NDArray
 
 from inpaintcli.errors import MaskMismatchError
-from inpaintcli.imaging.images import ignore
-from inpaintcli.imaging.masks import feather_weights, grow
+from inpaintcli.imaging.images import ignore_note
+from inpaintcli.imaging.masks import dilate, feather_weights
 from inpaintcli.imaging.picture import Mask, Picture
 from inpaintcli.imaging.regions import bounding_box
 from inpaintcli.imaging.tiles import Tile, TileSizes, model_input, model_output, plan_tiles
@@ -115,7 +115,7 @@ def fill(  # noqa: PLR0913 - an argument for each option of the command
     reveal: bool = False,
     detail: Detail = "auto",
     attention: AttentionMap | None = None,
-    notes: Callable[[str], None] = ignore,
+    notes: Callable[[str], None] = ignore_note,
 ) -> Filled:
     """Fill the holes of a picture; every other pixel comes back bit for bit.
 
@@ -140,7 +140,7 @@ def fill(  # noqa: PLR0913 - an argument for each option of the command
     """
     started = time.perf_counter()
     _check(picture, mask)
-    hole = grow(mask, grow_by) if grow_by else mask
+    hole = dilate(mask, grow_by) if grow_by else mask
     if hole.all():
         raise MaskMismatchError(
             "The hole is the whole picture: there is nothing to fill it from.",

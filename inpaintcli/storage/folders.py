@@ -8,7 +8,7 @@ from operator import attrgetter
 from pathlib import Path, PurePath
 
 from inpaintcli.errors import OutputError, UnreadableError
-from inpaintcli.imaging.images import STRANGE_SUFFIXES, SUFFIXES
+from inpaintcli.imaging.images import SUFFIXES, UNSUPPORTED_SUFFIXES
 from inpaintcli.storage.locations import Location, relative_path
 from inpaintcli.storage.stores import StoreUrl
 
@@ -66,7 +66,9 @@ def _find_in_store(
         and not any(url.is_relative_to(other) for other in excluded)
     ]
     pictures: list[Location] = [url for url in visible if url.suffix.lower() in SUFFIXES]
-    unsupported: list[Location] = [url for url in visible if url.suffix.lower() in STRANGE_SUFFIXES]
+    unsupported: list[Location] = [
+        url for url in visible if url.suffix.lower() in UNSUPPORTED_SUFFIXES
+    ]
     return FolderContents(sorted(pictures, key=attrgetter("parts")), unsupported=unsupported)
 
 
@@ -127,7 +129,7 @@ def _collect(folder: Path, names: list[str], found: FolderContents) -> None:
     for name in names:
         path = folder / name
         suffix = path.suffix.lower()
-        if name.startswith(".") or suffix not in SUFFIXES | STRANGE_SUFFIXES:
+        if name.startswith(".") or suffix not in SUFFIXES | UNSUPPORTED_SUFFIXES:
             continue
         if path.is_file():
             (found.pictures if suffix in SUFFIXES else found.unsupported).append(path)

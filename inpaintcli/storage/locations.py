@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from urllib.request import url2pathname
 
 from inpaintcli.errors import OutputError, UnreadableError, UsageError
-from inpaintcli.imaging.images import taken, write_bytes
+from inpaintcli.imaging.images import already_exists, write_bytes
 from inpaintcli.storage.stores import FileInfo, StoreUrl
 
 TEMPORARY_PREFIX = "inpaintcli-"
@@ -170,7 +170,7 @@ def publish(data: bytes, target: Location, *, overwrite: bool, temporary: str) -
     try:
         target.put(data, overwrite=overwrite, temporary=temporary)
     except FileExistsError as error:
-        raise taken(target) from error
+        raise already_exists(target) from error
     except OSError as error:
         raise OutputError(
             f"{target} cannot be written: {_reason(error)}.",

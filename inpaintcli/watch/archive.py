@@ -18,7 +18,7 @@ from inpaintcli.batch.outcome import Outcome
 from inpaintcli.errors import InpaintError, OutputError
 from inpaintcli.imaging.formats.webp import WebpEncoding
 from inpaintcli.imaging.images import read_picture, write_bytes
-from inpaintcli.imaging.masks import grow
+from inpaintcli.imaging.masks import dilate
 from inpaintcli.imaging.picture import Mask, Picture
 from inpaintcli.storage.folders import make_folder
 from inpaintcli.storage.locations import local_path
@@ -111,7 +111,7 @@ def prove(job: LocalJob, settings: FillSettings) -> None:
         raise _unproven(job, error.message) from error
     if found.pixels.shape != photo.pixels.shape or found.depth != photo.depth:
         raise _unproven(job, "its size or depth is not the photo's")
-    hole = grow(mask, settings.grow) if settings.grow else mask
+    hole = dilate(mask, settings.grow) if settings.grow else mask
     if not _is_same_outside(found, photo, hole):
         raise _unproven(job, "it differs from the photo outside the hole")
 

@@ -1,1 +1,1 @@
-"""One module for each picture format: its suffixes, how it is recognised, read and written."""
+"""One module for each file format of pictures; each is a `picture_format.PictureFormat`."""

@@ -1,4 +1,4 @@
-"""The two things that we must know of an EXIF block, read without trusting it.
+"""The orientation and the thumbnail of an EXIF block, which may be damaged.
 
 An EXIF block is a small TIFF file (TIFF 6.0, section 2): a header, then directories of 12-byte
 entries, each directory followed by the offset of the next one. The second is the thumbnail's.
@@ -13,7 +13,7 @@ ORIENTATION, THUMBNAIL_OFFSET, THUMBNAIL_LENGTH = 0x0112, 0x0201, 0x0202
 
 
 def orientation(exif: bytes | None) -> int:
-    """EXIF's orientation (1 to 8); 1 where there is none or it makes no sense."""
+    """EXIF's orientation (1 to 8); 1 where it is missing or invalid."""
     try:
         order, first = _header(exif or b"")
         for tag, kind, _count, at in _entries(exif or b"", order, first):
@@ -26,7 +26,7 @@ def orientation(exif: bytes | None) -> int:
 
 
 def without_thumbnail(exif: bytes) -> bytes:
-    """The same block with its thumbnail blanked and unlinked: it shows what was there before."""
+    """The block with its thumbnail overwritten and unlinked, as that still shows the old pixels."""
     try:
         order, first = _header(exif)
         (count,) = struct.unpack_from(order + "H", exif, first)
@@ -46,21 +46,21 @@ def without_thumbnail(exif: bytes) -> bytes:
         return exif
 
 
-def carried(origin: Origin, most: int = 1 << 31) -> bytes | None:
-    """The EXIF block to write with pixels in `origin`'s stored arrangement, or None.
+def block_to_write(origin: Origin, max_bytes: int = 1 << 31) -> bytes | None:
+    """The EXIF block to write with pixels in `origin`'s stored orientation, or None.
 
-    One of more bytes than `most`, which a format cannot hold, shrinks to its orientation.
+    A block of more than `max_bytes`, which a format cannot hold, is reduced to its orientation.
     """
     exif = without_thumbnail(origin.exif) if origin.exif else None
-    if orientation(exif) == origin.orientation and len(exif or b"") <= most:
+    if orientation(exif) == origin.orientation and len(exif or b"") <= max_bytes:
         return exif
-    # A block that lacks the tag cannot be given one in place; the right way up comes first.
+    # The tag cannot be added to a block in place; the orientation matters more than the rest.
     entry = struct.pack("<HHIHH", ORIENTATION, 3, 1, origin.orientation, 0)
     return b"II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
 
 
 def _header(exif: bytes) -> tuple[str, int]:
-    """The byte order for `struct` and the offset of the first directory."""
+    """The byte order, as `struct` names it, and the offset of the first directory."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2], "<")
     return order, struct.unpack_from(order + "I", exif, 4)[0]
 

@@ -1,4 +1,4 @@
-"""What all readers share: the size limit, and damage turned into one kind of error."""
+"""What all readers share: the size limit, and one kind of error for damaged files."""
 
 import warnings
 from collections.abc import Iterator
@@ -12,17 +12,17 @@ from inpaintcli.errors import InpaintError, UnreadableError
 from inpaintcli.imaging.picture import Palette
 
 MAX_PIXELS = 500_000_000
-"""Above what cameras and stitching give; below what a forged header could ask memory for."""
+"""More than cameras and stitching give; a forged header cannot ask for more memory than that."""
 
 
 @contextmanager
 def decoding(name: str, kind: str) -> Iterator[None]:
-    """Let only `UnreadableError` out of a decoder, and its libraries' warnings not at all.
+    """Turn every exception of a decoder into `UnreadableError`, and ignore its warnings.
 
     Raises:
-        UnreadableError: whatever a library raised; damaged data lead it to any exception.
+        UnreadableError: a library raised any exception, as it may on damaged data.
     """
-    # By module and for good: `catch_warnings` would not be safe with threads.
+    # By module and permanently: `catch_warnings` is not safe with threads.
     warnings.filterwarnings("ignore", module=r"PIL\.|tifffile")
     try:
         yield
@@ -45,13 +45,13 @@ def _first_line(fault: Exception) -> str:
 
 
 def check_size(width: int, height: int, name: str) -> None:
-    """Refuse sizes that no photo has, before anything is decoded.
+    """Refuse impossible sizes, before anything is decoded.
 
     Raises:
-        UnreadableError: more than `MAX_PIXELS`, or none.
+        UnreadableError: more than `MAX_PIXELS` pixels, or none.
     """
     if width < 1 or height < 1:
-        raise UnreadableError(f"{name} says that it is {width}x{height}.", hint="It is damaged.")
+        raise UnreadableError(f"{name} is {width}x{height} by its header.", hint="It is damaged.")
     if width * height > MAX_PIXELS:
         raise UnreadableError(
             f"{name} is {width}x{height}, more than {MAX_PIXELS // 10**6} megapixels.",
@@ -59,15 +59,15 @@ def check_size(width: int, height: int, name: str) -> None:
         )
 
 
-def refuse_mode(name: str, what: str) -> UnreadableError:
-    """The error for colours that cannot come back unchanged through RGB."""
+def unsupported_mode(name: str, what: str) -> UnreadableError:
+    """The error for colours that would not survive a conversion to RGB and back."""
     return UnreadableError(
         f"{name} is {what}, which is not supported.", hint="Convert it to RGB first."
     )
 
 
-def refuse_frames(name: str, what: str) -> UnreadableError:
-    """The error for files of more than one picture."""
+def several_pictures(name: str, what: str) -> UnreadableError:
+    """The error for files of several pictures."""
     return UnreadableError(f"{name} is {what}.", hint="Save the one picture to fill by itself.")
 
 
@@ -85,12 +85,12 @@ def split_alpha(samples: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | Non
 def padded_palette(
     colours: NDArray[np.uint8], indices: NDArray[np.uint8], alphas: NDArray[np.uint8] | None
 ) -> Palette:
-    """A palette whose every index has a colour: what lies beyond its end is opaque black."""
+    """A palette with a colour for every index: those beyond its end are opaque black."""
     size = max(len(colours), int(indices.max()) + 1)
-    grown = np.zeros((size, 3), np.uint8)
-    grown[: len(colours)] = colours
+    padded = np.zeros((size, 3), np.uint8)
+    padded[: len(colours)] = colours
     if alphas is not None:
         opaque = np.full(size, 255, np.uint8)
         opaque[: len(alphas)] = alphas[:size]
         alphas = opaque
-    return Palette(grown, indices, alphas)
+    return Palette(padded, indices, alphas)

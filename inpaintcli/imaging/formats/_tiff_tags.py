@@ -1,4 +1,4 @@
-"""TIFF's numbers, and what reader and writer both know of a file. Source: TIFF revision 6.0."""
+"""TIFF's tags and codes, and the encoding that reader and writer share. Source: TIFF 6.0."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from inpaintcli.imaging.picture import Encoding
 
-NAME = "TIFF"
 UNPACKED, DEFLATE = 1, 8
 WHITE_IS_0, BLACK_IS_0, RGB, INDEXED, YCBCR = 0, 1, 2, 3, 6
 ASSOCIATED, UNASSOCIATED = 1, 2
@@ -19,18 +18,18 @@ PHOTOSHOP = (34377, 37724)
 STRUCTURE = frozenset(
     (*range(254, 260), 262, 263, 264, 265, 266, 273, *range(277, 282), 284, *range(288, 294))
 ) | {317, 320, *range(322, 326), 330, *range(332, 348), *range(512, 522), *range(529, 533)}
-"""Tags that say how the pixels lie in the file, never what they show."""
+"""Tags about how the pixels are stored, not about what they show."""
 BLOCKS = frozenset((XMP, IPTC, ICC, *PHOTOSHOP))
 
 
 @dataclass(frozen=True, kw_only=True)
 class TiffEncoding(Encoding):
-    """How the file's samples were to be understood.
+    """How the file's samples were coded.
 
-    `byte_order` is little- or big-endian. `compression` is TIFF's number. `bits` are those of a
-    sample, 8 for more. `extra` says what a channel besides the colours is (ASSOCIATED: an alpha
-    that is multiplied in), None where there is none. `colour_map` is the tag's content: all reds,
-    all greens, all blues, of 16 bits.
+    `byte_order` is little- or big-endian. `compression` is TIFF's number. `bits` a sample, 8 for
+    more. `extra` is the kind of the channel besides the colours (ASSOCIATED: alpha that is
+    multiplied into them), None without one. `colour_map` is the tag's content: all reds, all
+    greens, all blues, of 16 bits.
     """
 
     byte_order: Literal["<", ">"] = "<"
@@ -43,7 +42,7 @@ class TiffEncoding(Encoding):
 
 
 def colours_of(colour_map: Sequence[int]) -> NDArray[np.uint8]:
-    """The colours (n, 3) of a colour map; some write values of 8 bits instead of 16."""
+    """The colours (n, 3) of a colour map; some programs write values of 8 bits instead of 16."""
     table = np.asarray(colour_map, np.uint16).reshape(3, -1)
     shift = 8 if table.max(initial=0) > 255 else 0
     return np.ascontiguousarray((table >> shift).T.astype(np.uint8))

@@ -1,4 +1,4 @@
-"""Writing TIFF in one layout: strips, contiguous; all else stays as it was in the file.
+"""Writing TIFF in one layout, contiguous strips; everything else stays as in the original file.
 
 Source: TIFF revision 6.0.
 """
@@ -37,15 +37,15 @@ from inpaintcli.imaging.formats._tiff_tags import (
 from inpaintcli.imaging.formats._writing import (
     DEFLATE_LEVEL,
     is_bilevel,
-    repainted,
     resolution,
     stored_samples,
+    updated_palette,
 )
 from inpaintcli.imaging.picture import Origin, Palette, Picture, stored
 
 STRIP_BYTES = 1 << 20
 Layout = tuple[dict[int, Any], NDArray[Any]]
-"""The tags that say what the samples mean; the samples (h, w, c), few bits packed to bytes."""
+"""The tags that describe the samples; the samples (h, w, c), fewer than 8 bits packed to bytes."""
 
 
 def encoded(picture: Picture) -> bytes:
@@ -60,7 +60,7 @@ def encoded(picture: Picture) -> bytes:
     layout, rows = _layout(picture, encoding)
     packed = encoding.compression != UNPACKED
     in_order = rows.astype(rows.dtype.newbyteorder(encoding.byte_order), copy=False)
-    strips, rows_a_strip = _strips(in_order, layout, packed)
+    strips, rows_per_strip = _strips(in_order, layout, packed)
     starts = np.cumsum([0, *(len(strip) + len(strip) % 2 for strip in strips)])
     if int(starts[-1]) + (1 << 24) > 0xFFFFFFFF:
         raise OutputError("TIFF cannot hold more than 4 GiB.", hint="Write it as .png.")
@@ -70,7 +70,7 @@ def encoded(picture: Picture) -> bytes:
         257: len(rows),
         259: DEFLATE if packed else UNPACKED,
         273: tuple(int(start) for start in starts[:-1]),
-        278: rows_a_strip,
+        278: rows_per_strip,
         279: tuple(len(strip) for strip in strips),
     }
     out = io.BytesIO()
@@ -81,7 +81,7 @@ def encoded(picture: Picture) -> bytes:
 
 
 def _layout(picture: Picture, encoding: TiffEncoding) -> Layout:
-    palette = repainted(picture, 1 << encoding.bits) if picture.alpha is None else None
+    palette = updated_palette(picture, 1 << encoding.bits) if picture.alpha is None else None
     if palette is not None:
         return _indexed(palette, picture.origin.orientation, encoding)
     samples = stored_samples(picture)
@@ -105,17 +105,17 @@ def _indexed(palette: Palette, orientation: int, encoding: TiffEncoding) -> Layo
     bits = encoding.bits if len(palette.colours) <= 1 << encoding.bits else 8
     table = np.zeros((3, 1 << bits), np.uint16)
     table[:, : len(palette.colours)] = palette.colours.T.astype(np.uint16) * 257
-    was = np.asarray(encoding.colour_map, np.uint16)
-    if was.size == table.size and was.max() > 255:
-        # Its own 16 bits, where the 8 that are shown are still the same.
+    original = np.asarray(encoding.colour_map, np.uint16)
+    if original.size == table.size and original.max() > 255:
+        # The original's 16 bits, where their upper 8 are unchanged.
         same = np.all(table >> 8 == colours_of(encoding.colour_map).T, axis=0)
-        table[:, same] = was.reshape(table.shape)[:, same]
+        table[:, same] = original.reshape(table.shape)[:, same]
     tags = {258: bits, 262: INDEXED, 277: 1, COLOUR_MAP: tuple(table.reshape(-1).tolist())}
     return tags, _packed(stored(palette.indices, orientation)[:, :, None], bits)
 
 
 def _packed(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
-    """Values (h, w, 1) below 2 ** `bits`, as many to a byte as fit; rows begin with a byte."""
+    """Values (h, w, 1) below 2 ** `bits`, packed to bytes; each row begins with a new byte."""
     if bits == 8:
         return values.astype(np.uint8, copy=False)
     digits = np.unpackbits(values.astype(np.uint8), axis=2)[:, :, 8 - bits :]
@@ -131,9 +131,9 @@ def _multiplied(samples: NDArray[Any]) -> NDArray[Any]:
 
 
 def _strips(rows: NDArray[Any], tags: dict[int, Any], packed: bool) -> tuple[list[bytes], int]:
-    """The strips, Deflate-packed if asked, and how many rows each has.
+    """The strips, compressed by Deflate where `packed`; the rows of each.
 
-    Sets the predictor (differences of neighbours, section 14) in `tags` where it helps.
+    Sets the predictor (horizontal differencing, section 14) in `tags` where it helps.
     """
     predicted = packed and tags[262] != INDEXED and tags[258] not in (1, 2, 4)
     if predicted:
@@ -157,7 +157,7 @@ def _directory(tags: dict[int, Any], origin: Origin, encoding: TiffEncoding) -> 
 
     directory = ImageFileDirectory_v2(prefix=b"II" if encoding.byte_order == "<" else b"MM")
     for tag, value in _exif_tags(origin).items():
-        # One tag of a wrong type must not cost the picture, nor the other tags.
+        # A tag of a wrong type must not prevent writing the picture or the other tags.
         with contextlib.suppress(Exception):
             directory[tag] = value
             directory.tobytes()

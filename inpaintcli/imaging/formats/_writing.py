@@ -1,4 +1,4 @@
-"""What all writers share: the stored arrangement, palettes, and what a format cannot hold."""
+"""What all writers share: the stored orientation, palettes, and the error for 16 bits."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from inpaintcli.errors import OutputError
 from inpaintcli.imaging.picture import Origin, Palette, Picture, stored
 
 DEFLATE_LEVEL = 4
-"""Half the time of zlib's usual 6 for files that are some hundredths larger."""
+"""Takes half the time of zlib's default, 6, for files that are a few per cent larger."""
 ALPHA_WEIGHT = 4
-"""How much more a step of alpha counts than a step of colour when the nearest entry is sought."""
+"""Weight of a step of alpha against a step of colour when the nearest entry is looked up."""
 
 
 def stored_samples(picture: Picture) -> NDArray[Any]:
-    """Pixels and alpha in one array (h, w, 1 to 4), in the file's arrangement."""
+    """Pixels and alpha in one array (h, w, 1 to 4), in the file's orientation."""
     channels = [picture.pixels]
     if picture.alpha is not None:
         channels.append(picture.alpha[:, :, None])
@@ -37,26 +37,26 @@ def refuse_depth(picture: Picture, kind: str) -> None:
 
 
 def resolution(origin: Origin) -> tuple[float, float] | None:
-    """Dots an inch, across and down, where they make sense in every format; or None."""
+    """Dots per inch, horizontal and vertical; None where a format could not hold them."""
     dpi = origin.dpi
     return dpi if dpi and all(1 <= value <= 65535 for value in dpi) else None
 
 
 def is_bilevel(picture: Picture) -> bool:
-    """Whether the file had one bit a pixel, and the picture still fits that."""
+    """Whether the file had one bit per pixel, and the picture can still be written so."""
     return picture.origin.mode == "bilevel" and picture.alpha is None and picture.depth == 8
 
 
 def bits(picture: Picture) -> NDArray[np.bool_]:
-    """A bilevel picture's pixels (h, w), True for white, in the file's arrangement."""
+    """A bilevel picture's pixels (h, w), True for white, in the file's orientation."""
     return np.asarray(stored_samples(picture)[:, :, 0] >= 128, np.bool_)
 
 
-def repainted(picture: Picture, slots: int = 256) -> Palette | None:
+def updated_palette(picture: Picture, max_entries: int = 256) -> Palette | None:
     """The picture's palette and indices after its pixels have changed; None if it has none.
 
-    Unchanged pixels keep their index. The colours of changed ones go, chosen by Pillow's
-    quantizer, into slots that no kept pixel uses, at most `slots` in all; every changed pixel
+    Unchanged pixels keep their index. The colours of changed ones, chosen by Pillow's quantizer, go
+    into entries that no unchanged pixel uses, at most `max_entries` in all; every changed pixel
     takes the nearest entry.
     """
     palette = picture.origin.palette
@@ -66,11 +66,11 @@ def repainted(picture: Picture, slots: int = 256) -> Palette | None:
     changed = np.any(old != new, axis=2)
     if not changed.any():
         return palette
-    wanted, which = np.unique(new[changed], axis=0, return_inverse=True)
+    wanted, inverse = np.unique(new[changed], axis=0, return_inverse=True)
     kept = np.bincount(palette.indices[~changed], minlength=256) > 0
-    entries, usable = _with_new_entries(palette, kept, new[changed], slots)
+    entries, usable = _with_new_entries(palette, kept, new[changed], max_entries)
     indices = palette.indices.copy()
-    indices[changed] = usable[_nearest(wanted, entries[usable])][which.reshape(-1)]
+    indices[changed] = usable[_nearest(wanted, entries[usable])][inverse.reshape(-1)]
     alphas = entries[:, 3] if (entries[:, 3] < 255).any() or palette.alphas is not None else None
     return Palette(np.ascontiguousarray(entries[:, :3]), indices, alphas)
 
@@ -82,21 +82,21 @@ def _rgba(pixels: NDArray[Any], alpha: NDArray[Any] | None) -> NDArray[np.uint8]
 
 
 def _with_new_entries(
-    palette: Palette, kept: NDArray[np.bool_], colours: NDArray[np.uint8], slots: int
+    palette: Palette, kept: NDArray[np.bool_], colours: NDArray[np.uint8], max_entries: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    """Entries uint8 (n, 4) with `colours` (k, 4) in the free ones; which entries may be used."""
+    """Entries uint8 (n, 4) with `colours` (k, 4) in the free ones; indices of the usable ones."""
     size = len(palette.colours)
-    entries = np.zeros((max(size, slots), 4), np.uint8)
+    entries = np.zeros((max(size, max_entries), 4), np.uint8)
     entries[:, 3] = 255
     entries[:size, :3] = palette.colours
     if palette.alphas is not None:
         entries[:size, 3] = palette.alphas
     free = np.flatnonzero(~kept[: len(entries)])
     fresh = _quantized(colours[colours[:, 3] >= 128, :3], len(free))
-    # Entries of its own colour first: a hole whose colours the palette has needs no new slot.
+    # Colours that the palette has already need no new entry.
     known = {tuple(entry) for entry in entries[np.flatnonzero(kept[:size])].tolist()}
     fresh = [colour for colour in fresh if (*colour, 255) not in known]
-    # The end of the palette before its unused entries, which may matter to somebody.
+    # Append before replacing unused entries, which may have a meaning for others.
     free = np.concatenate([free[free >= size], free[free < size]])[: len(fresh)]
     entries[free, :3] = np.asarray(fresh, np.uint8).reshape(-1, 3)
     entries[free, 3] = 255
@@ -120,12 +120,12 @@ def _quantized(colours: NDArray[np.uint8], count: int) -> list[tuple[int, ...]]:
 
 
 def _nearest(wanted: NDArray[np.uint8], entries: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """For each of `wanted` (k, 4), the number of the nearest of `entries` (n, 4)."""
+    """For each of `wanted` (k, 4), the index of the nearest of `entries` (n, 4)."""
     weight = np.array([1, 1, 1, ALPHA_WEIGHT], np.int32)
     targets = entries.astype(np.int32) * weight
     found = np.empty(len(wanted), np.intp)
     for first in range(0, len(wanted), 4096):  # bounds the table of distances to some megabytes
         part = wanted[first : first + 4096].astype(np.int32) * weight
-        far = ((part[:, None, :] - targets[None]) ** 2).sum(axis=2)
-        found[first : first + 4096] = far.argmin(axis=1)
+        distances = ((part[:, None, :] - targets[None]) ** 2).sum(axis=2)
+        found[first : first + 4096] = distances.argmin(axis=1)
     return found

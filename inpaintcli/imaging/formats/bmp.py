@@ -1,6 +1,6 @@
-"""BMP: 8 bit, palettes and single bits; it has no place for metadata but the resolution.
+"""BMP: 8 bits a channel, palettes and bilevel; of metadata it holds only the resolution.
 
-Pillow writes no alpha that anybody reads, so pictures with alpha are written here.
+No common program reads the alpha that Pillow writes, so pictures with alpha are written here.
 """
 
 import io
@@ -16,22 +16,22 @@ from inpaintcli.imaging.formats._writing import (
     bits,
     is_bilevel,
     refuse_depth,
-    repainted,
     resolution,
     stored_samples,
+    updated_palette,
 )
 from inpaintcli.imaging.picture import Mode, Origin, Palette, Picture
 
 NAME = "BMP"
-SUFFIXES = (".bmp", ".dib")
-WHOLE_METADATA = True  # of the nothing that a BMP holds
-EXIFTOOL_WRITES = False
+SUFFIXES: tuple[str, ...] = (".bmp", ".dib")
+KEEPS_OWN_METADATA = True  # a BMP has none but the resolution
+EXIFTOOL_CAN_WRITE = False
 
 INCHES_PER_METRE = 39.37007874
 
 
 def accepts(head: bytes) -> bool:
-    """Whether a file that begins so is a BMP."""
+    """Whether `head` is the beginning of a BMP file."""
     return head.startswith(b"BM")
 
 
@@ -39,7 +39,7 @@ def read(data: bytes, name: str) -> Picture:
     """The picture of a BMP file.
 
     Raises:
-        UnreadableError: damaged, or larger than any photo.
+        UnreadableError: damaged, or larger than MAX_PIXELS.
     """
     from PIL.BmpImagePlugin import BmpImageFile
 
@@ -67,7 +67,7 @@ def write(picture: Picture) -> bytes:
 
     refuse_depth(picture, NAME)
     picture = _turned(picture)
-    palette = repainted(picture)
+    palette = updated_palette(picture)
     if picture.alpha is not None:
         return _with_alpha(picture)
     if palette is not None:
@@ -97,7 +97,7 @@ def _indexed(palette: Palette) -> Any:
 
 
 def _with_alpha(picture: Picture) -> bytes:
-    """A BMP of 32 bits with the BITMAPV4HEADER, whose masks say where the alpha is."""
+    """A BMP of 32 bits with the BITMAPV4HEADER, whose masks include one for alpha."""
     height, width = picture.height, picture.width
     pixels = np.broadcast_to(picture.pixels, (height, width, 3))
     bgra = np.dstack([pixels[::-1, :, ::-1], np.asarray(picture.alpha)[::-1]]).tobytes()

@@ -1,7 +1,7 @@
-"""JPEG: written with the tables and sampling that it came with; its metadata go over byte for byte.
+"""JPEG: written with the quantisation tables and sampling of the file, its metadata byte for byte.
 
-With the same quantisation tables, what was not filled changes by little or nothing, and the file
-keeps its size. Source: ITU-T T.81 (markers: table B.1), and T.871 for JFIF.
+With the same tables, what was not filled changes by little or nothing, and the file keeps its size.
+ Source: ITU-T T.81 (markers: table B.1), and T.871 for JFIF.
 """
 
 import contextlib
@@ -17,28 +17,28 @@ import numpy as np
 
 from inpaintcli.errors import OutputError
 from inpaintcli.imaging.formats import _exif
-from inpaintcli.imaging.formats._reading import check_size, decoding, refuse_mode, split_alpha
+from inpaintcli.imaging.formats._reading import check_size, decoding, split_alpha, unsupported_mode
 from inpaintcli.imaging.formats._writing import refuse_depth, resolution, stored_samples
 from inpaintcli.imaging.picture import Encoding, Origin, Picture, displayed
 
 NAME = "JPEG"
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
-WHOLE_METADATA = True
-EXIFTOOL_WRITES = True
+SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".jpe", ".jfif")
+KEEPS_OWN_METADATA = True
+EXIFTOOL_CAN_WRITE = True
 
 QUALITY = 95
-LARGEST_SIDE = 65500
-LARGEST_BLOCK = 65000
-"""What surely fits one segment; exiftool knows how to spread more over several."""
+MAX_SIDE = 65500
+MAX_BLOCK = 65000
+"""Bytes of metadata that fit one segment for certain; exiftool can spread more over several."""
 APP0, APP1, APP2, APP14, COM, DHT, SOS = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE, 0xC4, 0xDA
 MP_ENTRIES = 0xB002
 EXIF_PREFIX = b"Exif\0\0"
 STANDARD_HUFFMAN = (416, 208)
 """Bytes of the example tables of T.81, annex K, for colour and for grey."""
-FILM = re.compile(rb"ftyp(?:isom|iso2|mp4|qt  |avc1|M4V|3gp)")
-"""How the film begins that some phones put behind the picture."""
+VIDEO = re.compile(rb"ftyp(?:isom|iso2|mp4|qt  |avc1|M4V|3gp)")
+"""The beginning of the video that some phones append to a picture."""
 
-_ROOM_LOCK = threading.Lock()
+_BUFFER_LOCK = threading.Lock()
 
 Segment = tuple[int, bytes]
 
@@ -48,8 +48,8 @@ class JpegEncoding(Encoding):
     """How the file was coded, and its application and comment segments.
 
     `tables` are the quantisation tables in the order of their numbers, `sampling` is Pillow's
-    number for the chroma sampling, `keep_rgb` is true of the rare files without YCbCr, `dense`
-    of files of more than a byte a pixel.
+    number for the chroma sampling, `keep_rgb` is True for the rare files that are RGB instead of
+    YCbCr, `dense` for files of more than a byte a pixel.
     """
 
     tables: tuple[tuple[int, ...], ...]
@@ -62,7 +62,7 @@ class JpegEncoding(Encoding):
 
 
 def accepts(head: bytes) -> bool:
-    """Whether a file that begins so is a JPEG."""
+    """Whether `head` is the beginning of a JPEG file."""
     return head.startswith(b"\xff\xd8\xff")
 
 
@@ -70,14 +70,14 @@ def read(data: bytes, name: str) -> Picture:
     """The picture of a JPEG file: the first one of a file with several.
 
     Raises:
-        UnreadableError: damaged, CMYK, or larger than any photo.
+        UnreadableError: damaged, CMYK, or larger than MAX_PIXELS.
     """
     from PIL.JpegImagePlugin import JpegImageFile
 
     with decoding(name, NAME), JpegImageFile(io.BytesIO(data)) as image:
         check_size(image.width, image.height, name)
         if image.mode not in ("L", "RGB"):
-            raise refuse_mode(name, image.mode)
+            raise unsupported_mode(name, image.mode)
         dense = len(data) > image.width * image.height
         encoding = _encoding(image, list(_segments(data)), dense)
         image.load()
@@ -98,7 +98,7 @@ def read(data: bytes, name: str) -> Picture:
 
 
 def write(picture: Picture) -> bytes:
-    """The picture as a JPEG file, coded as it was where it came from one.
+    """The picture as a JPEG file, coded as the original where that was a JPEG.
 
     Raises:
         OutputError: 16 bits a channel, transparency, or a side longer than JPEG allows.
@@ -109,7 +109,7 @@ def write(picture: Picture) -> bytes:
     samples = stored_samples(picture)[:, :, : picture.pixels.shape[2]]
     image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
     encoding = picture.origin.encoding
-    with _room(4 * samples.size if getattr(encoding, "dense", False) else 0):
+    with _buffer_of(4 * samples.size if getattr(encoding, "dense", False) else 0):
         out = io.BytesIO()
         image.save(out, NAME, **_options(picture.origin, image.mode))
     if isinstance(encoding, JpegEncoding):
@@ -118,19 +118,19 @@ def write(picture: Picture) -> bytes:
 
 
 @contextlib.contextmanager
-def _room(size: int) -> Iterator[None]:
-    """Let Pillow's buffer for progressive and optimised files have `size` bytes at least.
+def _buffer_of(size: int) -> Iterator[None]:
+    """Give Pillow's buffer for progressive and optimised files at least `size` bytes.
 
-    It has two a pixel, must hold the whole file, and fails where noise needs more. The setting is
-    the process's; other threads' buffers are only larger than need be for a while. It never
-    shrinks: Pillow's encoder turns for ever in a buffer that does not hold the tables.
+    By default it has two bytes a pixel; it must hold the whole file, and encoding fails where noise
+    needs more. The setting is global: other threads' buffers are larger than necessary for a while.
+    It is never made smaller: Pillow's encoder loops for ever if the buffer cannot hold the tables.
     """
     from PIL import ImageFile
 
     if not size:
         yield
         return
-    with _ROOM_LOCK:
+    with _BUFFER_LOCK:
         usual = ImageFile.MAXBLOCK
         ImageFile.MAXBLOCK = max(usual, size)
         try:
@@ -146,9 +146,9 @@ def _refuse(picture: Picture) -> None:
             "JPEG cannot hold the transparency of this picture.",
             hint="Write it as .png, .tif or .webp.",
         )
-    if max(picture.height, picture.width) > LARGEST_SIDE:
+    if max(picture.height, picture.width) > MAX_SIDE:
         raise OutputError(
-            f"JPEG cannot hold {picture.width}x{picture.height}, only sides up to {LARGEST_SIDE}.",
+            f"JPEG cannot hold {picture.width}x{picture.height}, only sides up to {MAX_SIDE}.",
             hint="Write it as .png or .tif.",
         )
 
@@ -171,10 +171,10 @@ def _encoding(image: Any, segments: list[Segment], dense: bool) -> JpegEncoding:
 
 
 def _left_out(image: Any, data: bytes) -> str:
-    """What lies behind the picture, in words; previews, which are to go, do not count."""
-    found = ["a film"] if FILM.search(data) else []
-    with contextlib.suppress(Exception):  # a wrong index must not cost the picture
-        index = image._getmp() or {}  # noqa: SLF001 - Pillow tells it only so (CIPA DC-007)
+    """What the file holds after the picture, in words, except previews, which must not stay."""
+    found = ["a video"] if VIDEO.search(data) else []
+    with contextlib.suppress(Exception):  # a wrong index must not make the picture unreadable
+        index = image._getmp() or {}  # noqa: SLF001 - no public API (CIPA DC-007)
         kinds = [entry["Attribute"]["MPType"] for entry in index.get(MP_ENTRIES, ())]
         if others := sum(not kind.startswith("Large Thumbnail") for kind in kinds[1:]):
             found.append(f"{others} more picture{'s' * (others > 1)}, or maps of light or depth")
@@ -191,14 +191,14 @@ def _options(origin: Origin, mode: str) -> dict[str, Any]:
             "optimize": encoding.optimised,
             "keep_rgb": encoding.keep_rgb and mode == "RGB",
         }
-    exif = _exif.carried(origin, most=LARGEST_BLOCK)
+    exif = _exif.block_to_write(origin, max_bytes=MAX_BLOCK)
     return {
         "quality": QUALITY,
         "subsampling": 0,
         "dpi": resolution(origin) or (0, 0),
         "icc_profile": origin.icc,
         "exif": EXIF_PREFIX + exif if exif else b"",
-        "xmp": origin.xmp if origin.xmp and len(origin.xmp) <= LARGEST_BLOCK else b"",
+        "xmp": origin.xmp if origin.xmp and len(origin.xmp) <= MAX_BLOCK else b"",
     }
 
 
@@ -221,7 +221,7 @@ def _is_exif(marker: int, content: bytes) -> bool:
 
 
 def _is_kept(marker: int, content: bytes) -> bool:
-    """Metadata, except thumbnails (JFXX), what points at further pictures (MPF), and coding."""
+    """Whether a segment is metadata: no thumbnail (JFXX), no index (MPF), not about the coding."""
     if marker == APP0:
         return content.startswith(b"JFIF\0")
     if marker == APP2 and content.startswith(b"MPF\0"):
@@ -230,7 +230,7 @@ def _is_kept(marker: int, content: bytes) -> bool:
 
 
 def _with_segments(encoded: bytes, segments: tuple[Segment, ...]) -> bytes:
-    """A JPEG with `segments` in the place of the metadata that the encoder wrote."""
+    """A JPEG with `segments` instead of the metadata that the encoder wrote."""
     at = 2
     own = []
     for marker, content in _segments(encoded):

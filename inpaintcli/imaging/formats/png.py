@@ -1,4 +1,4 @@
-"""PNG: every mode, 8 and 16 bit; chunks of a PNG go over byte for byte.
+"""PNG: every mode, 8 and 16 bits a channel; a PNG's own chunks are copied byte for byte.
 
 Pillow reads and writes 8 bits. It has no 16-bit RGB, so OpenCV reads 16 bits; OpenCV writes no
 grey with alpha, so 16 bits are written here. Source: PNG (third edition), W3C 2025.
@@ -19,29 +19,29 @@ from inpaintcli.imaging.formats._reading import (
     check_size,
     decoding,
     padded_palette,
-    refuse_frames,
+    several_pictures,
     split_alpha,
 )
 from inpaintcli.imaging.formats._writing import (
     DEFLATE_LEVEL,
     bits,
     is_bilevel,
-    repainted,
     resolution,
     stored_samples,
+    updated_palette,
 )
 from inpaintcli.imaging.picture import Encoding, Mode, Origin, Palette, Picture, displayed, stored
 
 NAME = "PNG"
-SUFFIXES = (".png",)
-WHOLE_METADATA = True
-EXIFTOOL_WRITES = True
+SUFFIXES: tuple[str, ...] = (".png",)
+KEEPS_OWN_METADATA = True
+EXIFTOOL_CAN_WRITE = True
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 GREY, RGB, INDEXED, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
 BEFORE_PALETTE = (b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 OF_COLOUR_TYPE = (b"sBIT", b"bKGD")
-"""Chunks whose content has the form that the colour type asks for."""
+"""Chunks whose content depends on the colour type."""
 KEPT = (*BEFORE_PALETTE, b"bKGD", b"pHYs", b"sPLT", b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME")
 OF_ANIMATION = (b"acTL", b"fcTL", b"fdAT")
 XMP_KEY = b"XML:com.adobe.xmp"
@@ -52,7 +52,10 @@ Chunk = tuple[bytes, bytes]
 
 @dataclass(frozen=True)
 class PngEncoding(Encoding):
-    """`key` is the colour that stands for full transparency, in samples of the file's depth."""
+    """How the file was coded, and its metadata chunks.
+
+    `key` is the colour that means full transparency, in samples of the file's depth, or None.
+    """
 
     colour_type: int
     bit_depth: int
@@ -61,7 +64,7 @@ class PngEncoding(Encoding):
 
 
 def accepts(head: bytes) -> bool:
-    """Whether a file that begins so is a PNG."""
+    """Whether `head` is the beginning of a PNG file."""
     return head.startswith(MAGIC)
 
 
@@ -69,7 +72,7 @@ def read(data: bytes, name: str) -> Picture:
     """The picture of a PNG file.
 
     Raises:
-        UnreadableError: damaged, animated, or larger than any photo.
+        UnreadableError: damaged, animated, or larger than MAX_PIXELS.
     """
     with decoding(name, NAME):
         chunks = list(_chunks(data))
@@ -85,8 +88,8 @@ def read(data: bytes, name: str) -> Picture:
 
 
 def write(picture: Picture) -> bytes:
-    """The picture as a PNG file, in the mode and depth that it came in where it was a PNG."""
-    palette = repainted(picture, _slots(picture.origin))
+    """The picture as a PNG file, in the mode and depth of the original where that was a PNG."""
+    palette = updated_palette(picture, _palette_size(picture.origin))
     if palette is not None:
         return _write_indexed(picture, palette)
     if is_bilevel(picture):
@@ -100,7 +103,7 @@ def write(picture: Picture) -> bytes:
 def _chunks(data: bytes) -> Iterator[Chunk]:
     """Type and content of each chunk up to IEND; every checksum is verified.
 
-    OpenCV's libpng would print on a wrong one.
+    OpenCV's libpng would print a message about a wrong one.
     """
     at = len(MAGIC)
     while True:
@@ -122,7 +125,7 @@ def _header(chunks: list[Chunk], name: str) -> tuple[int, int, int, int]:
     width, height, depth, colour_type, *_ = struct.unpack(">IIBBBBB", content)
     frames = next((c for k, c in chunks if k == b"acTL"), None)
     if frames is not None and struct.unpack_from(">I", frames)[0] > 1:
-        raise refuse_frames(name, "an animated PNG")
+        raise several_pictures(name, "an animated PNG")
     return width, height, depth, colour_type
 
 
@@ -132,9 +135,9 @@ def _origin(chunks: list[Chunk], colour_type: int, depth: int) -> Origin:
     content = dict(chunks)
     exif = content.get(b"eXIf")
     key = _key(content.get(b"tRNS"), colour_type)
-    # Pillow unpacks what is packed in the metadata chunks; they need no pixels for that.
-    small = (b"IHDR", b"PLTE", b"iCCP", b"pHYs", b"iTXt")
-    needed = [chunk for chunk in chunks if chunk[0] in small]
+    # Pillow decompresses the metadata chunks, for which it needs no pixels.
+    metadata = (b"IHDR", b"PLTE", b"iCCP", b"pHYs", b"iTXt")
+    needed = [chunk for chunk in chunks if chunk[0] in metadata]
     with PngImageFile(io.BytesIO(_file([*needed, (b"IDAT", b"")]))) as image:
         info = image.info
     bilevel = colour_type == GREY and depth == 1 and key is None
@@ -152,7 +155,7 @@ def _origin(chunks: list[Chunk], colour_type: int, depth: int) -> Origin:
 
 
 def _is_kept(kind: bytes) -> bool:
-    """Known, or "safe to copy" by its last letter; Apple's iDOT, for one, must not stay."""
+    """Whether a chunk is known, or "safe to copy" by its last letter, as Apple's iDOT is not."""
     return kind in KEPT or (kind not in OF_ANIMATION and kind != b"tRNS" and _safe_unknown(kind))
 
 
@@ -196,7 +199,7 @@ def _samples_16(data: bytes, colour_type: int) -> NDArray[Any]:
     if found is None or found.dtype != np.uint16:
         raise ValueError("16-bit samples do not decode")
     channels = found.reshape(*found.shape[:2], -1)
-    # OpenCV gives BGR and BGRA, and BGRA for grey with alpha; it adds an alpha for a key colour.
+    # OpenCV gives BGR or BGRA, and BGRA for grey with alpha; it adds alpha for a key colour.
     order = {GREY: [0], RGB: [2, 1, 0], GREY_ALPHA: [0, 3], RGB_ALPHA: [2, 1, 0, 3]}[colour_type]
     return np.ascontiguousarray(channels[:, :, order])
 
@@ -217,10 +220,10 @@ def _keyed_alpha(
 
 
 def _with_key(picture: Picture) -> tuple[Picture, tuple[int, ...] | None]:
-    """The picture without its alpha, and the key colour that says the same, if one does.
+    """The picture without alpha, and the key colour for its alpha; else the same and None.
 
-    A filled pixel that happens to have the key's colour would become transparent: it is moved
-    by one step.
+    A filled pixel that happens to have the key's colour would become transparent: it is changed by
+    one step.
     """
     encoding, alpha = picture.origin.encoding, picture.alpha
     if not isinstance(encoding, PngEncoding) or encoding.key is None or alpha is None:
@@ -238,12 +241,12 @@ def _with_key(picture: Picture) -> tuple[Picture, tuple[int, ...] | None]:
 
 
 def _is_key(pixels: NDArray[Any], key: NDArray[Any], step: int) -> NDArray[np.bool_]:
-    """Where the pixels (h, w, c) will have the key's colour once rounded to steps."""
+    """(h, w): where pixels (h, w, c) will have the key's colour when rounded to steps."""
     return np.asarray(np.all((pixels.astype(np.int32) - key + step // 2) // step == 0, axis=2))
 
 
-def _slots(origin: Origin) -> int:
-    """Palette entries that fit the bits an index had in the file."""
+def _palette_size(origin: Origin) -> int:
+    """Number of palette entries for the bits that an index had in the file."""
     encoding = origin.encoding
     return 1 << encoding.bit_depth if isinstance(encoding, PngEncoding) else 256
 
@@ -255,7 +258,7 @@ def _write_indexed(picture: Picture, palette: Palette) -> bytes:
     image = Image.frombytes("P", (indices.shape[1], indices.shape[0]), indices.tobytes())
     encoding = picture.origin.encoding
     depth = encoding.bit_depth if isinstance(encoding, PngEncoding) else 8
-    # Pillow takes the bits an index has from the size of the palette; the true one comes after.
+    # Pillow derives the bits of an index from the size of the palette; `_assembled` replaces it.
     image.putpalette(bytes(3 << depth))
     out = io.BytesIO()
     image.save(out, "PNG", bits=depth, compress_level=DEFLATE_LEVEL)
@@ -264,7 +267,7 @@ def _write_indexed(picture: Picture, palette: Palette) -> bytes:
 
 
 def _few_bits(picture: Picture, samples: NDArray[Any]) -> tuple[NDArray[Any], int]:
-    """Samples rounded to the bits that a grey file had, and how many those are."""
+    """Samples rounded to the bits of the grey file that was read; the number of these bits."""
     encoding = picture.origin.encoding
     depth = encoding.bit_depth if isinstance(encoding, PngEncoding) else 8
     if depth >= 8 or samples.shape[2] != 1:
@@ -294,7 +297,7 @@ def _body_16(samples: NDArray[Any]) -> bytes:
     packer = zlib.compressobj(DEFLATE_LEVEL)
     above = np.zeros((1, rows.shape[1]), np.uint8)
     parts = []
-    for first in range(0, height, 64):  # bounds the working copies
+    for first in range(0, height, 64):  # bounds the memory of the working copies
         part = rows[first : first + 64]
         parts.append(packer.compress(_filtered(part, above, 2 * channels).tobytes()))
         above = part[-1:]
@@ -303,9 +306,9 @@ def _body_16(samples: NDArray[Any]) -> bytes:
 
 
 def _filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
-    """Rows (n, bytes) with the filter type before each: Sub, Up or Paeth (PNG, section 9).
+    """Rows (n, bytes), each filtered and with its filter type first: Sub, Up or Paeth (section 9).
 
-    The one whose signed differences have the smallest sum, as section 12.7 advises.
+    The filter whose absolute differences have the smallest sum, as section 12.7 advises.
     """
     up = np.concatenate([above, rows[:-1]])
     left, corner = np.zeros_like(rows), np.zeros_like(rows)
@@ -344,9 +347,10 @@ def _assembled(picture: Picture, body: bytes, transparency: bytes, colours: byte
 
 
 def _metadata(origin: Origin, header: bytes) -> Iterator[Chunk]:
+    """Metadata chunks: the original's own, or those made from another format's metadata."""
     encoding = origin.encoding
     if not isinstance(encoding, PngEncoding):
-        yield from _metadata_of_others(origin)
+        yield from _converted_metadata(origin)
         return
     same = (encoding.bit_depth, encoding.colour_type) == (header[8], header[9])
     for kind, content in encoding.chunks:
@@ -356,13 +360,13 @@ def _metadata(origin: Origin, header: bytes) -> Iterator[Chunk]:
             yield kind, content
 
 
-def _metadata_of_others(origin: Origin) -> Iterator[Chunk]:
+def _converted_metadata(origin: Origin) -> Iterator[Chunk]:
     if origin.icc:
         yield b"iCCP", b"ICC profile\0\0" + zlib.compress(origin.icc)
     if dpi := resolution(origin):
         x, y = (round(value * INCHES_PER_METRE) for value in dpi)
         yield b"pHYs", struct.pack(">IIB", x, y, 1)
-    if exif := _exif.carried(origin):
+    if exif := _exif.block_to_write(origin):
         yield b"eXIf", exif
     if origin.xmp:
         yield b"iTXt", XMP_KEY + bytes(5) + origin.xmp

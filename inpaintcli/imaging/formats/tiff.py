@@ -1,9 +1,10 @@
-"""TIFF: every mode, 1 to 16 bit, in strips or tiles, contiguous or in planes.
+"""TIFF: every mode, 1 to 16 bits a channel, in strips or tiles, contiguous or planar.
 
 Pillow has no 16-bit RGB, and OpenCV multiplies alpha into 8-bit colours and loses 16-bit planes,
-so tifffile reads the samples. What it cannot unpack without a large dependency (LZW, Zstandard)
-Pillow's libtiff unpacks a strip or tile at a time; what is no array of samples (JPEG and fax
-coding, YCbCr, fewer than 8 bits) Pillow reads as a whole. Source: TIFF revision 6.0.
+so tifffile reads the samples. Compressions that it cannot decode without a large dependency (LZW,
+Zstandard) are decoded by Pillow's libtiff, a strip or tile at a time; files that are not an array
+of samples (JPEG and fax coding, YCbCr, fewer than 8 bits) are read by Pillow as a whole. Source:
+TIFF revision 6.0.
 """
 
 import contextlib
@@ -21,9 +22,9 @@ from inpaintcli.imaging.formats._reading import (
     check_size,
     decoding,
     padded_palette,
-    refuse_frames,
-    refuse_mode,
+    several_pictures,
     split_alpha,
+    unsupported_mode,
 )
 from inpaintcli.imaging.formats._tiff_tags import (
     ASSOCIATED,
@@ -33,7 +34,6 @@ from inpaintcli.imaging.formats._tiff_tags import (
     ICC,
     INDEXED,
     IPTC,
-    NAME,
     ORIENTATION,
     RGB,
     STRUCTURE,
@@ -46,19 +46,26 @@ from inpaintcli.imaging.formats._tiff_tags import (
 )
 from inpaintcli.imaging.picture import Mode, Origin, Picture, displayed
 
-SUFFIXES = (".tif", ".tiff")
-WHOLE_METADATA = False
-EXIFTOOL_WRITES = True
+NAME = "TIFF"
+SUFFIXES: tuple[str, ...] = (".tif", ".tiff")
+KEEPS_OWN_METADATA = False
+EXIFTOOL_CAN_WRITE = True
 
 LZW, ZSTD = 5, 50000
-BY_TIFFFILE = (UNPACKED, 8, 32946, 32773, 34925)  # Deflate by two numbers, PackBits, LZMA
-BY_LIBTIFF = (LZW, ZSTD)
-WHOLE_BY_PILLOW = (2, 3, 4, 7)  # fax codings and JPEG
-COLOURS = {5: "CMYK", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "a camera's raw mosaic"}
+DECODED_BY_TIFFFILE = (UNPACKED, 8, 32946, 32773, 34925)  # Deflate by two numbers, PackBits, LZMA
+DECODED_BY_LIBTIFF = (LZW, ZSTD)
+READ_BY_PILLOW = (2, 3, 4, 7)  # fax codings and JPEG
+UNSUPPORTED_COLOURS = {
+    5: "CMYK",
+    8: "CIELab",
+    9: "ICCLab",
+    10: "ITULab",
+    32803: "a camera's raw mosaic",
+}
 
 
 def accepts(head: bytes) -> bool:
-    """Whether a file that begins so is a TIFF, or a BigTIFF."""
+    """Whether `head` is the beginning of a TIFF or BigTIFF file."""
     return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -67,14 +74,14 @@ def read(data: bytes, name: str) -> Picture:
 
     Raises:
         UnreadableError: damaged, of several pages, floating point, CMYK and the like, or larger
-            than any photo.
+            than MAX_PIXELS.
     """
     import logging
 
     import tifffile
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # it logs what it then raises
-    _hush_libtiff()
+    _silence_libtiff()
     with decoding(name, NAME), tifffile.TiffFile(io.BytesIO(data)) as file:
         page = _only_page(file, name)
         check_size(int(page.imagewidth), int(page.imagelength), name)
@@ -82,14 +89,14 @@ def read(data: bytes, name: str) -> Picture:
         if any(at + size > len(data) for at, size in _segments(page)):
             raise ValueError("the end is missing")
         origin = _origin(data, page)
-        if _is_whole(page):
-            return _read_whole(data, origin, name)
+        if _needs_pillow(page):
+            return _read_by_pillow(data, origin, name)
         samples = displayed(_samples(page, name), origin.orientation)
         return _interpreted(samples, page, origin)
 
 
 def write(picture: Picture) -> bytes:
-    """The picture as a TIFF file: in one layout, Deflate-packed unless the file was not packed.
+    """The picture as a TIFF file: in one layout, compressed by Deflate unless the original was not.
 
     Raises:
         OutputError: it would be larger than the 4 GiB that a TIFF can address.
@@ -97,8 +104,8 @@ def write(picture: Picture) -> bytes:
     return _tiff_writing.encoded(picture)
 
 
-def _hush_libtiff() -> None:
-    """Keep Pillow's libtiff from printing on damaged files: Pillow raises, but cannot hush it."""
+def _silence_libtiff() -> None:
+    """Keep Pillow's libtiff from printing about damaged files; Pillow raises in any case."""
     import ctypes
 
     from PIL import _imaging
@@ -109,11 +116,11 @@ def _hush_libtiff() -> None:
 
 
 def _only_page(file: Any, name: str) -> Any:
-    """The one picture of the file; smaller copies of it do not count."""
+    """The one picture of the file; reduced copies of it do not count."""
     pages = [page for page in (file.pages[i] for i in range(len(file.pages))) if page is not None]
     pictures = [page for page in pages if not getattr(page, "is_reduced", False)] or pages[:1]
     if len(pictures) > 1:
-        raise refuse_frames(name, f"a TIFF of {len(pictures)} pages")
+        raise several_pictures(name, f"a TIFF of {len(pictures)} pages")
     return pictures[0]
 
 
@@ -121,26 +128,28 @@ def _check_kind(page: Any, name: str) -> None:
     photometric, depth = int(page.photometric), int(page.bitspersample)
     if int(page.sampleformat) != 1:
         kind = {2: "signed", 3: "floating-point"}.get(int(page.sampleformat), "unusual")
-        raise refuse_mode(name, f"a TIFF of {depth}-bit {kind} samples")
+        raise unsupported_mode(name, f"a TIFF of {depth}-bit {kind} samples")
     if depth not in (1, 2, 4, 8, 16):
-        raise refuse_mode(name, f"a TIFF of {depth} bits a channel")
+        raise unsupported_mode(name, f"a TIFF of {depth} bits a channel")
     if photometric not in (WHITE_IS_0, BLACK_IS_0, RGB, INDEXED, YCBCR):
-        raise refuse_mode(name, COLOURS.get(photometric, f"a TIFF of colour kind {photometric}"))
+        raise unsupported_mode(
+            name, UNSUPPORTED_COLOURS.get(photometric, f"a TIFF of colour kind {photometric}")
+        )
     wanted = 3 if photometric in (RGB, YCBCR) else 1
     most = wanted if photometric == INDEXED else wanted + 1
     if not wanted <= int(page.samplesperpixel) <= most or int(page.imagedepth) != 1:
-        raise refuse_mode(name, f"a TIFF of {page.samplesperpixel} channels")
+        raise unsupported_mode(name, f"a TIFF of {page.samplesperpixel} channels")
 
 
 def _segments(page: Any) -> list[tuple[int, int]]:
     return list(zip(page.dataoffsets, page.databytecounts, strict=True))
 
 
-def _is_whole(page: Any) -> bool:
+def _needs_pillow(page: Any) -> bool:
     return (
         page.bitspersample < 8
         or page.photometric == YCBCR
-        or int(page.compression) in WHOLE_BY_PILLOW
+        or int(page.compression) in READ_BY_PILLOW
     )
 
 
@@ -190,10 +199,10 @@ def _dpi(x: Any, y: Any, unit: Any) -> tuple[float, float] | None:
 
 
 def _exif_block(data: bytes) -> bytes | None:
-    """An EXIF block of the file's tags that are not about its structure."""
+    """An EXIF block of the file's tags except those about its structure."""
     from PIL import Image
 
-    # The picture matters more than tags that somebody wrote wrongly.
+    # Wrong tags must not make the picture unreadable.
     with contextlib.suppress(Exception):
         exif = Image.Exif()
         exif.load(data)
@@ -204,13 +213,13 @@ def _exif_block(data: bytes) -> bytes | None:
     return None
 
 
-def _read_whole(data: bytes, origin: Origin, name: str) -> Picture:
+def _read_by_pillow(data: bytes, origin: Origin, name: str) -> Picture:
     from PIL.TiffImagePlugin import TiffImageFile
 
     with TiffImageFile(io.BytesIO(data)) as image:
-        image.load()  # turned by the orientation already
+        image.load()  # Pillow applies the orientation
         if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
-            raise refuse_mode(name, f"a TIFF of mode {image.mode}")
+            raise unsupported_mode(name, f"a TIFF of mode {image.mode}")
         if image.mode == "P":
             indices = np.array(image, np.uint8)
             colours = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
@@ -223,36 +232,40 @@ def _read_whole(data: bytes, origin: Origin, name: str) -> Picture:
 def _samples(page: Any, name: str) -> NDArray[Any]:
     """The samples as they lie in the file, uint8 or uint16 (h, w, channels)."""
     codec = int(page.compression)
-    if codec not in (*BY_TIFFFILE, *BY_LIBTIFF):
+    if codec not in (*DECODED_BY_TIFFFILE, *DECODED_BY_LIBTIFF):
         raise UnreadableError(
             f"{name} is a TIFF compressed by {getattr(page.compression, 'name', codec)}, "
             "which is not supported.",
             hint="Save it with Deflate or LZW compression, or none.",
         )
-    whole = _by_libtiff(page, codec) if codec in BY_LIBTIFF else page.asarray(squeeze=False)
+    whole = (
+        _decoded_by_libtiff(page, codec)
+        if codec in DECODED_BY_LIBTIFF
+        else page.asarray(squeeze=False)
+    )
     planes = np.asarray(whole)[:, 0]  # (planes, depth, h, w, channels), depth is 1
     return np.ascontiguousarray(
         planes[0] if len(planes) == 1 else np.moveaxis(planes[..., 0], 0, -1)
     )
 
 
-def _by_libtiff(page: Any, codec: int) -> NDArray[Any]:
-    """What `page.asarray` gives, each strip or tile unpacked by `_unpacked`."""
+def _decoded_by_libtiff(page: Any, codec: int) -> NDArray[Any]:
+    """As `page.asarray`, each strip or tile decoded by `_decoded`."""
     page.compression = UNPACKED  # so that `decode` undoes only the predictor and the byte order
     found = np.zeros(page.shaped, page.dtype)
     height, width = int(page.imagelength), int(page.imagewidth)
     for data, index in page.parent.filehandle.read_segments(page.dataoffsets, page.databytecounts):
         if data is None:
             continue
-        plain = _unpacked(data, codec, _segment_bytes(page, index))
-        part, (plane, _, y, x, _), shape = page.decode(plain, index, _fullsize=page.is_tiled)
+        decoded = _decoded(data, codec, _segment_bytes(page, index))
+        part, (plane, _, y, x, _), shape = page.decode(decoded, index, _fullsize=page.is_tiled)
         area = found[plane, 0, y : y + shape[1], x : x + shape[2]]
         area[:] = part[0, : height - y, : width - x]
     return found
 
 
 def _segment_bytes(page: Any, index: int) -> int:
-    """Bytes of strip or tile `index` when unpacked."""
+    """Bytes of strip or tile `index` when decoded."""
     pixel = page.dtype.itemsize * page.shaped[-1]
     if page.is_tiled:
         return int(page.tilelength * page.tilewidth * pixel)
@@ -261,20 +274,20 @@ def _segment_bytes(page: Any, index: int) -> int:
     return int(min(rows, height - first) * page.imagewidth * pixel)
 
 
-def _unpacked(packed: bytes, codec: int, size: int) -> bytes:
-    """`packed` as `size` bytes, by wrapping it in a TIFF of one row of 8-bit grey for libtiff."""
+def _decoded(data: bytes, codec: int, size: int) -> bytes:
+    """Decode `size` bytes by libtiff, as a TIFF of one row of 8-bit grey."""
     from PIL.TiffImagePlugin import TiffImageFile
 
     start = 8 + 2 + 8 * 12 + 4
-    values = {256: size, 257: 1, 258: 8, 259: codec, 262: 1, 273: start, 278: 1, 279: len(packed)}
+    values = {256: size, 257: 1, 258: 8, 259: codec, 262: 1, 273: start, 278: 1, 279: len(data)}
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in values.items())
     header = b"II*\0" + struct.pack("<IH", 8, len(values)) + entries + bytes(4)
-    with TiffImageFile(io.BytesIO(header + packed)) as image:
+    with TiffImageFile(io.BytesIO(header + data)) as image:
         return image.tobytes()
 
 
 def _interpreted(samples: NDArray[Any], page: Any, origin: Origin) -> Picture:
-    """The picture that the displayed samples (h, w, channels) stand for."""
+    """The picture of displayed samples (h, w, channels): palette, black and alpha interpreted."""
     if page.photometric == INDEXED:
         colours = colours_of(page.tags[COLOUR_MAP].value)[:256]
         palette = padded_palette(colours, samples[:, :, 0].astype(np.uint8), None)
@@ -289,10 +302,10 @@ def _interpreted(samples: NDArray[Any], page: Any, origin: Origin) -> Picture:
 
 
 def _divided(pixels: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
-    """Straight colours (h, w, c) of colours multiplied by alpha (h, w), rounded.
+    """Straight colours (h, w, c) from colours multiplied by alpha (h, w), rounded.
 
-    Rounding both ways makes `_tiff_writing` the exact inverse for alpha above 0: the error of half
-    a step is scaled by alpha <= 1. Where alpha is 0 the file holds no colour.
+    As both rounds, `_tiff_writing` is the exact inverse for alpha above 0: the error of half a step
+    is scaled by alpha <= 1. Where alpha is 0 the file holds no colour.
     """
     top = np.iinfo(pixels.dtype).max
     part = np.maximum(alpha, 1).astype(np.uint64)[:, :, None]

@@ -1,6 +1,6 @@
-"""WebP: lossless stays lossless and exact, lossy stays lossy.
+"""WebP: lossless files stay lossless and exact, lossy ones lossy.
 
-A lossy file does not say its quality; it is written at `QUALITY`, where a second encoding costs
+A lossy file does not record its quality; it is written at `QUALITY`, where a second encoding loses
 little. Source: the WebP container specification, Google, and RFC 9649.
 """
 
@@ -13,28 +13,28 @@ import numpy as np
 
 from inpaintcli.errors import OutputError
 from inpaintcli.imaging.formats import _exif
-from inpaintcli.imaging.formats._reading import check_size, decoding, refuse_frames, split_alpha
+from inpaintcli.imaging.formats._reading import check_size, decoding, several_pictures, split_alpha
 from inpaintcli.imaging.formats._writing import refuse_depth, stored_samples
 from inpaintcli.imaging.picture import Encoding, Origin, Picture, displayed
 
 NAME = "WebP"
-SUFFIXES = (".webp",)
-WHOLE_METADATA = True
-EXIFTOOL_WRITES = True
+SUFFIXES: tuple[str, ...] = (".webp",)
+KEEPS_OWN_METADATA = True
+EXIFTOOL_CAN_WRITE = True
 
 QUALITY = 90
-LARGEST_SIDE = 16383
+MAX_SIDE = 16383
 
 
 @dataclass(frozen=True)
 class WebpEncoding(Encoding):
-    """Whether the file's pixels are coded without loss ("VP8L")."""
+    """`lossless`: whether the file's pixels are coded without loss ("VP8L")."""
 
     lossless: bool
 
 
 def accepts(head: bytes) -> bool:
-    """Whether a file that begins so is a WebP."""
+    """Whether `head` is the beginning of a WebP file."""
     return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
 
 
@@ -42,14 +42,14 @@ def read(data: bytes, name: str) -> Picture:
     """The picture of a WebP file.
 
     Raises:
-        UnreadableError: damaged, animated, or larger than any photo.
+        UnreadableError: damaged, animated, or larger than MAX_PIXELS.
     """
     from PIL.WebPImagePlugin import WebPImageFile
 
     with decoding(name, NAME):
         kinds = [kind for kind, _ in _chunks(data)]
         if b"ANIM" in kinds:
-            raise refuse_frames(name, "an animated WebP")
+            raise several_pictures(name, "an animated WebP")
         with WebPImageFile(io.BytesIO(data)) as image:
             check_size(image.width, image.height, name)
             image.load()
@@ -75,9 +75,9 @@ def write(picture: Picture) -> bytes:
     from PIL import Image
 
     refuse_depth(picture, NAME)
-    if max(picture.height, picture.width) > LARGEST_SIDE:
+    if max(picture.height, picture.width) > MAX_SIDE:
         raise OutputError(
-            f"WebP cannot hold {picture.width}x{picture.height}, only sides up to {LARGEST_SIDE}.",
+            f"WebP cannot hold {picture.width}x{picture.height}, only sides up to {MAX_SIDE}.",
             hint="Write it as .png or .tif.",
         )
     samples = stored_samples(picture)
@@ -89,10 +89,10 @@ def write(picture: Picture) -> bytes:
         out,
         NAME,
         lossless=lossless,
-        quality=75 if lossless else QUALITY,  # without loss it means effort, not quality
+        quality=75 if lossless else QUALITY,  # for lossless files this is the effort
         exact=True,  # keeps the colours of transparent pixels
         icc_profile=origin.icc,
-        exif=_exif.carried(origin) or b"",
+        exif=_exif.block_to_write(origin) or b"",
         xmp=origin.xmp or b"",
     )
     return out.getvalue()

@@ -1,6 +1,7 @@
 """Every format gives back what it was given; formats are found in their folder."""
 
 import importlib
+import inspect
 import io
 import pkgutil
 import random
@@ -19,6 +20,7 @@ from inpaintcli.errors import OutputError, UnreadableError
 from inpaintcli.imaging import formats, images
 from inpaintcli.imaging.formats import _exif, _reading, bmp, jpeg, png, tiff, webp
 from inpaintcli.imaging.picture import Origin, Picture, displayed, stored
+from inpaintcli.imaging.picture_format import PictureFormat
 
 NAMES = [m.name for m in pkgutil.iter_modules(formats.__path__) if not m.name.startswith("_")]
 MODULES = [importlib.import_module(f"inpaintcli.imaging.formats.{name}") for name in NAMES]
@@ -82,8 +84,12 @@ OPTIONS = {"webp": {"lossless": True, "exact": True}}
 def test_a_format_module_keeps_the_contract(kind):
     assert kind in images.FORMATS, "a module in the folder must be listed in the door"
     assert all(s.startswith(".") and s.islower() for s in kind.SUFFIXES)
-    assert isinstance(kind.WHOLE_METADATA, bool)
-    assert isinstance(kind.EXIFTOOL_WRITES, bool)
+    assert isinstance(kind.KEEPS_OWN_METADATA, bool)
+    assert isinstance(kind.EXIFTOOL_CAN_WRITE, bool)
+    for name in ("accepts", "read", "write"):
+        stated = inspect.signature(getattr(PictureFormat, name))
+        stated = stated.replace(parameters=list(stated.parameters.values())[1:])  # without self
+        assert inspect.signature(getattr(kind, name)) == stated
     data = kind.write(Picture(smooth()))
     assert [k for k in MODULES if k.accepts(data[:16])] == [kind]
     picture = kind.read(data, "x")
@@ -180,7 +186,7 @@ def test_a_palette_stays_the_same_palette(count, bits, alphas):
     assert np.array_equal(np.asarray(opened(again)), indices)
 
 
-def test_hole_colours_take_free_palette_slots():
+def test_hole_colours_take_free_palette_entries():
     data, indices, colours = palette_png(100)
     picture = png.read(data, "x")
     pixels = picture.pixels.copy()
@@ -194,7 +200,7 @@ def test_hole_colours_take_free_palette_slots():
     assert np.array_equal(found.origin.palette.indices[outside], indices[outside])
 
 
-def test_many_hole_colours_are_quantised_to_the_free_slots():
+def test_many_hole_colours_are_quantised_to_the_free_entries():
     data, _, colours = palette_png(200)
     picture = png.read(data, "x")
     pixels = picture.pixels.copy()

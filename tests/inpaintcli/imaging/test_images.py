@@ -83,7 +83,7 @@ def test_missing_files_and_folders_are_refused(tmp_path):
         read_picture(Path("a\0b.png"))
 
 
-def test_an_existing_file_is_kept_unless_told(tmp_path):
+def test_an_existing_file_is_kept_unless_overwriting(tmp_path):
     path = tmp_path / "out.png"
     path.write_bytes(b"precious")
     with pytest.raises(OutputError, match="exists") as caught:
@@ -226,18 +226,18 @@ def test_what_exiftool_spoilt_is_not_used(tmp_path, monkeypatch):
     assert "in.tif" in heard[0]
 
 
-def test_a_film_or_pictures_behind_a_jpeg_are_not_dropped_in_silence(tmp_path):
+def test_a_video_or_pictures_behind_a_jpeg_are_not_dropped_in_silence(tmp_path):
     one, many = Image.fromarray(RGB), tmp_path / "many.jpg"
     one.save(many, "MPO", save_all=True, append_images=[one, one])
-    film, plain = tmp_path / "film.jpg", tmp_path / "plain.jpg"
+    video, plain = tmp_path / "video.jpg", tmp_path / "plain.jpg"
     one.save(plain, "JPEG")
-    film.write_bytes(plain.read_bytes() + b"\0\0\0\x18ftypmp42" + bytes(99))
+    video.write_bytes(plain.read_bytes() + b"\0\0\0\x18ftypmp42" + bytes(99))
     heard = []
-    for source in (many, film, plain):
+    for source in (many, video, plain):
         picture_bytes(read_picture(source), ".jpg", source=source, notes=heard.append)
     assert heard == [
         "many.jpg: not kept: 2 more pictures, or maps of light or depth.",
-        "film.jpg: not kept: a film.",
+        "video.jpg: not kept: a video.",
     ]
 
 

@@ -9,11 +9,11 @@ from PIL import Image
 from inpaintcli.errors import ExitCode, MaskMismatchError, UsageError
 from inpaintcli.imaging.images import write_picture
 from inpaintcli.imaging.masks import (
+    dilate,
     feather_weights,
     fit_mask,
-    grow,
     mask_from_alpha,
-    mask_of,
+    mask_from_picture,
     read_mask,
 )
 from inpaintcli.imaging.picture import Origin, Picture, displayed
@@ -54,35 +54,35 @@ def test_lighter_than_the_threshold_is_the_hole(dtype, threshold):
     scale = 1 if dtype == np.uint8 else 257
     values = (np.arange(256)[None, :, None] * scale).astype(dtype)
     wanted = np.arange(256)[None] > threshold
-    assert np.array_equal(mask_of(Picture(values), threshold=threshold), wanted)
+    assert np.array_equal(mask_from_picture(Picture(values), threshold=threshold), wanted)
     colour = np.repeat(values, 3, axis=2)
-    assert np.array_equal(mask_of(Picture(colour), threshold=threshold), wanted)
+    assert np.array_equal(mask_from_picture(Picture(colour), threshold=threshold), wanted)
 
 
 @pytest.mark.parametrize("threshold", [-1, 255])
 def test_senseless_thresholds_are_refused(threshold):
-    for call in (mask_of, mask_from_alpha):
+    for call in (mask_from_picture, mask_from_alpha):
         with pytest.raises(UsageError, match="threshold"):
             call(Picture(np.zeros((2, 2, 1), np.uint8)), threshold=threshold)
 
 
 def test_colours_count_by_luma():
     colours = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0]]], np.uint8)
-    assert mask_of(Picture(colours)).tolist() == [[False, True, False, True]]
+    assert mask_from_picture(Picture(colours)).tolist() == [[False, True, False, True]]
 
 
 @pytest.mark.parametrize("shade", [0, 255, 90])
 def test_one_colour_with_varying_alpha_is_alpha_as_mask(shade):
     alpha = np.where(HOLE, 255, 0).astype(np.uint8)
     picture = Picture(np.full((*SHAPE, 3), shade, np.uint8), alpha)
-    assert np.array_equal(mask_of(picture), HOLE)
+    assert np.array_equal(mask_from_picture(picture), HOLE)
 
 
 def test_transparent_white_is_no_hole():
     pixels = np.full((*SHAPE, 1), 255, np.uint8)
     pixels[0, 0] = 0
     picture = Picture(pixels, np.where(HOLE, 255, 0).astype(np.uint8))
-    assert np.array_equal(mask_of(picture), HOLE)
+    assert np.array_equal(mask_from_picture(picture), HOLE)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -153,9 +153,9 @@ def distances(mask, to):
 
 
 @given(mask=masks, pixels=st.integers(0, 9))
-def test_growing_is_exactly_euclidean(mask, pixels):
+def test_dilation_is_exactly_euclidean(mask, pixels):
     wanted = distances(mask, mask) <= pixels + 1e-9
-    assert np.array_equal(grow(mask, pixels), wanted if mask.any() else mask)
+    assert np.array_equal(dilate(mask, pixels), wanted if mask.any() else mask)
 
 
 @given(mask=masks, pixels=st.integers(0, 9))
@@ -171,14 +171,14 @@ def test_feathering_stays_inside_the_hole(mask, pixels):
 
 def test_full_and_empty_masks_pass():
     empty, full = np.zeros(SHAPE, bool), np.ones(SHAPE, bool)
-    assert not grow(empty, 5).any()
-    assert grow(full, 5).all()
+    assert not dilate(empty, 5).any()
+    assert dilate(full, 5).all()
     assert (feather_weights(empty, 5) == 0).all()
     assert (feather_weights(full, 5) == 1).all()
 
 
 def test_negative_pixels_are_refused():
-    for call in (grow, feather_weights):
+    for call in (dilate, feather_weights):
         with pytest.raises(UsageError, match="-1"):
             call(HOLE, -1)
 

@@ -142,7 +142,7 @@ def test_16_bit_tiff_keeps_its_metadata_and_samples(tmp_path):
 
 def test_without_exiftool_the_rest_is_kept_and_one_note_given(plain_sources, tmp_path, monkeypatch):
     monkeypatch.setattr(metadata.shutil, "which", lambda _: None)
-    monkeypatch.setattr(metadata, "_told", set())
+    monkeypatch.setattr(metadata, "_noted", set())
     heard = []
     for suffix in (".jpg", ".tif"):
         path = plain_sources / f"photo{suffix}"
@@ -228,9 +228,9 @@ def test_a_dead_or_stuck_exiftool_costs_a_note_and_is_replaced(sources, monkeypa
     if blow == "SIGKILL":
         process.wait(10)
     else:
-        monkeypatch.setattr(metadata, "PATIENCE_S", 0.5)
+        monkeypatch.setattr(metadata, "TIMEOUT_S", 0.5)
     picture_bytes(picture, ".png", source=path, notes=heard.append)
-    monkeypatch.setattr(metadata, "PATIENCE_S", 60)
+    monkeypatch.setattr(metadata, "TIMEOUT_S", 60)
     assert len(heard) == (blow == "SIGSTOP")
     again = []
     found = picture_bytes(picture, ".png", source=path, notes=again.append)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from inpaintcli.batch.fill_settings import FillSettings
 
 from inpaintcli.batch.fill_many import BatchOptions, fill_many
-from inpaintcli.batch.fill_one import FillRequest, fill_photo
+from inpaintcli.batch.fill_one import fill_photo
+from inpaintcli.batch.requests import FillRequest
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.imaging.images import read_picture, write_picture
@@ -19,6 +19,7 @@ from inpaintcli.imaging.regions import Box
 from inpaintcli.imaging.tiles import Tile
 from inpaintcli.inpaint.attention import AttentionMap, check_outputs, offsets_in_colours
 from inpaintcli.inpaint.pipeline import Model, fill
+from inpaintcli.options import ModelChoice
 from tests.conftest import GreyEngine, card, photo_pixels
 
 
@@ -160,13 +161,9 @@ def photo(tmp_path: Path) -> Path:
 
 def command(model: Path | str | None, out: Path, *, overwrite: bool = False) -> FillRequest:
     return FillRequest(
-        settings=FillSettings(overwrite=overwrite),
         console=Console(quiet=True),
-        model=None if model is None else str(model),
-        engine="auto",
-        device="auto",
-        precision="fp32",
-        dry_run=False,
+        model=ModelChoice(model=None if model is None else str(model), precision="fp32"),
+        overwrite=overwrite,
         attention_map=out,
     )
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from inpaintcli.batch import fill_one, harmonize_one
-from inpaintcli.batch.fill_settings import FillSettings
+from inpaintcli.batch import harmonize_one
+from inpaintcli.batch.requests import PhotoRequest
 from inpaintcli.console import Console
 from inpaintcli.errors import (
     ExitCode,
@@ -22,8 +22,9 @@ from inpaintcli.errors import (
 from inpaintcli.imaging.images import read_picture
 from inpaintcli.imaging.picture import Picture
 from inpaintcli.inpaint.pipeline import Model
-from inpaintcli.models.cards import find_card, find_harmonizer, read_card
+from inpaintcli.models.cards import find_card, read_card
 from inpaintcli.objects.harmonize import harmonize
+from inpaintcli.options import ModelChoice
 from tests.conftest import GreyEngine, card, photo_pixels
 
 
@@ -104,17 +105,9 @@ def test_what_cannot_be_is_refused(lifting, grey_model):
 
 
 @pytest.fixture
-def run(lifting, monkeypatch):
-    monkeypatch.setattr(fill_one.FillRequest, "open_model", lambda _self: lifting)
-    return fill_one.FillRequest(
-        settings=FillSettings(),
-        console=Console(json=True),
-        model="any",
-        engine="auto",
-        device="auto",
-        precision="auto",
-        dry_run=False,
-    )
+def harmonizing(lifting, monkeypatch):
+    monkeypatch.setattr(PhotoRequest, "open_model", lambda _self: lifting)
+    return PhotoRequest(console=Console(json=True), model=ModelChoice(model="any"))
 
 
 @pytest.fixture
@@ -125,9 +118,9 @@ def photo(tmp_path):
     return tmp_path / "a.png"
 
 
-def test_the_command_writes_beside_the_photo_and_tells_in_json(run, photo, capsys):
+def test_the_command_writes_beside_the_photo_and_tells_in_json(harmonizing, photo, capsys):
     mask = str(photo.with_name("object.png"))
-    assert harmonize_one.harmonize_photo(run, photo, mask, None) == ExitCode.OK
+    assert harmonize_one.harmonize_photo(harmonizing, photo, mask, None) == ExitCode.OK
     told = json.loads(capsys.readouterr().out)
     out = photo.with_name("a.harmonized.png")
     assert (told["schema"], told["status"], told["output"]) == (1, "filled", str(out))
@@ -137,35 +130,43 @@ def test_the_command_writes_beside_the_photo_and_tells_in_json(run, photo, capsy
     assert changed[10:30, 10:40].all()
     assert changed.sum() == 20 * 30
     with pytest.raises(OutputError, match="exists"):
-        harmonize_one.harmonize_photo(run, photo, mask, None)
+        harmonize_one.harmonize_photo(harmonizing, photo, mask, None)
     assert json.loads(capsys.readouterr().out)["error"]["code"] == ExitCode.OUTPUT
 
 
-def test_an_empty_mask_copies_the_photo(run, photo, tmp_path):
+def test_an_empty_mask_copies_the_photo(harmonizing, photo, tmp_path):
     out = tmp_path / "out.png"
     mask = str(photo.with_name("nothing.png"))
-    assert harmonize_one.harmonize_photo(run, photo, mask, out) == ExitCode.OK
+    assert harmonize_one.harmonize_photo(harmonizing, photo, mask, out) == ExitCode.OK
     assert out.read_bytes() == photo.read_bytes()
     as_bmp = tmp_path / "out.bmp"
-    assert harmonize_one.harmonize_photo(run, photo, mask, as_bmp) == ExitCode.OK
+    assert harmonize_one.harmonize_photo(harmonizing, photo, mask, as_bmp) == ExitCode.OK
     assert read_picture(as_bmp).origin.format == "BMP"
 
 
-def test_a_folder_is_not_taken_for_a_photo(run, photo, tmp_path):
+def test_a_folder_is_not_taken_for_a_photo(harmonizing, photo, tmp_path):
     with pytest.raises(UnreadableError, match="is a folder"):
-        harmonize_one.harmonize_photo(run, tmp_path, str(photo.with_name("object.png")), None)
+        harmonize_one.harmonize_photo(
+            harmonizing, tmp_path, str(photo.with_name("object.png")), None
+        )
 
 
-def test_no_model_is_taken_unasked_and_those_there_are_named(monkeypatch, run, photo, tmp_path):
+def test_no_model_is_taken_unasked_and_those_there_are_named(
+    monkeypatch, harmonizing, photo, tmp_path
+):
     mask = str(photo.with_name("object.png"))
     known = {"b": card(name="b", harmonizes=True), "a": card(name="a")}
     monkeypatch.setattr(harmonize_one, "cards", lambda: known)
     with pytest.raises(UsageError) as named:
-        harmonize_one.harmonize_photo(replace(run, model=None), photo, mask, tmp_path / "out.png")
+        harmonize_one.harmonize_photo(
+            replace(harmonizing, model=ModelChoice()), photo, mask, tmp_path / "out.png"
+        )
     assert named.value.hint.startswith("--model b:")
     del known["b"]
     with pytest.raises(ModelError, match="no model here that harmonizes") as caught:
-        harmonize_one.harmonize_photo(replace(run, model=None), photo, mask, tmp_path / "out.png")
+        harmonize_one.harmonize_photo(
+            replace(harmonizing, model=ModelChoice()), photo, mask, tmp_path / "out.png"
+        )
     assert "blockwise" in caught.value.hint
 
 
