@@ -86,6 +86,8 @@ def test_every_command_in_the_docs_exists_with_its_options(page):
         assert command is not None, words
         used = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
         assert used <= COMMANDS[command], words
+        for word in words:
+            assert not word.startswith("inpaintcli/") or (ROOT / word).exists(), word
 
 
 def test_the_docs_show_every_command():
@@ -157,6 +159,10 @@ def test_every_test_that_the_docs_name_exists(page):
     tests = "".join(text_of(path) for path in (ROOT / "tests").rglob("*.py"))
     for name in re.findall(r"`(test_\w+)`", text_of(page)):
         assert f"def {name}(" in tests, name
+    for part in re.split(r"[;\n]", text_of(page)):
+        files = [ROOT / name for name in re.findall(r"`(tests/[\w/]+\.py)`", part)]
+        for name in re.findall(r"`(test_\w+)`", part) if files else ():
+            assert any(f"def {name}(" in text_of(path) for path in files), (name, files)
 
 
 @every_page
