@@ -4,16 +4,16 @@ python benchmarks/batch.py throughput [--photos 1000] [--workers N] [--detail au
 python benchmarks/batch.py second-run [--photos 100000]
 python benchmarks/batch.py crops
 
-throughput: photos of 512x512 (JPEG, made by code) with a hole of 128x128. Blocks of photos are done
-as the command does them (read, hashed, filled, written, fsync'd, noted in the journal), and, in
-turn, only filled, from arrays, by as many threads. The ratio of the two times is what all but the
-engine and the texture pass adds; turns make up for a machine that others use too. Memory is the
-resident set after each photo: the highest of the second half over the highest of the first.
+throughput: photos of 512x512 (JPEG, made by code) with a hole of 128x128. Blocks of photos are
+alternately filled as the command does it (read, hashed, filled, written, fsync'd, recorded in the
+journal) and only filled, from arrays, by as many threads. The ratio of the two times is the cost of
+everything besides the engine and the texture pass; alternating evens out other load of the machine.
+Memory is the resident set after each photo: the maximum of the second half over that of the first.
 
-second-run: processor time and memory to find that nothing is to do, for photos of some bytes each.
+second-run: processor time and memory to find that nothing is left to do, for photos of a few bytes.
 
-crops: milliseconds of the processor a crop, in an engine with one thread, by side and by how many
-go to the engine at once.
+crops: milliseconds of processor time for a crop, in an engine with one thread, by the crop's side
+and by how many go to the engine at once.
 """
 
 import argparse
@@ -24,7 +24,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +33,19 @@ import numpy as np
 from inpaintcli_engines.select import open_engine
 from PIL import Image
 
-from inpaintcli.batch.fill_settings import FillSettings, read_pair
+from inpaintcli.batch.fill_steps import read_pair
 from inpaintcli.batch.fingerprints import RunFingerprint
+from inpaintcli.batch.job_runner import JobRunner
 from inpaintcli.batch.jobs import LocalJob
 from inpaintcli.batch.journal import NAME, Journal
-from inpaintcli.batch.outcome import Outcome
+from inpaintcli.batch.journal_entries import JournalIndex
+from inpaintcli.batch.outcome import ModelUsed, Outcome
 from inpaintcli.batch.plan import plan_folder
-from inpaintcli.batch.records import JournalEntries
 from inpaintcli.batch.resume import JournalRecorder, remaining
-from inpaintcli.batch.thread_pool import default_workers, fill_files, open_models
-from inpaintcli.inpaint.detail import Detail
+from inpaintcli.batch.thread_pool import default_workers, model_pool, open_models, run_jobs
 from inpaintcli.inpaint.pipeline import Model, fill, open_model
 from inpaintcli.models.cards import find_card
+from inpaintcli.options import Detail, FillOptions
 
 SIDE, HOLE, BLOCK = 512, 128, 20
 
@@ -70,16 +72,16 @@ def make_photos(folder: Path, count: int) -> None:
         Image.fromarray(mask).save(folder / f"{number:06d}.mask.png")
 
 
-def only_fill(jobs: tuple[LocalJob, ...], models: list[Model], settings: FillSettings) -> float:
+def only_fill(jobs: tuple[LocalJob, ...], models: list[Model], options: FillOptions) -> float:
     """Seconds to fill the photos from arrays, as many at a time as there are models."""
-    pairs = [read_pair(job, settings) for job in jobs]
+    pairs = [read_pair(job.photo, job.mask, options) for job in jobs]
     started = time.perf_counter()
     with ThreadPoolExecutor(len(models)) as pool:
         shares = [pairs[start :: len(models)] for start in range(len(models))]
 
         def work(model: Model, share: list[Any]) -> None:
             for picture, mask in share:
-                fill(picture, mask, model, detail=settings.detail)
+                fill(picture, mask, model, detail=options.detail)
 
         list(pool.map(work, models, shares))
     return time.perf_counter() - started
@@ -90,19 +92,27 @@ def throughput(folder: Path, photos: int, workers: int | None, detail: Detail) -
     make_photos(folder / "photos", photos)
     plan = plan_folder(folder / "photos", None, folder / "out", overwrite=True)
     blocks = [plan.jobs[start : start + BLOCK] for start in range(0, photos, BLOCK)]
-    settings, count = FillSettings(detail=detail), workers or default_workers(photos)
+    options, count = FillOptions(detail=detail), workers or default_workers(photos)
     whole: list[float] = []
     filling: list[float] = []
     memory: list[float] = []
     with ExitStack() as stack:
         models = open_models(stack, lambda threads: open_model(threads=threads), count)
         recorder = opened(stack, folder / "out")
-        only_fill(blocks[0], models, settings)  # compiles the texture pass
+        runner = JobRunner(
+            borrow_model=model_pool(models),
+            model_used=ModelUsed.of(models[0]),
+            options=options,
+            notify=print,
+            run_fingerprint=recorder.run_fingerprint,
+            recorder=recorder,
+        )
+        only_fill(blocks[0], models, options)  # compiles the texture pass
         for block in blocks:
-            filling.append(only_fill(block, models, settings))
+            filling.append(only_fill(block, models, options))
             started = time.perf_counter()
-            for outcome in fill_files(block, models, settings, notes=print, recorder=recorder):
-                recorder.settle(outcome)
+            for outcome in run_jobs(block, runner, len(models)):
+                recorder.record(outcome)
                 memory.append(resident_mib())
             whole.append(time.perf_counter() - started)
     half = len(memory) // 2
@@ -122,33 +132,33 @@ def throughput(folder: Path, photos: int, workers: int | None, detail: Detail) -
 def opened(stack: ExitStack, out: Path) -> JournalRecorder:
     """A journal in a new folder."""
     out.mkdir()
-    fingerprint = RunFingerprint(model=find_card().sha256, options=FillSettings().of_pixels())
-    return JournalRecorder(stack.enter_context(Journal(out)), fingerprint)
+    fingerprint = RunFingerprint(model=find_card().sha256, options=asdict(FillOptions()))
+    return JournalRecorder(stack.enter_context(closing(Journal(out))), fingerprint)
 
 
 def second_run(folder: Path, photos: int) -> dict[str, Any]:
-    """Seconds of the processor to plan, and to see by the journal that all is done."""
+    """Processor seconds to plan, and to find from the journal that everything is done."""
     for name in ("photos", "out"):
         (folder / name).mkdir()
-    fingerprint = RunFingerprint(model="m" * 64, options=FillSettings().of_pixels())
+    fingerprint = RunFingerprint(model="m" * 64, options=asdict(FillOptions()))
     for number in range(photos):
         (folder / "photos" / f"{number:06d}.jpg").write_bytes(b"%d" % number)
         (folder / "out" / f"{number:06d}.jpg").touch()
-    time.sleep(2.5)  # younger files are not known by their stamps
-    with Journal(folder / "out") as journal, no_fsync():
+    time.sleep(2.5)  # the stamps of more recent files are not reliable
+    with closing(Journal(folder / "out")) as journal, no_fsync():
         recorder = JournalRecorder(journal, fingerprint)
         for job in plan_folder(folder / "photos", "alpha", folder / "out", overwrite=True).jobs:
-            key = fingerprint.key_of(job.photo, job.mask, (None, None))
-            recorder.settle(
+            made_from = fingerprint.of_job(job.photo, job.mask)
+            recorder.record(
                 Outcome(
-                    status="filled", input=job.photo, mask=None, output=job.output, key=key,
-                    sha256="s" * 64,
+                    status="filled", input=job.photo, mask=None, output=job.output,
+                    fingerprint=made_from, sha256="s" * 64,
                 )
             )  # fmt: skip
     before, started = resident_mib(), time.process_time()
     plan = plan_folder(folder / "photos", "alpha", folder / "out", overwrite=True)
     planned = time.process_time()
-    left = remaining(plan, JournalEntries(folder / "out" / NAME), folder / "out", fingerprint)
+    left = remaining(plan, JournalIndex(folder / "out" / NAME), folder / "out", fingerprint)
     ended = time.process_time()
     return {
         "photos": photos,
@@ -162,7 +172,7 @@ def second_run(folder: Path, photos: int) -> dict[str, Any]:
 
 @contextmanager
 def no_fsync() -> Iterator[None]:
-    """For making a journal quickly that is only to be read."""
+    """Makes writing a journal fast, for one that is only read afterwards."""
     true_fsync, os.fsync = os.fsync, lambda _: None
     try:
         yield
@@ -171,8 +181,8 @@ def no_fsync() -> Iterator[None]:
 
 
 def crops(rounds: int = 5) -> dict[str, Any]:
-    """Least milliseconds of the processor a crop, by side, then by crops at a time."""
-    rng, told = np.random.default_rng(0), {}
+    """Least processor milliseconds for a crop, by side, then by crops at a time."""
+    rng, milliseconds = np.random.default_rng(0), {}
     with open_engine(find_card().file, threads=1).engine as engine:
         for side in (128, 256, 512):
             times: dict[int, list[float]] = {1: [], 2: [], 4: [], 8: []}
@@ -184,10 +194,10 @@ def crops(rounds: int = 5) -> dict[str, Any]:
                     started = time.process_time()
                     engine.run({"image": image, "mask": mask})
                     found.append((time.process_time() - started) / size)
-            told[f"{side} px"] = {
+            milliseconds[f"{side} px"] = {
                 size: round(1000 * min(found[1:]), 1) for size, found in times.items()
             }
-    return told
+    return milliseconds
 
 
 def main() -> None:
@@ -200,12 +210,14 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if options.what == "crops":
-            told = crops()
+            result = crops()
         elif options.what == "second-run":
-            told = second_run(Path(folder), options.photos or 100_000)
+            result = second_run(Path(folder), options.photos or 100_000)
         else:
-            told = throughput(Path(folder), options.photos or 1000, options.workers, options.detail)
-    print(json.dumps(told))
+            result = throughput(
+                Path(folder), options.photos or 1000, options.workers, options.detail
+            )
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

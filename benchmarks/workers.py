@@ -3,8 +3,8 @@
 python benchmarks/workers.py [--side 256] [--seconds 6] [--rounds 5]
 
 Throughput of the default model in pictures a second, for one worker with 1, 2, ... all cores, and
-for several workers as `fill FOLDER` opens them (threads of this process, `batch.open_models`), and
-for several processes as well. The settings take turns, so that what else the machine does falls on
+for several workers as `fill FOLDER` opens them (threads of this process, from
+`thread_pool.open_models`), and for several processes as well. The settings take turns, so that what else the machine does falls on
 all of them; the ratio is of medians.
 """
 

@@ -3,33 +3,33 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack, cast, get_args, overload
+from typing import Any, Literal, TypedDict, Unpack, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli.batch.fill_settings import FillSettings
-from inpaintcli.batch.job_runner import fill_file
+from inpaintcli.batch.fill_steps import fill_picture, open_chosen_model
+from inpaintcli.batch.job_runner import JobRunner
 from inpaintcli.batch.mask_lookup import ALPHA
 from inpaintcli.batch.plan import plan_photo
 from inpaintcli.imaging.images import ignore_note
-from inpaintcli.imaging.masks import THRESHOLD, fit_mask, mask_from_alpha, mask_from_picture
+from inpaintcli.imaging.masks import fit_mask, mask_from_alpha, mask_from_picture
 from inpaintcli.imaging.picture import Mask, Picture, Samples
-from inpaintcli.inpaint.detail import Detail
-from inpaintcli.inpaint.pipeline import Model, open_model
-from inpaintcli.inpaint.pipeline import fill as fill_picture
+from inpaintcli.inpaint.pipeline import Model
+from inpaintcli.options import Detail, FillOptions, MaskOptions, ModelChoice
 from inpaintcli.storage.locations import local_path
 
 Source = str | os.PathLike[str]
 
 
-class FillOptions(TypedDict, total=False):
-    """What may be asked for besides; names and defaults are those of the command line.
+class FillKeywords(TypedDict, total=False):
+    """The keyword arguments of `fill`; defaults and limits are in inpaintcli/options.py.
 
-    model: a `Model` that is open already, or a card's name or path; None is the default model.
-    engine, device, precision: where `model` is to be opened. grow, feather: in pixels.
-    mask_threshold: of 255, for masks that are not bool. notes: takes what is worth saying.
+    model: an open `Model`, or a card's name or path; None is the default model. engine, device,
+    precision: how a model that is not open is opened. notes: takes sentences for the user. The
+    others are the options of the command line.
     """
 
     model: Model | str | None
@@ -47,7 +47,7 @@ class FillOptions(TypedDict, total=False):
 
 @overload
 def fill(
-    photo: NDArray[Any], mask: NDArray[Any] | Literal["alpha"], **options: Unpack[FillOptions]
+    photo: NDArray[Any], mask: NDArray[Any] | Literal["alpha"], **keywords: Unpack[FillKeywords]
 ) -> NDArray[Any]: ...
 
 
@@ -58,7 +58,7 @@ def fill(
     output: Source | None = None,
     *,
     overwrite: bool = False,
-    **options: Unpack[FillOptions],
+    **keywords: Unpack[FillKeywords],
 ) -> Path: ...
 
 
@@ -68,7 +68,7 @@ def fill(
     output: Source | None = None,
     *,
     overwrite: bool = False,
-    **options: Unpack[FillOptions],
+    **keywords: Unpack[FillKeywords],
 ) -> NDArray[Any] | Path:
     """Fill the holes of one photo; every other pixel comes back as it was.
 
@@ -77,10 +77,10 @@ def fill(
     `mask_threshold` of 255; "alpha" takes the transparent pixels. The result is a new array of the
     shape and dtype of `photo`, which stays as it is.
 
-    Files: as the command line has it. `mask` left out is the mask beside the photo, `output` left
-    out `NAME.filled.EXT` beside it. The result is the path written.
+    Files: as on the command line. Without `mask` it is the mask beside the photo, without `output`
+    that is `NAME.filled.EXT` beside it. The result is the path that was written.
 
-    Without an open model one is opened for the call (a few tenths of a second): for many photos
+    Without an open model one is opened for the call (a few tenths of a second). For many photos
     open it once, `with inpaintcli.open_model() as model`, and pass it as `model`. A model serves
     one thread at a time.
 
@@ -89,89 +89,81 @@ def fill(
         MaskMismatchError: mask and photo do not fit, or the hole is the whole picture.
         OutputError: the output exists and `overwrite` is false, or it cannot be written.
         ModelError: the model is missing or damaged.
-        EngineError: the engine cannot be had, or failed.
-        TypeError, ValueError: an argument is of the wrong kind.
+        EngineError: the engine is not available, or failed.
+        TypeError, ValueError: an argument is of the wrong kind, or out of its limits.
     """
     if isinstance(photo, np.ndarray):
         if output is not None or overwrite:
             raise TypeError("output and overwrite are for files; the photo is an array")
-        return _fill_array(photo, mask, options)
+        return _fill_array(photo, mask, keywords)
     if isinstance(mask, np.ndarray):
         raise TypeError("photo is a file and mask an array; both must be files, or both arrays")
-    return _fill_file(Path(photo), mask, output, overwrite, options)
+    return _fill_file(Path(photo), mask, output, overwrite, keywords)
 
 
-def _fill_array(photo: NDArray[Any], mask: Any, options: FillOptions) -> NDArray[Any]:
-    settings, notes = _settings(options), options.get("notes", ignore_note)
+def _fill_array(photo: NDArray[Any], mask: Any, keywords: FillKeywords) -> NDArray[Any]:
+    options = _fill_options(keywords)
     picture = _picture(_native(photo))
-    hole = fit_mask(_hole(mask, picture, settings), picture, resize=settings.resize_mask)
+    hole = fit_mask(_hole(mask, picture, options), picture, resize=options.resize_mask)
     if not hole.any():
         return photo.copy()
-    with _lent(options) as model:
+    with _open_model(keywords) as model:
         filled = fill_picture(
             picture,
             hole,
             model,
-            grow_by=settings.grow,
-            feather=settings.feather,
-            reveal=isinstance(mask, str),
-            detail=settings.detail,
-            notes=notes,
+            options,
+            mask_is_alpha=isinstance(mask, str),
+            notify=keywords.get("notes", ignore_note),
         ).picture
     planes = [filled.pixels] if filled.alpha is None else [filled.pixels, filled.alpha[..., None]]
     return np.concatenate(planes, axis=2).reshape(photo.shape).astype(photo.dtype, copy=False)
 
 
 def _fill_file(
-    photo: Path, mask: Source | None, output: Source | None, overwrite: bool, options: FillOptions
+    photo: Path,
+    mask: Source | None,
+    output: Source | None,
+    overwrite: bool,
+    keywords: FillKeywords,
 ) -> Path:
-    settings, notes = _settings(options, overwrite), options.get("notes", ignore_note)
-    named = None if mask is None else os.fspath(mask)
+    options, notify = _fill_options(keywords), keywords.get("notes", ignore_note)
+    mask_text = None if mask is None else os.fspath(mask)
     target = None if output is None else Path(output)
-    job = plan_photo(photo, named, target, overwrite=overwrite)
-    with _lent(options) as model:
-        fill_file(job, model, settings, notes)
+    job = plan_photo(photo, mask_text, target, overwrite=overwrite)
+    with _open_model(keywords) as model:
+        JobRunner.for_one(model, options, notify, overwrite=overwrite).run_or_raise(job)
     return local_path(job.output)
 
 
-def _settings(options: FillOptions, overwrite: bool = False) -> FillSettings:
-    """The settings among the options.
+def _fill_options(keywords: FillKeywords) -> FillOptions:
+    """The options on which pixels depend.
 
     Raises:
-        TypeError: there is no option of such a name.
-        ValueError: there is no such detail.
+        TypeError: there is no keyword of such a name.
+        ValueError: a value is not allowed.
     """
-    known = FillOptions.__optional_keys__
-    for name in options:
+    known = FillKeywords.__optional_keys__
+    for name in keywords:
         if name not in known:
             raise TypeError(f"fill() has no option '{name}'; it has {', '.join(sorted(known))}")
-    if options.get("detail", "auto") not in get_args(Detail):
-        choices = ", ".join(get_args(Detail))
-        raise ValueError(f"there is no detail '{options['detail']}'; there are {choices}")
-    return FillSettings(
-        invert_mask=options.get("invert_mask", False),
-        mask_threshold=options.get("mask_threshold", THRESHOLD),
-        grow=options.get("grow", 0),
-        feather=options.get("feather", 0),
-        resize_mask=options.get("resize_mask", False),
-        detail=options.get("detail", "auto"),
-        overwrite=overwrite,
-    )
+    return FillOptions(**_fields_of(FillOptions, keywords))
+
+
+def _fields_of(group: type, keywords: FillKeywords) -> dict[str, Any]:
+    """Those keywords that are fields of a dataclass of options."""
+    names = {field.name for field in fields(group)}
+    return {name: value for name, value in keywords.items() if name in names}
 
 
 @contextmanager
-def _lent(options: FillOptions) -> Iterator[Model]:
-    """The model that was passed, or one that is open for this call only."""
-    model = options.get("model")
+def _open_model(keywords: FillKeywords) -> Iterator[Model]:
+    """The open model that was passed, or one that is open during this call."""
+    model = keywords.get("model")
     if isinstance(model, Model):
         yield model
         return
-    with open_model(
-        model,
-        engine=options.get("engine", "auto"),
-        device=options.get("device", "auto"),
-        precision=options.get("precision", "auto"),
-    ) as opened:
+    with open_chosen_model(ModelChoice(**_fields_of(ModelChoice, keywords))) as opened:
         yield opened
 
 
@@ -199,7 +191,7 @@ def _native(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _hole(mask: Any, picture: Picture, settings: FillSettings) -> Mask:
+def _hole(mask: Any, picture: Picture, options: MaskOptions) -> Mask:
     """True in the hole.
 
     Raises:
@@ -207,7 +199,7 @@ def _hole(mask: Any, picture: Picture, settings: FillSettings) -> Mask:
         ValueError: its shape or dtype is none of those that `fill` takes, or it is 0 and 1.
         MaskMismatchError: it is "alpha" and the photo has none.
     """
-    threshold, invert = settings.mask_threshold, settings.invert_mask
+    threshold, invert = options.mask_threshold, options.invert_mask
     if isinstance(mask, str) and mask == ALPHA:
         return mask_from_alpha(picture, threshold=threshold, invert=invert, name="the photo")
     if not isinstance(mask, np.ndarray):

@@ -1,4 +1,4 @@
-"""What the program says: data on standard output, messages and bars on standard error."""
+"""What the program prints: data on standard output, messages and bars on standard error."""
 
 import json
 import os
@@ -6,20 +6,21 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from inpaintcli.errors import OutputError
+from inpaintcli.options import Option
 
 RATE_OVER_S = 120.0
-"""A rate is the mean over so many seconds: photos differ."""
+"""The time over which a rate is averaged, as photos differ."""
 
 
 class ReaderGoneError(OutputError):
-    """Whoever read standard output has gone, and knows it: `inpaintcli ... --json | head`."""
+    """The reader of standard output has closed it on purpose: `inpaintcli ... --json | head`."""
 
 
 class Bar(Protocol):
-    """A progress bar, or what stands for one."""
+    """A progress bar, or a substitute that shows nothing."""
 
     def advance(self) -> None:
         """One more is done."""
@@ -27,14 +28,14 @@ class Bar(Protocol):
 
 @dataclass(frozen=True)
 class Console:
-    """How much to say, and in which form."""
+    """How much to print, and in which form."""
 
-    json: bool = False
-    quiet: bool = False
-    verbose: bool = False
+    json: Annotated[bool, Option(help="One JSON object a line on standard output.")] = False
+    quiet: Annotated[bool, Option(short="-q", help="Say nothing but errors.")] = False
+    verbose: Annotated[bool, Option(short="-v", help="Say more.")] = False
 
     def data(self, text: str) -> None:
-        """A line of data on standard output; what its encoding lacks is written as an escape.
+        """A line of data on standard output; characters outside its encoding are escaped.
 
         Raises:
             OutputError: it cannot be written.
@@ -57,11 +58,11 @@ class Console:
     def record(self, fields: dict[str, Any]) -> None:
         """A JSON object as one line on standard output; nothing without `--json`.
 
-        File names that are not UTF-8 appear as JSON's escapes of what Python makes of them.
+        A byte of a file name that is not UTF-8 appears as a JSON escape of a lone surrogate.
         """
         if self.json:
             text = json.dumps(fields, ensure_ascii=False)
-            # What is no text in a file's name becomes \udcXX, which JSON understands.
+            # Surrogates of undecodable bytes become \udcXX, which is valid JSON.
             self.data(text.encode(errors="backslashreplace").decode())
 
     def say(self, text: str) -> None:
@@ -99,9 +100,9 @@ class Console:
 
 
 class ConsoleReport:
-    """What engines have to say, on a console: notes as messages, progress as a bar of its own.
+    """Shows what engines report: notes as messages, progress as bars.
 
-    Many engines may report at once; each task has one bar, which goes when the task is done.
+    Several engines may report at once; each task has its own bar, which ends with the task.
     """
 
     def __init__(self, console: Console) -> None:
@@ -126,7 +127,7 @@ class ConsoleReport:
 
 
 def _share_bar(task: str) -> Any:
-    """A running bar of shares, 0 to 1, and its task's number."""
+    """A started bar for shares from 0 to 1, and the number of its task."""
     from rich.console import Console as RichConsole
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -153,7 +154,7 @@ class _RichBar:
 
 
 def rate_in_words(per_second: float) -> str:
-    """A rate of photos in the unit in which it is readable."""
+    """A rate of photos a second, a minute or an hour, whichever is readable."""
     if per_second >= 1:
         return f"{per_second:.1f} photos a second"
     if per_second * 60 >= 1:
@@ -162,7 +163,7 @@ def rate_in_words(per_second: float) -> str:
 
 
 def complain(text: str) -> None:
-    """A line on standard error, whatever the settings; where nobody can hear it, work goes on."""
+    """A line on standard error, whatever the options; where it cannot be written, work goes on."""
     with suppress(OSError, ValueError, AttributeError):  # full, closed by its reader, not there
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
@@ -170,11 +171,11 @@ def complain(text: str) -> None:
 
 @contextmanager
 def _standard_output() -> Iterator[None]:
-    """Turn what is wrong with standard output into an error of ours.
+    """Turns errors of standard output into expected ones.
 
     Raises:
-        OutputError: it is full, or not there.
-        ReaderGoneError: nobody reads it any more.
+        OutputError: it cannot be written, or does not exist.
+        ReaderGoneError: its reader has closed it.
     """
     if sys.stdout is None:
         raise OutputError("There is no standard output: it was closed.")
@@ -183,6 +184,6 @@ def _standard_output() -> Iterator[None]:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
-            raise ReaderGoneError("Whoever read standard output has gone.") from error
-        told = f"Standard output cannot be written: {error.strerror}."
-        raise OutputError(told, hint="Free some space, or name a file with -o.") from error
+            raise ReaderGoneError("The reader of standard output has closed it.") from error
+        message = f"Standard output cannot be written: {error.strerror}."
+        raise OutputError(message, hint="Free some space, or name a file with -o.") from error

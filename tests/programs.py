@@ -15,12 +15,11 @@ ROOT = str(Path(__file__).parent.parent)
 GREY = """
 import sys
 sys.path.insert(0, sys.argv.pop(1))
-from inpaintcli.evaluation import evaluate
-from inpaintcli.batch import fill_one
+from inpaintcli.inpaint import pipeline
 from inpaintcli.inpaint.pipeline import Model
 from tests.conftest import GreyEngine, card
 grey = lambda *_, **__: Model(card(), GreyEngine(), "for tests")
-fill_one.open_model = evaluate.open_model = grey
+pipeline.open_model = grey
 """
 PAUSE = """
 import importlib, time

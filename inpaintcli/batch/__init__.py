@@ -1,1 +1,1 @@
-"""Many photos: planned, run, recorded."""
+"""Fill one photo or many: plan the jobs, run them, report and record the outcomes."""

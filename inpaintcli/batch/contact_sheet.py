@@ -1,4 +1,4 @@
-"""A contact sheet of a run: one HTML file that needs no other, before and after side by side."""
+"""The contact sheet of a run: photos before and after, in one HTML file with its pictures."""
 
 import base64
 import json
@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,54 +20,51 @@ from inpaintcli.imaging.images import read_picture, write_bytes
 from inpaintcli.imaging.picture import Picture
 from inpaintcli.storage.locations import Location, local_copy
 
-SIDE = 240
-"""Of the thumbnails, in pixels."""
-SHOWN = 1000
-"""Photos with pictures at most, evenly chosen; more would be more than a browser shows."""
-TOLD = 5000
-"""Failures at most; the journal names them all."""
-BACKDROP = 200
-"""The grey behind transparent pixels."""
+THUMBNAIL_SIDE = 240
+"""Pixels of a thumbnail's longer side."""
+MAX_PAIRS = 1000
+"""Photos that are shown, evenly chosen: browsers are slow with more pictures."""
+MAX_FAILURES = 5000
+"""Failures that are listed; the journal has them all."""
+BACKGROUND = 200
+"""The grey behind transparent pixels, of 255."""
 _TEMPLATES = Path(__file__).parent / "templates"
 _MARK = b'<meta name="generator" content="inpaintcli'
 
 
 class ContactSheet:
-    """Collects outcomes in a temporary file, whatever their number; `write` makes the page.
-
-    A context manager: the temporary file is gone afterwards.
-    """
+    """Collects outcomes in a temporary file until `close`; `write` makes the page."""
 
     def __init__(self, path: Path, photos: int, *, overwrite: bool) -> None:
-        """Begin a report of that many photos.
+        """Begin a contact sheet of that many photos.
 
         Raises:
-            OutputError: `path` exists and is no such report, or cannot be written.
+            OutputError: `path` exists and is not a contact sheet, or cannot be written.
         """
         _check(path, overwrite)
         self._path = path
-        self._step = max(1, math.ceil(photos / SHOWN))
+        self._step = max(1, math.ceil(photos / MAX_PAIRS))
         self._pairs = 0
         self._failures = 0
-        self._spool = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115 - closed by exit
+        self._spool = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115 - closed by `close`
 
     def add(self, outcome: Outcome) -> None:
-        """Take an outcome: with pictures where there is an output and its turn has come."""
+        """Add an outcome: with pictures if it has an output and is one of those that are shown."""
         if outcome.error is not None:
             self._failures += 1
-            if self._failures <= TOLD:
-                self._keep(outcome, None)
+            if self._failures <= MAX_FAILURES:
+                self._store(outcome, None)
             return
         if outcome.output is None:
             return
         self._pairs += 1
         if (self._pairs - 1) % self._step:
             return
-        with suppress(InpaintError):  # gone or changed meanwhile: nothing to show
-            self._keep(outcome, [thumbnail(outcome.input), thumbnail(outcome.output)])
+        with suppress(InpaintError):  # removed or changed in the meantime: nothing to show
+            self._store(outcome, [thumbnail(outcome.input), thumbnail(outcome.output)])
 
     def write(self, *, title: str, summary: str) -> None:
-        """Put the page under its name, whole or not at all.
+        """Write the page, whole or not at all.
 
         Raises:
             OutputError: it cannot be written.
@@ -83,13 +79,13 @@ class ContactSheet:
             summary=summary,
             pairs=self._pairs,
             step=self._step,
-            untold=max(0, self._failures - TOLD),
-            photos=self._kept(),
+            unlisted_failures=max(0, self._failures - MAX_FAILURES),
+            photos=self._read_back(),
         )
         data = (part.encode("utf-8", "backslashreplace") for part in page)
         write_bytes(data, self._path, overwrite=True)
 
-    def _keep(self, outcome: Outcome, pictures: list[str] | None) -> None:
+    def _store(self, outcome: Outcome, pictures: list[str] | None) -> None:
         error = outcome.error
         fields = {
             "name": str(outcome.input),
@@ -100,23 +96,16 @@ class ContactSheet:
         }
         self._spool.write(json.dumps(fields) + "\n")
 
-    def _kept(self) -> Iterator[Any]:
+    def _read_back(self) -> Iterator[Any]:
         self._spool.seek(0)
         return (json.loads(line) for line in self._spool)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Remove the temporary file."""
         self._spool.close()
 
 
-def thumbnail(place: Location) -> str:
+def thumbnail(location: Location) -> str:
     """A small JPEG of a picture, in base64.
 
     Raises:
@@ -124,17 +113,17 @@ def thumbnail(place: Location) -> str:
     """
     import cv2
 
-    with local_copy(place) as path:
+    with local_copy(location) as path:
         rgb = _small(read_picture(path))
     encoded = cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]))[1]
     return base64.b64encode(encoded.tobytes()).decode("ascii")
 
 
 def _small(picture: Picture) -> NDArray[np.uint8]:
-    """(h, w, 3) RGB within SIDE, over grey where it is transparent."""
+    """(h, w, 3) RGB within THUMBNAIL_SIDE, over grey where it is transparent."""
     import cv2
 
-    scale = min(1.0, SIDE / max(picture.height, picture.width))
+    scale = min(1.0, THUMBNAIL_SIDE / max(picture.height, picture.width))
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     top = np.float32(255 if picture.depth == 8 else 65535)
 
@@ -145,22 +134,23 @@ def _small(picture: Picture) -> NDArray[np.uint8]:
     rgb = np.broadcast_to(shrunk(picture.pixels), (size[1], size[0], 3))
     if picture.alpha is not None:
         opacity = shrunk(picture.alpha) / np.float32(255)
-        rgb = rgb * opacity + np.float32(BACKDROP) * (1 - opacity)
+        rgb = rgb * opacity + np.float32(BACKGROUND) * (1 - opacity)
     return np.rint(rgb).astype(np.uint8)
 
 
 def _check(path: Path, overwrite: bool) -> None:
-    """Refuse before the work to replace what is no report of ours, or a place without a folder."""
+    """Refuse a path that could not be written later: called before any work."""
     if not path.parent.is_dir():
-        raise OutputError(f"{path.parent} is not a folder.", hint="Create it for the report.")
+        raise OutputError(f"{path.parent} is not a folder.", hint="Create it first.")
     try:
         if not path.exists() or overwrite:
             return
         with path.open("rb") as file:
-            ours = _MARK in file.read(1000)
+            is_contact_sheet = _MARK in file.read(1000)
     except OSError as error:
         raise OutputError(f"The report {path} cannot be written: {error.strerror}.") from error
-    if not ours:
+    if not is_contact_sheet:
         raise OutputError(
-            f"{path} exists and is no report of ours.", hint="Name another, or pass --overwrite."
+            f"{path} exists and is not a contact sheet of this program.",
+            hint="Name another, or pass --overwrite.",
         )

@@ -1,4 +1,4 @@
-"""The command `fill` for many photos: plan, see what is left to do, do it, note it, tell it."""
+"""The command `fill` for many photos: plan, find what is left to do, fill, record, report."""
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -8,22 +8,23 @@ from pathlib import Path
 
 from inpaintcli.batch import thread_pool
 from inpaintcli.batch.contact_sheet import ContactSheet
-from inpaintcli.batch.fill_one import FillRequest
+from inpaintcli.batch.job_runner import JobRunner
 from inpaintcli.batch.jobs import STDOUT, BatchPlan, Job
-from inpaintcli.batch.journal import Journal, journal_of
-from inpaintcli.batch.lists import is_list, plan_list
+from inpaintcli.batch.journal import Journal, journal_path
+from inpaintcli.batch.journal_entries import JournalIndex
 from inpaintcli.batch.messages import (
     OutcomeCounts,
     report_dry_run,
-    report_loose_ends,
     report_model,
     report_outcome,
     report_space,
     report_summary,
+    report_unmatched,
 )
-from inpaintcli.batch.outcome import Outcome, skipped_outcome
+from inpaintcli.batch.outcome import ModelUsed, Outcome, skipped_outcome
+from inpaintcli.batch.pair_list import is_list, plan_list
 from inpaintcli.batch.plan import plan_folder
-from inpaintcli.batch.records import JournalEntries
+from inpaintcli.batch.requests import FillRequest
 from inpaintcli.batch.resume import JournalRecorder, bytes_needed, remaining
 from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.signals import Stop, stop_signals
@@ -35,11 +36,14 @@ Outcomes = Generator[Outcome, None, None]
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions:
-    """Which photos, and how to go about them.
+    """What only a run of many photos is asked for.
 
-    `source` is a folder or a list of pairs. `include` and `exclude` are globs, as for
-    `folders.GlobFilter`; `workers` None leaves their number to the machine; `schedule` None takes
-    the threads of this machine; `journal` a folder for the journal, where the outputs are in a store.
+    source: a folder or a list of pairs. mask, output: as on the command line. include, exclude:
+    globs, as in `folders.GlobFilter`. retry_failed: also try again photos whose files are at fault.
+    fail_fast: begin no other photo once one has failed. report: where to write a contact sheet.
+    workers: photos at a time, None for a number that suits the machine. scheduler: what runs the
+    jobs, None for the threads of this machine. journal: a folder for the journal of outputs in a
+    store, None for the user's own.
     """
 
     source: Location
@@ -51,16 +55,17 @@ class BatchOptions:
     fail_fast: bool = False
     report: Path | None = None
     workers: int | None = None
-    schedule: "Scheduler | None" = None
+    scheduler: "Scheduler | None" = None
     journal: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class BatchWork:
     """What a scheduler is given.
 
-    `stack` keeps open what it opens until all is done. `take_signals` is called once, when from
-    then on a signal lets the photos at work finish; `is_to_stop` is asked before each new job.
+    stack: closes, after the last outcome, what the scheduler opens. take_signals: to be called
+    once, when everything is open; from then on a signal lets the photos in progress finish.
+    is_to_stop: to be asked before each new job.
     """
 
     stack: ExitStack
@@ -73,134 +78,138 @@ class Work:
     is_to_stop: Callable[[], bool]
 
 
-Scheduler = Callable[[Work], Outcomes]
-"""Does the jobs of some work, several at a time, and yields their outcomes as they come."""
+Scheduler = Callable[[BatchWork], Outcomes]
+"""Runs the jobs, several at a time, and yields each outcome when it is ready."""
 
 
-def on_threads(work: Work) -> Outcomes:
-    """The scheduler of this machine: one open model a thread."""
+def on_threads(work: BatchWork) -> Outcomes:
+    """The scheduler for this machine: a pool of threads, one open model for each worker."""
     request = work.request
-    number = work.workers or thread_pool.default_workers(len(work.jobs))
-    # Until they are open, which may take minutes on a GPU, a signal ends the run at once.
-    models = thread_pool.open_models(work.stack, request.open_model, number)
+    workers = work.workers or thread_pool.default_workers(len(work.jobs))
+    # While they are opened, which may take minutes on a GPU, a signal ends the run at once.
+    models = thread_pool.open_models(work.stack, request.open_model, workers)
     report_model(request.console, models[0])
     work.take_signals()
-    return thread_pool.fill_files(
-        work.jobs,
-        models,
-        request.settings,
-        notes=request.console.say,
+    runner = JobRunner(
+        borrow_model=thread_pool.model_pool(models),
+        model_used=ModelUsed.of(models[0]),
+        options=request.options,
+        notify=request.console.say,
+        overwrite=request.overwrite,
+        run_fingerprint=work.recorder.run_fingerprint,
         recorder=work.recorder,
-        stop=work.is_to_stop,
     )
+    return thread_pool.run_jobs(work.jobs, runner, len(models), work.is_to_stop)
 
 
 def is_many(source: Location) -> bool:
-    """Whether the argument of `fill` stands for many photos."""
+    """Whether the argument of `fill` stands for many photos: a folder or a list."""
     with storage_errors_reported():
         return is_list(source) or source.is_dir()
 
 
-def fill_many(run: FillRequest, many: BatchOptions) -> ExitCode:
-    """Fill all photos of a folder or list; what is missing or collides is told first.
+def fill_many(request: FillRequest, options: BatchOptions) -> ExitCode:
+    """Fill all photos of a folder or list; pairs that are missing or collide are reported first.
 
     Raises:
         InpaintError, EngineError: the run cannot begin.
     """
-    if many.output is None or many.output == STDOUT:
+    output = options.output
+    if output is None or output == STDOUT:
         raise UsageError("Many photos need an output folder.", hint="Pass -o FOLDER.")
-    if run.attention_map is not None:
+    if request.attention_map is not None:
         raise UsageError("--attention-map is for one photo.", hint="Fill the photos one by one.")
-    if many.journal is not None and isinstance(many.output, Path):
+    if options.journal is not None and isinstance(output, Path):
         raise UsageError("--journal is for outputs in a store.", hint="Drop it.")
-    course, path = _BatchRun(run, many, many.output), journal_of(many.output, many.journal)
+    run, path = _BatchRun(request, options, output), journal_path(output, options.journal)
     with storage_errors_reported():
-        plan = course.planned()
-    if run.dry_run or not plan.jobs:
-        return course.tell(course.left_of(plan, JournalEntries(path)), work=course.dry)
+        plan = run.plan()
+    if request.dry_run or not plan.jobs:
+        return run.run(run.remaining_of(plan, JournalIndex(path)), work=run.dry_run)
     make_folder(path.parent)
-    with Journal(many.output, path) as journal:
-        run.console.detail(f"journal {path}")
-        left = course.left_of(plan, journal.records())
-        return course.tell(left, work=lambda jobs: course.work(jobs, journal))
+    with closing(Journal(output, path)) as journal:
+        request.console.detail(f"journal {path}")
+        left = run.remaining_of(plan, journal.index())
+        return run.run(left, work=lambda jobs: run.fill(jobs, journal))
 
 
 class _BatchRun:
-    """One run: what is asked for, and what has come of it so far."""
+    """One run: what it is asked for, and the outcomes so far."""
 
-    def __init__(self, request: FillRequest, many: BatchOptions, output: Location) -> None:
-        self._request, self._many, self._output = request, many, output
+    def __init__(self, request: FillRequest, options: BatchOptions, output: Location) -> None:
+        self._request, self._options, self._output = request, options, output
         self._console = request.console
         self._started = time.perf_counter()
-        self._tally = OutcomeCounts()
-        self._report: ContactSheet | None = None
-        self._run_fingerprint = request.fingerprint()
+        self._counts = OutcomeCounts()
+        self._contact_sheet: ContactSheet | None = None
+        self._fingerprint = request.fingerprint()
         self._stop = Stop()
 
-    def planned(self) -> BatchPlan:
+    def plan(self) -> BatchPlan:
         """All pairs, also those whose output exists."""
-        many = self._many
-        return (plan_list if is_list(many.source) else plan_folder)(
-            many.source,
-            many.mask,
+        options = self._options
+        return (plan_list if is_list(options.source) else plan_folder)(
+            options.source,
+            options.mask,
             self._output,
             overwrite=True,
-            wanted=GlobFilter(many.include, many.exclude),
+            selected=GlobFilter(options.include, options.exclude),
         )
 
-    def left_of(self, plan: BatchPlan, records: JournalEntries) -> BatchPlan:
+    def remaining_of(self, plan: BatchPlan, index: JournalIndex) -> BatchPlan:
         """The plan without what earlier runs have done."""
         return remaining(
             plan,
-            records,
+            index,
             self._output,
-            self._run_fingerprint,
-            overwrite=self._request.settings.overwrite,
-            retry_failed=self._many.retry_failed,
+            self._fingerprint,
+            overwrite=self._request.overwrite,
+            retry_failed=self._options.retry_failed,
         )
 
-    def tell(self, plan: BatchPlan, work: Callable[[tuple[Job, ...]], None]) -> ExitCode:
-        """Tell the plan, do the work, tell the sums."""
-        report_loose_ends(self._console, plan)
-        with self._reporting(len(plan.jobs) + len(plan.skips)):
+    def run(self, plan: BatchPlan, work: Callable[[tuple[Job, ...]], None]) -> ExitCode:
+        """Report the plan, do the work, report the totals."""
+        report_unmatched(self._console, plan)
+        photos = len(plan.jobs) + len(plan.skips)
+        with self._contact_sheet_written(photos):
             for skip in plan.skips:
-                self._take(skipped_outcome(skip), brief=skip.done)
+                self._take(skipped_outcome(skip), brief=skip.up_to_date)
             if plan.jobs:
                 work(plan.jobs)
-            if not plan.jobs and not plan.skips:
-                self._console.say(f"{self._many.source}: no photo to fill.")
-            left = len(plan.jobs) + len(plan.skips) - self._tally.counts.total()
+            if not photos:
+                self._console.say(f"{self._options.source}: no photo to fill.")
+            left = photos - self._counts.by_status.total()
             seconds = time.perf_counter() - self._started
-            # Before the report, which may fail.
-            report_summary(self._console, self._tally, seconds, left=left)
-        return ExitCode.INTERRUPTED if self._stop else self._tally.exit_code()
+            # Before the contact sheet is written, which may fail.
+            report_summary(self._console, self._counts, seconds, left=left)
+        return ExitCode.INTERRUPTED if self._stop else self._counts.exit_code()
 
-    def dry(self, jobs: tuple[Job, ...]) -> None:
-        """Tell what would be done."""
+    def dry_run(self, jobs: tuple[Job, ...]) -> None:
+        """Report what would be done."""
         for job in jobs:
-            self._tally.add(report_dry_run(self._console, job))
+            self._counts.add(report_dry_run(self._console, job))
 
-    def work(self, jobs: tuple[Job, ...], journal: Journal) -> None:
-        """Do the jobs; each outcome is noted, then told."""
+    def fill(self, jobs: tuple[Job, ...], journal: Journal) -> None:
+        """Run the jobs; each outcome is recorded, then reported."""
         report_space(self._console, bytes_needed(jobs), free_bytes(self._output), self._output)
-        recorder = JournalRecorder(journal, self._run_fingerprint)
-        schedule = self._many.schedule or on_threads
+        recorder = JournalRecorder(journal, self._fingerprint)
+        schedule = self._options.scheduler or on_threads
         with ExitStack() as stack, self._console.bar(len(jobs)) as bar:
             outcomes = schedule(
-                Work(
+                BatchWork(
                     stack=stack,
                     request=self._request,
                     jobs=jobs,
                     output=self._output,
                     recorder=recorder,
-                    workers=self._many.workers,
+                    workers=self._options.workers,
                     take_signals=lambda: self._take_signals(stack),
                     is_to_stop=self._is_to_stop,
                 )
             )
-            # Closed before the models are, also where a fault comes between two outcomes.
+            # Closed before the models are, also after an error between two outcomes.
             for outcome in stack.enter_context(closing(outcomes)):
-                self._note(recorder, outcome)
+                self._record(recorder, outcome)
                 self._take(outcome, brief=True)
                 bar.advance()
 
@@ -208,31 +217,33 @@ class _BatchRun:
         self._stop = stack.enter_context(stop_signals(self._console.say))
 
     def _is_to_stop(self) -> bool:
-        return bool(self._stop) or (self._many.fail_fast and self._tally.counts["failed"] > 0)
+        has_failed = self._counts.by_status["failed"] > 0
+        return bool(self._stop) or (self._options.fail_fast and has_failed)
 
-    def _note(self, recorder: JournalRecorder, outcome: Outcome) -> None:
+    def _record(self, recorder: JournalRecorder, outcome: Outcome) -> None:
         try:
-            recorder.settle(outcome)
+            recorder.record(outcome)
         except OutputError as error:
-            # The output is whole, and was announced: the next run finds it and notes it. A
-            # failure that was not noted is tried again.
+            # The output is whole, and was announced: the next run finds it and records it. A
+            # failure that is not recorded is tried again.
             if outcome.status == "filled":
-                self._console.say(f"{outcome.input}: not noted. {error}")
+                self._console.say(f"{outcome.input}: not recorded. {error}")
 
     def _take(self, outcome: Outcome, *, brief: bool) -> None:
-        self._tally.add(outcome)
+        self._counts.add(outcome)
         report_outcome(self._console, outcome, brief=brief)
-        if self._report is not None:
-            self._report.add(outcome)
+        if self._contact_sheet is not None:
+            self._contact_sheet.add(outcome)
 
     @contextmanager
-    def _reporting(self, photos: int) -> Iterator[None]:
-        """Keep the report, where one is asked for; it is written when all is done."""
-        path = self._many.report
+    def _contact_sheet_written(self, photos: int) -> Iterator[None]:
+        """Collect outcomes for a contact sheet, if one is asked for, and write it in the end."""
+        path = self._options.report
         if path is None or self._request.dry_run:
             yield
             return
-        with ContactSheet(path, photos, overwrite=self._request.settings.overwrite) as self._report:
+        sheet = ContactSheet(path, photos, overwrite=self._request.overwrite)
+        with closing(sheet) as self._contact_sheet:
             yield
             seconds = time.perf_counter() - self._started
-            self._report.write(title=str(self._many.source), summary=self._tally.table(seconds))
+            sheet.write(title=str(self._options.source), summary=self._counts.table(seconds))

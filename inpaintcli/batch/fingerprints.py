@@ -1,7 +1,8 @@
-"""What an output was made of: hashes of contents, by which a later run knows what has changed.
+"""What an output was made from, so that a later run finds what has changed since.
 
-A file is read again only where its size or times differ from what was noted (as git does for its
-index: Documentation/technical/racy-git.txt); in a store, where the store says that it is another.
+A file's content is hashed. It is read again only where its size or times are no longer those that
+were recorded (as git does for its index: Documentation/technical/racy-git.txt); in a store, where
+the version that the store reports is another.
 """
 
 import errno
@@ -17,69 +18,68 @@ from typing import Any, Self
 from inpaintcli.storage.locations import TEMPORARY_PREFIX, Location
 from inpaintcli.storage.stores import StoreUrl
 
-SETTLED_NS = 2_000_000_000
-"""A file changed less long ago may change again within one tick of its clock (FAT: 2 s)."""
+CLOCK_RESOLUTION_NS = 2_000_000_000
+"""A file may change again without another time if it changed less long ago (FAT: 2 s)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
-    """Size and times of a file: while they stay, so does its content.
+class FileStamp:
+    """Size and times of a file: while they are the same, so is its content.
 
-    `changed_ns` (on Unix the time of the last change of content, rights or names) moves even
-    where a program puts the time of modification back. In a store there are no such times, but a
-    `tag` that changes with the content.
+    `changed_ns` is Unix's ctime, which moves even where a program sets the time of modification
+    back. A file in a store has no times but a `version`, which changes with the content.
     """
 
     size: int
     modified_ns: int
     changed_ns: int
-    tag: str = ""
+    version: str = ""
 
     @classmethod
-    def of(cls, place: Location) -> Self:
+    def of(cls, location: Location) -> Self:
         """The stamp of a file.
 
         Raises:
-            OSError: it cannot be had.
+            OSError: the file does not exist or cannot be accessed.
         """
-        if isinstance(place, StoreUrl):
-            info = place.file_info()
+        if isinstance(location, StoreUrl):
+            info = location.file_info()
             if info.size is None:
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(location))
             return cls(info.size, 0, 0, info.version)
-        status = place.stat()
+        status = location.stat()
         return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
-    def is_settled(self, now_ns: int) -> bool:
-        """Whether a change after `now_ns` is sure to show in the stamp."""
+    def is_reliable(self, now_ns: int) -> bool:
+        """Whether every change after `now_ns` changes the stamp."""
         if not self.modified_ns:
-            return bool(self.tag)
-        return max(self.modified_ns, self.changed_ns) + SETTLED_NS < now_ns
+            return bool(self.version)
+        return max(self.modified_ns, self.changed_ns) + CLOCK_RESOLUTION_NS < now_ns
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """A file's content: its sha256, and the stamp by which to know it again, where one is sure."""
+    """A file's content: its sha256, and the file's stamp, or None where that is not reliable."""
 
     sha256: str
-    stamp: Stamp | None = None
+    stamp: FileStamp | None = None
 
-    def still_of(self, place: Location) -> bool:
-        """Whether the file holds that content still; it is read only where its stamp differs.
+    def matches(self, location: Location) -> bool:
+        """Whether the file still has that content; it is read only where its stamp differs.
 
         Raises:
             OSError: it cannot be read.
         """
-        found = Stamp.of(place)
-        return found == self.stamp or digest_of(place).sha256 == self.sha256
+        stamp = FileStamp.of(location)
+        return stamp == self.stamp or digest_of(location).sha256 == self.sha256
 
 
 @dataclass(frozen=True, slots=True)
 class JobFingerprint:
-    """All that the pixels of an output depend on.
+    """Everything that the pixels of one output depend on.
 
     `mask` is None where the photo's own transparency is the hole. `model` is the sha256 of the
-    model's file, `options` those that change pixels, as JSON holds them.
+    model's file, `options` are those that change pixels, as JSON values.
     """
 
     photo: Digest
@@ -87,85 +87,76 @@ class JobFingerprint:
     model: str
     options: dict[str, Any]
 
-    def changed(
-        self, photo: Location, mask: Location | None, model: str, options: dict[str, Any]
-    ) -> str:
-        """In words, what is no longer as it was; empty where the same output would come out.
+    def difference(self, photo: Location, mask: Location | None, run: "RunFingerprint") -> str:
+        """What has changed since, in words; empty where the same output would come out.
+
+        Args:
+            photo: the photo as it is now.
+            mask: its mask as it is now, or None.
+            run: the model and options of the present run.
 
         Raises:
             OSError: photo or mask cannot be read.
         """
-        if not self.photo.still_of(photo):
+        if not self.photo.matches(photo):
             return "the photo"
         if (self.mask is None) != (mask is None):
             return "the mask"
-        if self.mask is not None and mask is not None and not self.mask.still_of(mask):
+        if self.mask is not None and mask is not None and not self.mask.matches(mask):
             return "the mask"
-        if self.model != model:
+        if self.model != run.model:
             return "the model"
-        return "an option" if self.options != options else ""
+        return "an option" if self.options != run.options else ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunFingerprint:
-    """What all outputs of a run are made with: a part of every key.
-
-    `model` is the sha256 of the model's file, `options` those that change pixels.
-    """
+    """What all outputs of a run depend on, as in a JobFingerprint: the model and the options."""
 
     model: str
     options: dict[str, Any]
 
-    def key_of(
-        self, photo: Location, mask: Location | None, copies: tuple[Path | None, Path | None]
+    def of_job(
+        self,
+        photo: Location,
+        mask: Location | None,
+        copies: tuple[Path | None, Path | None] = (None, None),
     ) -> JobFingerprint:
-        """As the function `key_of`."""
-        return key_of(photo, mask, self.model, self.options, copies=copies)
+        """The fingerprint of the output that would be made now.
+
+        Args:
+            photo: the photo.
+            mask: its mask, or None.
+            copies: local copies of photo and mask, as for `digest_of`.
+
+        Raises:
+            OSError: photo or mask cannot be read.
+        """
+        mask_digest = digest_of(mask, copies[1]) if mask else None
+        return JobFingerprint(digest_of(photo, copies[0]), mask_digest, self.model, self.options)
 
 
-def key_of(
-    photo: Location,
-    mask: Location | None,
-    model: str,
-    options: dict[str, Any],
-    *,
-    copies: tuple[Path | None, Path | None] = (None, None),
-) -> JobFingerprint:
-    """The key of the output that would be made now.
-
-    Args:
-        photo: the photo.
-        mask: its mask, or None.
-        model: as in a JobFingerprint.
-        options: as in a JobFingerprint.
-        copies: of photo and mask, as for `digest_of`.
-
-    Raises:
-        OSError: photo or mask cannot be read.
-    """
-    of_mask = digest_of(mask, copies[1]) if mask else None
-    return JobFingerprint(digest_of(photo, copies[0]), of_mask, model, options)
-
-
-def digest_of(place: Location, copy: Path | None = None) -> Digest:
+def digest_of(location: Location, copy: Path | None = None) -> Digest:
     """The content of a file, as it is now.
 
     Args:
-        place: the file.
-        copy: where its content lies at hand, if it is in a store; None fetches it.
+        location: the file.
+        copy: a local copy, if the file is in a store; without one it is downloaded.
 
     Raises:
         OSError: it cannot be read.
     """
-    stamp, now_ns = Stamp.of(place), time.time_ns()
-    sure = stamp if stamp.is_settled(now_ns) else None
-    if isinstance(place, StoreUrl):
-        return Digest(_sha256_in_store(place) if copy is None else _sha256(copy), sure)
-    return Digest(_sha256(place) if sure is None else _remembered(place, sure), sure)
+    stamp, now_ns = FileStamp.of(location), time.time_ns()
+    reliable = stamp if stamp.is_reliable(now_ns) else None
+    if isinstance(location, StoreUrl):
+        return Digest(_sha256_in_store(location) if copy is None else _sha256(copy), reliable)
+    return Digest(
+        _sha256(location) if reliable is None else _cached_sha256(location, reliable), reliable
+    )
 
 
 def content_of(photo: Path, mask: Path | None) -> str:
-    """What both hold, as one text: equal where both are.
+    """A text that identifies the contents of both: the sha256 of each, separated by a comma.
 
     Raises:
         OSError: one of them cannot be read.
@@ -179,8 +170,8 @@ def digest_of_bytes(data: bytes) -> str:
 
 
 @lru_cache(maxsize=256)
-def _remembered(path: Path, _stamp: Stamp) -> str:
-    """The last few files by name and stamp: one mask may serve a hundred thousand photos."""
+def _cached_sha256(path: Path, _stamp: FileStamp) -> str:
+    """Cached by path and stamp, as one mask may serve a hundred thousand photos."""
     return _sha256(path)
 
 

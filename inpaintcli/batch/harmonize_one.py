@@ -1,17 +1,17 @@
-"""The command `harmonize` for one photo: plan, open the model, do, tell."""
+"""The command `harmonize` for one photo: plan, open the model, harmonize, report."""
 
 import time
 from pathlib import Path
 
 from inpaintcli_engines.base import EngineError
 
-from inpaintcli.batch.fill_one import FillRequest
-from inpaintcli.batch.fill_settings import empty_note, read_pair
+from inpaintcli.batch.fill_steps import empty_mask_note, read_pair
 from inpaintcli.batch.jobs import STDOUT, LocalJob
 from inpaintcli.batch.mask_lookup import ALPHA
 from inpaintcli.batch.messages import report_dry_run, report_model, report_outcome
 from inpaintcli.batch.outcome import ModelUsed, Outcome, failed_outcome
 from inpaintcli.batch.plan import plan_photo
+from inpaintcli.batch.requests import PhotoRequest
 from inpaintcli.errors import ExitCode, InpaintError, ModelError, UsageError
 from inpaintcli.imaging.images import picture_bytes, write_bytes
 from inpaintcli.inpaint.pipeline import Model
@@ -19,30 +19,36 @@ from inpaintcli.models.cards import cards
 from inpaintcli.objects.harmonize import harmonize
 
 
-def harmonize_photo(run: FillRequest, photo: Path, mask: str, output: Path | None) -> ExitCode:
-    """Fit the object under the mask to the photo around it.
+def harmonize_photo(request: PhotoRequest, photo: Path, mask: str, output: Path | None) -> ExitCode:
+    """Make the object under the mask fit the photo around it.
+
+    Args:
+        request: how.
+        photo: the file.
+        mask: a file or a folder of masks, white on the object.
+        output: a file, an existing folder, or STDOUT; None for `NAME.harmonized.EXT`.
 
     Raises:
-        InpaintError, EngineError: whatever is wrong; told as a result line first.
+        InpaintError, EngineError: whatever is wrong; first reported as a result line.
     """
-    if output == STDOUT and run.console.json:
+    if output == STDOUT and request.console.json:
         raise UsageError("-o - and --json both want standard output.", hint="Drop one of them.")
     if mask == ALPHA:
         raise UsageError("A transparent object cannot be harmonized.", hint="--mask takes a file.")
     target = output or photo.with_name(f"{photo.stem}.harmonized{photo.suffix}")
-    job = LocalJob(photo, Path(mask), target)
+    job = LocalJob(photo, Path(mask), target)  # for early errors
     try:
-        job = _planned(photo, mask, target, overwrite=run.settings.overwrite)
-        if run.dry_run:
-            report_dry_run(run.console, job, verb="harmonize")
+        job = _planned(photo, mask, target, overwrite=request.overwrite)
+        if request.dry_run:
+            report_dry_run(request.console, job, verb="harmonize")
             return ExitCode.OK
-        if run.model is None:
-            raise _no_default()
-        with run.open_model() as model:
-            report_model(run.console, model)
-            _harmonize_file(run, job, model)
+        if request.model.model is None:
+            raise _no_default_model()
+        with request.open_model() as model:
+            report_model(request.console, model)
+            _harmonize_file(request, job, model)
     except (InpaintError, EngineError) as error:
-        run.console.record(failed_outcome(job, None, error).to_json())
+        request.console.record(failed_outcome(job, None, error).to_json())
         raise
     return ExitCode.OK
 
@@ -50,17 +56,17 @@ def harmonize_photo(run: FillRequest, photo: Path, mask: str, output: Path | Non
 def _planned(photo: Path, mask: str, target: Path, *, overwrite: bool) -> LocalJob:
     job = plan_photo(photo, mask, target, overwrite=overwrite)
     if not isinstance(job, LocalJob):
-        raise UsageError(f"{mask} lies in a store; harmonize takes files.", hint="Fetch it first.")
+        raise UsageError(f"{mask} is in a store; harmonize takes files.", hint="Download it first.")
     return job
 
 
-def _no_default() -> InpaintError:
-    """No model harmonizes well enough to be taken unasked; what there is instead."""
+def _no_default_model() -> InpaintError:
+    """The error without --model: no model harmonizes well enough to be the default."""
     names = [name for name, card in sorted(cards().items()) if card.harmonizes]
     if names:
         return UsageError(
             "Which model? None harmonizes well enough yet to be the default.",
-            hint=f"--model {' or '.join(names)}: trained briefly, see what it does.",
+            hint=f"--model {' or '.join(names)}: trained briefly, see whether it helps.",
         )
     return ModelError(
         "There is no model here that harmonizes.",
@@ -69,29 +75,29 @@ def _no_default() -> InpaintError:
     )
 
 
-def _harmonize_file(run: FillRequest, job: LocalJob, model: Model) -> None:
+def _harmonize_file(request: PhotoRequest, job: LocalJob, model: Model) -> None:
     started = time.perf_counter()
-    picture, foreground = read_pair(job, run.settings)
-    note = "" if foreground.any() else empty_note(job, run.settings)
+    picture, foreground = read_pair(job.photo, job.mask, request.options)
+    note = "" if foreground.any() else empty_mask_note(job, request.options)
     suffix = job.photo.suffix if job.output == STDOUT else job.output.suffix
     if note and suffix.lower() == job.photo.suffix.lower():
         data = job.photo.read_bytes()
     else:
         fitted = harmonize(picture, foreground, model)
-        data = picture_bytes(fitted, suffix, source=job.photo, notes=run.console.say)
+        data = picture_bytes(fitted, suffix, source=job.photo, notes=request.console.say)
     if job.output == STDOUT:
         if note:
-            run.console.say(f"{job.photo}: {note}")
-        run.console.binary(data)
+            request.console.say(f"{job.photo}: {note}")
+        request.console.binary(data)
         return
-    write_bytes(data, job.output, overwrite=run.settings.overwrite)
+    write_bytes(data, job.output, overwrite=request.overwrite)
     outcome = Outcome(
         status="filled",
         input=job.photo,
         mask=job.mask,
         output=job.output,
-        ran=ModelUsed.of(model),
+        model_used=ModelUsed.of(model),
         seconds=time.perf_counter() - started,
         note=note,
     )
-    report_outcome(run.console, outcome)
+    report_outcome(request.console, outcome)

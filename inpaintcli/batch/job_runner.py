@@ -1,7 +1,8 @@
-"""One job to its Outcome, whatever happens in it; inpaintcli/batch/thread_pool.py does many at a time.
+"""Run one job: photo and mask in, Outcome out, whatever happens. thread_pool.py runs many.
 
-A job is done in two steps: its draft, which is the whole output in memory, and the moment in which
-that appears under its name. In between it is announced to whoever keeps book.
+A job has two steps: `prepare` makes a draft, the whole output in memory; `publish` writes it under
+its name. In between the output is announced to the recorder, so that a run that is killed can be
+resumed.
 """
 
 import tempfile
@@ -13,42 +14,30 @@ from pathlib import Path
 
 from inpaintcli_engines.base import EngineError
 
-from inpaintcli.batch.fill_settings import FillSettings, Notes, empty_note, fill_picture, read_pair
-from inpaintcli.batch.fingerprints import JobFingerprint, RunFingerprint, digest_of, digest_of_bytes
+from inpaintcli.batch.fill_steps import Notify, empty_mask_note, fill_picture, read_pair
+from inpaintcli.batch.fingerprints import (
+    JobFingerprint,
+    RunFingerprint,
+    digest_of,
+    digest_of_bytes,
+)
 from inpaintcli.batch.jobs import Job, LocalJob
 from inpaintcli.batch.outcome import ModelUsed, Outcome, ProgressRecorder, failed_outcome
 from inpaintcli.errors import FaultError, InpaintError
 from inpaintcli.imaging.images import check_readable, check_writable, picture_bytes, temporary_name
-from inpaintcli.imaging.picture import Picture
+from inpaintcli.imaging.picture import Mask, Picture
 from inpaintcli.inpaint.attention import AttentionMap
 from inpaintcli.inpaint.pipeline import Filled, Model
+from inpaintcli.options import FillOptions
 from inpaintcli.storage.folders import make_folder
 from inpaintcli.storage.locations import TEMPORARY_PREFIX, fetch_into, publish
 
 
-def fill_file(
-    job: Job,
-    model: Model,
-    settings: FillSettings,
-    notes: Notes,
-    attention: AttentionMap | None = None,
-) -> Outcome:
-    """Read, fill and write one photo; `attention` takes where the model looked.
-
-    Raises:
-        InpaintError, EngineError: whatever is wrong with the files, the output or the engine.
-    """
-    filler = JobRunner(
-        lambda: nullcontext(model), ModelUsed.of(model), settings, notes, attention=attention
-    )
-    return filler.fill(job)
-
-
 @dataclass(frozen=True)
 class Draft:
-    """What will have happened once the output, `data`, has appeared under its name.
+    """An output that is not yet written, and the outcome of its job once it is.
 
-    `data` is None where no output is to appear: the outcome is a failure.
+    `data` are the bytes of the file; None where the job has failed.
     """
 
     job: Job
@@ -56,74 +45,107 @@ class Draft:
     data: bytes | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class JobRunner:
-    """Does jobs, one at a time in each thread; holds a model only while it fills.
+    """Runs jobs, one at a time in each thread; borrows a model only while it fills.
 
-    `lend` gives a model for a while, `ran` names it. `fingerprint`, where outputs are to have keys;
-    `recorder` keeps book, or is None. `attention` takes where the model looked (of one photo).
+    borrow_model: lends a model for the time of a `with` block. model_used: its names. notify: takes
+    sentences for the user. overwrite: existing outputs are replaced. run_fingerprint: set where
+    outcomes are to have fingerprints. recorder: records the progress, or None. attention: collects
+    where the model looked (for one photo).
     """
 
-    lend: Callable[[], AbstractContextManager[Model]]
-    ran: ModelUsed
-    settings: FillSettings
-    notes: Notes
-    fingerprint: RunFingerprint | None = None
+    borrow_model: Callable[[], AbstractContextManager[Model]]
+    model_used: ModelUsed
+    options: FillOptions
+    notify: Notify
+    overwrite: bool = False
+    run_fingerprint: RunFingerprint | None = None
     recorder: ProgressRecorder | None = None
     attention: AttentionMap | None = None
 
-    def settle(self, job: Job) -> Outcome:
-        """The outcome of a job, whatever happens in it; missing folders are made."""
-        draft = self.draft(job)
+    @classmethod
+    def for_one(
+        cls,
+        model: Model,
+        options: FillOptions,
+        notify: Notify,
+        *,
+        overwrite: bool = False,
+        attention: AttentionMap | None = None,
+    ) -> "JobRunner":
+        """A runner with one model, for one thread, that records nothing."""
+        return cls(
+            borrow_model=lambda: nullcontext(model),
+            model_used=ModelUsed.of(model),
+            options=options,
+            notify=notify,
+            overwrite=overwrite,
+            attention=attention,
+        )
+
+    def run(self, job: Job) -> Outcome:
+        """Prepare, announce and publish; errors become the outcome. Creates missing folders."""
+        draft = self.prepare(job)
         if draft.data is None or self.recorder is None:
             return self.publish(draft, temporary_name())
         try:
             temporary = self.recorder.announce(draft.outcome)
         except InpaintError as error:
-            return _undone(draft, error)
+            return _failed_draft(draft, error)
         return self.publish(draft, temporary)
 
-    def draft(self, job: Job) -> Draft:
-        """Everything but the output's appearance, whatever happens; missing folders are made."""
-        started, key = time.perf_counter(), None
+    def run_or_raise(self, job: Job) -> Outcome:
+        """Prepare and publish without recording; the output's folder must exist.
+
+        Raises:
+            InpaintError, EngineError: whatever is wrong with the files, the output or the engine.
+        """
+        with local_files(job) as local:
+            draft = self._draft(job, local, None)
+        return self._write(draft, temporary_name())
+
+    def prepare(self, job: Job) -> Draft:
+        """Do everything except publishing; errors become the outcome. Creates missing folders."""
+        started, fingerprint = time.perf_counter(), None
         try:
             if isinstance(job.output, Path):
                 make_folder(job.output.parent)
-            with at_hand(job) as local:
-                # Before the files are read for work: what changes later is seen as changed.
-                key = self._key_of(job, local)
-                return self._drafted(job, local, key)
+            with local_files(job) as local:
+                # Before the files are read to be filled: a later change is then seen as a change.
+                fingerprint = self._fingerprint(job, local)
+                return self._draft(job, local, fingerprint)
         except Exception as error:  # noqa: BLE001 - one bad file never stops the rest
-            outcome = failed_outcome(job, None, _expected(error), time.perf_counter() - started)
-            return Draft(job, replace(outcome, ran=self.ran, key=key))
+            seconds = time.perf_counter() - started
+            outcome = failed_outcome(job, None, _as_expected(error), seconds)
+            return Draft(job, replace(outcome, model_used=self.model_used, fingerprint=fingerprint))
 
     def publish(self, draft: Draft, temporary: str) -> Outcome:
-        """Let the output appear, whatever happens; `temporary`: a name beside it."""
+        """Write the output; errors become the outcome.
+
+        Args:
+            draft: from `prepare`.
+            temporary: a file name in the output's folder, under which it is written first.
+        """
         try:
-            return self._published(draft, temporary)
+            return self._write(draft, temporary)
         except Exception as error:  # noqa: BLE001 - as above
-            if self._is_there(draft):
+            if self._is_published(draft):
                 return draft.outcome
-            return _undone(draft, _expected(error))
+            return _failed_draft(draft, _as_expected(error))
 
-    def fill(self, job: Job) -> Outcome:
-        """As `fill_file`."""
-        with at_hand(job) as local:
-            draft = self._drafted(job, local, None)
-        return self._published(draft, temporary_name())
-
-    def _published(self, draft: Draft, temporary: str) -> Outcome:
+    def _write(self, draft: Draft, temporary: str) -> Outcome:
         if draft.data is None:
             return draft.outcome
-        started, overwrite = time.perf_counter(), self._replaces(draft.job)
+        started, overwrite = time.perf_counter(), self._may_replace(draft.job)
         publish(draft.data, draft.job.output, overwrite=overwrite, temporary=temporary)
         seconds = draft.outcome.seconds + time.perf_counter() - started
         return replace(draft.outcome, seconds=seconds)
 
-    def _is_there(self, draft: Draft) -> bool:
-        """Whether that very output has come under its name from elsewhere.
+    def _is_published(self, draft: Draft) -> bool:
+        """Whether another process has written this very output.
 
-        A worker on another machine may outlive the run that sent it.
+        A worker on another machine may outlive the run that started it.
         """
         if draft.outcome.sha256 is None:
             return False
@@ -132,60 +154,69 @@ class JobRunner:
         except OSError:
             return False
 
-    def _drafted(self, job: Job, local: LocalJob, key: JobFingerprint | None) -> Draft:
-        """The draft of a job whose files are at hand."""
+    def _draft(self, job: Job, local: LocalJob, fingerprint: JobFingerprint | None) -> Draft:
+        """The draft of a job; `local` names the same files on this machine."""
         started = time.perf_counter()
-        check_readable(local.photo)  # what we cannot read is seldom of a name that we can write
-        check_writable(local.output, source=local.photo, overwrite=self._replaces(job))
-        picture, mask = read_pair(local, self.settings)
-        filled: Filled | None = None
-        if mask.any():
-            with self.lend() as model:
-                filled = fill_picture(
-                    local, picture, mask, model, self.settings, self.notes, self.attention
-                )
-            picture = filled.picture
-        data = self._encoded(local, picture, changed=filled is not None)
+        # The photo first: if its format is not supported, the output's, of the same suffix, is not
+        # either, and the error should name the photo.
+        check_readable(local.photo)
+        check_writable(local.output, source=local.photo, overwrite=self._may_replace(job))
+        picture, mask = read_pair(local.photo, local.mask, self.options)
+        filled = self._fill(job, picture, mask) if mask.any() else None
+        data = self._encoded(local, filled.picture if filled else None, picture)
         outcome = Outcome(
             status="filled",
             input=job.photo,
             mask=job.mask,
             output=job.output,
-            ran=self.ran,
+            model_used=self.model_used,
             seconds=time.perf_counter() - started,
             tiles=filled.tiles if filled else 0,
             decisions=filled.decisions if filled else (),
             grain=filled.grain if filled else 0.0,
-            note="" if filled else empty_note(local, self.settings),
-            key=key,
-            sha256=digest_of_bytes(data) if self.fingerprint else None,
+            note="" if filled else empty_mask_note(local, self.options),
+            fingerprint=fingerprint,
+            sha256=digest_of_bytes(data) if self.run_fingerprint else None,
         )
         return Draft(job, outcome, data)
 
-    def _replaces(self, job: Job) -> bool:
-        return self.settings.overwrite or job.replaces
+    def _fill(self, job: Job, picture: Picture, mask: Mask) -> Filled:
+        with self.borrow_model() as model:
+            return fill_picture(
+                picture,
+                mask,
+                model,
+                self.options,
+                mask_is_alpha=job.mask is None,
+                notify=self.notify,
+                attention=self.attention,
+            )
 
-    def _key_of(self, job: Job, local: LocalJob) -> JobFingerprint | None:
-        if self.fingerprint is None:
+    def _may_replace(self, job: Job) -> bool:
+        return self.overwrite or job.replaces
+
+    def _fingerprint(self, job: Job, local: LocalJob) -> JobFingerprint | None:
+        if self.run_fingerprint is None:
             return None
-        with suppress(OSError):  # told when the photo itself is read
-            return self.fingerprint.key_of(job.photo, job.mask, (local.photo, local.mask))
+        with suppress(OSError):  # reported when the photo itself is read
+            return self.run_fingerprint.of_job(job.photo, job.mask, (local.photo, local.mask))
         return None
 
-    def _encoded(self, job: LocalJob, picture: Picture, *, changed: bool) -> bytes:
-        """The output's bytes: those of the photo where nothing was filled and the format stays."""
-        if not changed and job.output.suffix.lower() == job.photo.suffix.lower():
+    def _encoded(self, job: LocalJob, filled: Picture | None, photo: Picture) -> bytes:
+        """The output's bytes: the photo's own where nothing was filled and the format stays."""
+        suffix = job.output.suffix
+        if filled is None and suffix.lower() == job.photo.suffix.lower():
             return job.photo.read_bytes()
-        return picture_bytes(picture, job.output.suffix, source=job.photo, notes=self.notes)
+        return picture_bytes(filled or photo, suffix, source=job.photo, notes=self.notify)
 
 
 @contextmanager
-def at_hand(job: Job) -> Iterator[LocalJob]:
-    """The job among files of this machine, where they are now; the output is not yet written.
+def local_files(job: Job) -> Iterator[LocalJob]:
+    """The job with local copies of files that are in a store; its output is not written there.
 
     Raises:
-        UnreadableError: a store does not give photo or mask. Errors that name our copies are told
-            with the names that the user knows.
+        UnreadableError: photo or mask cannot be downloaded. Errors within the block that name a
+            copy are raised again with the name of the original.
     """
     if isinstance(job, LocalJob):
         yield job
@@ -198,25 +229,27 @@ def at_hand(job: Job) -> Iterator[LocalJob]:
             yield LocalJob(photo, mask, folder / f"output{job.output.suffix}", job.replaces)
         except InpaintError as error:
             pairs = ((photo, job.photo), (mask, job.mask))
-            known = {str(copy): str(place) for copy, place in pairs if copy is not None}
-            raise _renamed(error, known) from error
+            originals = {str(copy): str(original) for copy, original in pairs if copy is not None}
+            raise _renamed(error, originals) from error
 
 
-def _renamed(error: InpaintError, names: dict[str, str]) -> InpaintError:
+def _renamed(error: InpaintError, originals: dict[str, str]) -> InpaintError:
     message, hint = error.message, error.hint
-    for name, known in names.items():
-        message, hint = message.replace(name, known), hint.replace(name, known)
+    for copy, original in originals.items():
+        message, hint = message.replace(copy, original), hint.replace(copy, original)
     return type(error)(message, hint=hint)
 
 
-def _expected(error: Exception) -> InpaintError | EngineError:
-    """The error itself, or a fault of the program."""
+def _as_expected(error: Exception) -> InpaintError | EngineError:
+    """The error itself if it is an expected one, else a FaultError."""
     if isinstance(error, InpaintError | EngineError):
         return error
     return FaultError(f"A fault of the program: {type(error).__name__}: {error}")
 
 
-def _undone(draft: Draft, error: InpaintError | EngineError) -> Outcome:
-    """The outcome of a draft whose output did not appear."""
+def _failed_draft(draft: Draft, error: InpaintError | EngineError) -> Outcome:
+    """The outcome of a draft that could not be published."""
     outcome = failed_outcome(draft.job, None, error, draft.outcome.seconds)
-    return replace(outcome, ran=draft.outcome.ran, key=draft.outcome.key)
+    return replace(
+        outcome, model_used=draft.outcome.model_used, fingerprint=draft.outcome.fingerprint
+    )

@@ -1,4 +1,4 @@
-"""What a run is to do with each photo, and what it leaves alone: plain values."""
+"""What a run does with each photo, and which photos it leaves alone: plain values."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +8,17 @@ from inpaintcli.storage.locations import Location
 from inpaintcli.storage.stores import StoreUrl
 
 STDOUT = Path("-")
-"""An output that is no file."""
-THERE = "its output exists already"
+"""An output that goes to standard output."""
+OUTPUT_EXISTS = "its output exists already"
 NO_MASK = "it has no mask"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One photo to fill. `mask` is None where the photo's transparent pixels are the hole.
+    """One photo to fill.
 
-    `replaces`: what lies under the output's name is known to be ours, and may be replaced.
+    `mask` is None where the photo's transparent pixels are the hole. `replaces`: an earlier run
+    wrote the existing output, so that it may be replaced.
     """
 
     photo: Location
@@ -28,15 +29,15 @@ class Job:
 
 @dataclass(frozen=True)
 class LocalJob(Job):
-    """An job_of among files of this machine."""
+    """A job whose photo, mask and output are all files of this machine."""
 
     photo: Path
     mask: Path | None
     output: Path
 
 
-def job_of(photo: Location, mask: Location | None, output: Location) -> Job:
-    """The job, a LocalJob where all are files."""
+def make_job(photo: Location, mask: Location | None, output: Location) -> Job:
+    """The job; a LocalJob where all three are files of this machine."""
     if isinstance(photo, Path) and isinstance(output, Path) and not isinstance(mask, StoreUrl):
         return LocalJob(photo, mask, output)
     return Job(photo, mask, output)
@@ -44,9 +45,10 @@ def job_of(photo: Location, mask: Location | None, output: Location) -> Job:
 
 @dataclass(frozen=True)
 class Skip:
-    """One photo that is left alone, and why: an error where that is a failure.
+    """One photo that is not filled, and why.
 
-    `done`: there is nothing to do, and nothing to say unless asked.
+    `error` is set where that counts as a failure. `up_to_date`: an earlier run has filled it, which
+    is reported only with --verbose.
     """
 
     photo: Location
@@ -54,19 +56,19 @@ class Skip:
     output: Location | None
     reason: str
     error: InpaintError | None = None
-    done: bool = False
+    up_to_date: bool = False
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """What a run will do. Plain values: a plan may travel to another machine.
+    """What a run will do; it can be sent to another process.
 
-    `orphans` are masks without a photo, `links` folders that were not entered for being links,
-    `strange` pictures of kinds that we do not read.
+    orphan_masks: masks without a photo. links: links to folders, which are not followed.
+    unsupported: pictures in formats that are not read.
     """
 
     jobs: tuple[Job, ...]
     skips: tuple[Skip, ...] = ()
-    orphans: tuple[Location, ...] = ()
+    orphan_masks: tuple[Location, ...] = ()
     links: tuple[Path, ...] = ()
-    strange: tuple[Location, ...] = ()
+    unsupported: tuple[Location, ...] = ()

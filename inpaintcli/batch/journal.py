@@ -1,15 +1,15 @@
-"""The record of an output folder: one line for each photo that was settled.
+"""The journal of an output folder: one line for each photo that was filled or failed.
 
-A hidden file in the folder, JSON lines, only ever appended to; the last line about an output
-counts. Where the folder is in a store, which cannot append, the file lies on this machine.
+A hidden file in the folder, in JSON lines; lines are only ever appended, and the last one about an
+output is valid. Where the folder is in a store, which cannot append, the file lies on this machine.
 
-Before an output appears under its name, a line `writing` says what it will hold; after it has
-appeared, or failed to, a line `filled` or `failed` settles it and is forced to the disk. What a
-killed run left between the two, the next one makes good: its temporary file is removed, and an
-output that holds what was announced counts as filled. A last line that was torn is cut off.
+Before an output is published, a line `writing` says what it will hold; afterwards a line `filled`
+or `failed` says how it ended, and is forced to the disk. If a run is killed between the two, the
+next one repairs it: it removes the temporary file, and an output with the announced content counts
+as filled. A torn last line is cut off.
 
-One run at a time writes to a folder: the file is locked, by a lock that ends with its process.
-When it is opened and more than half of it no longer counts, it is written anew, and replaced.
+One run at a time writes to a folder: the file is locked, and the lock ends with its process. If
+more than half of a journal is no longer valid when it is opened, it is rewritten and replaced.
 """
 
 import contextlib
@@ -19,40 +19,38 @@ import threading
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import Self
 
-from inpaintcli.batch.records import JournalEntries, JournalEntry, unusable
+from inpaintcli.batch.journal_entries import JournalEntry, JournalIndex, unusable
 from inpaintcli.errors import OutputError
 from inpaintcli.imaging.images import TEMPORARY_SUFFIX
 from inpaintcli.storage.locations import Location
 
 NAME = ".inpaintcli-journal.jsonl"
 COMPACT_BYTES = 1_000_000
-"""A smaller journal is not worth writing anew."""
+"""A smaller journal is not rewritten."""
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK}  # of file systems that cannot lock
 
 
 class Journal:
-    """The journal of an output folder, open for writing. A context manager.
+    """The journal of an output folder, open for writing until `close`.
 
-    Threads may append at the same time.
+    Several threads may append at the same time.
     """
 
     def __init__(self, folder: Location, path: Path | None = None) -> None:
-        """Open and lock it, and make good what a killed run left.
+        """Open and lock it, and repair what a killed run left.
 
         Args:
-            folder: of the outputs.
-            path: of the journal, from `journal_of`; None where that is in the folder.
+            folder: the output folder.
+            path: the journal's, from `journal_path`; None where that is in the folder.
 
         Raises:
             OutputError: another run writes to the folder, or the file cannot be written.
         """
         self.folder = folder
-        self.path = path or journal_of(folder)
-        self._guard = threading.Lock()
-        self._abandoned: list[Location] = []
+        self.path = path or journal_path(folder)
+        self._write_lock = threading.Lock()
+        self._temporaries: list[Location] = []
         self._has_lock = False
         self._file = self._opened()
         try:
@@ -62,21 +60,21 @@ class Journal:
             os.close(self._file)
             raise
 
-    def records(self) -> JournalEntries:
-        """What it says so far.
+    def index(self) -> JournalIndex:
+        """The valid entries at this moment.
 
         Raises:
-            OutputError: it cannot be read.
+            OutputError: the journal cannot be read.
         """
-        return JournalEntries(self.path)
+        return JournalIndex(self.path)
 
     def append(self, entry: JournalEntry, *, durable: bool = True) -> None:
-        """Add a line, all of it or nothing; `durable` waits until the disk has it.
+        """Append a line, whole or not at all; `durable` waits until it is on the disk.
 
         Raises:
             OutputError: it cannot be written.
         """
-        with self._guard:
+        with self._write_lock:
             end = os.fstat(self._file).st_size
             try:
                 _write_all(self._file, entry.to_line())
@@ -88,24 +86,13 @@ class Journal:
                 raise unusable(self.path, "written", error) from error
 
     def close(self) -> None:
-        """Let the file and its lock go."""
-        for temporary in self._abandoned:
-            _remove(temporary)  # again: a worker elsewhere may have outlived the run that sent it
+        """Close the file, which releases its lock."""
+        for temporary in self._temporaries:
+            _remove(temporary)  # again: a worker on another machine may have outlived its run
         os.close(self._file)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _opened(self) -> int:
-        """The locked file, which is there under its name still."""
+        """The file, locked, after making sure that it still has its name."""
         while True:
             try:
                 file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
@@ -113,15 +100,15 @@ class Journal:
                 raise unusable(self.path, "written", error) from error
             try:
                 self._lock(file)
-                # Whoever held the lock may have replaced the file since we opened it.
-                if self._is_named(file):
+                # The run that held the lock may have replaced the file since we opened it.
+                if self._has_its_name(file):
                     return file
             except BaseException:
                 os.close(file)
                 raise
             os.close(file)
 
-    def _is_named(self, file: int) -> bool:
+    def _has_its_name(self, file: int) -> bool:
         try:
             return os.path.samestat(os.fstat(file), self.path.stat())
         except FileNotFoundError:
@@ -140,24 +127,21 @@ class Journal:
             ) from error
 
     def _compact(self) -> None:
-        """Write the lines that count into a new file, and let that take the name.
-
-        Where that cannot be done the old one serves as well.
-        """
+        """Rewrite the journal with its valid lines only; where that fails, the old one is kept."""
         if os.name == "nt" or not self._has_lock:
-            return  # an open file keeps its name there
+            return  # Windows cannot replace an open file
         fresh = self.path.with_name(f"{self.path.name}.new")
         with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)  # of a run that was killed while it did this
-            records = self.records()
-            if records.whole_bytes >= COMPACT_BYTES and records.lines >= 2 * records.counting:
-                self._replace(fresh, records)
+            fresh.unlink(missing_ok=True)  # left by a run that was killed here
+            index = self.index()
+            if index.whole_bytes >= COMPACT_BYTES and index.lines >= 2 * index.valid:
+                self._replace(fresh, index)
 
-    def _replace(self, fresh: Path, records: JournalEntries) -> None:
+    def _replace(self, fresh: Path, index: JournalIndex) -> None:
         file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
         try:
-            self._lock(file)  # before it has the name: nobody else may take it in between
-            for line in records.counting_lines():
+            self._lock(file)  # before the rename, so that no other run locks it in between
+            for line in index.valid_lines():
                 _write_all(file, line)
             os.fsync(file)
             fresh.replace(self.path)
@@ -170,54 +154,55 @@ class Journal:
         _sync_folder(self.path.parent)
 
     def _recover(self) -> None:
-        """Cut a torn line off, settle what a killed run had begun, remove its temporary files."""
-        records = self.records()
-        os.ftruncate(self._file, records.whole_bytes)
-        for entry in records.begun():
-            if self.has_appeared(entry):
+        """Cut off a torn line, record how unfinished outputs ended, remove temporary files."""
+        index = self.index()
+        os.ftruncate(self._file, index.whole_bytes)
+        for entry in index.unfinished():
+            if self.was_published(entry):
                 self.append(replace(entry, status="filled", temporary=None))
 
-    def has_appeared(self, entry: JournalEntry) -> bool:
-        """Whether an announced output is there, whole; if not, what is left of it is removed."""
-        output = _inside(self.folder, entry.output)
+    def was_published(self, entry: JournalEntry) -> bool:
+        """Whether an announced output exists with its content; if not, its remains are removed."""
+        output = _location_in(self.folder, entry.output)
         if output is None:
             return False
         if _is_temporary(entry.temporary):
-            self._abandoned.append(output.with_name(str(entry.temporary)))
-            _remove(self._abandoned[-1])
-        if _holds(output, entry):
+            self._temporaries.append(output.with_name(str(entry.temporary)))
+            _remove(self._temporaries[-1])
+        if _has_content(output, entry):
             return True
-        _remove_claim(output)
+        _remove_placeholder(output)
         return False
 
 
-def journal_of(folder: Location, apart: Path | None = None) -> Path:
-    """Where the journal of an output folder is.
+def journal_path(folder: Location, journals: Path | None = None) -> Path:
+    """The journal of an output folder.
 
     Args:
-        folder: of the outputs.
-        apart: a folder for the journals of outputs in stores; None for the user's own.
+        folder: the output folder.
+        journals: a local folder for the journals of outputs in stores; None for the user's own.
     """
     if isinstance(folder, Path):
         return folder / NAME
-    if apart is None:
+    if journals is None:
         from platformdirs import user_state_path
 
-        apart = user_state_path("inpaintcli", appauthor=False) / "journals"
-    return apart / f"{sha256(folder.text.encode()).hexdigest()[:16]}.jsonl"
+        journals = user_state_path("inpaintcli", appauthor=False) / "journals"
+    return journals / f"{sha256(folder.text.encode()).hexdigest()[:16]}.jsonl"
 
 
-def _holds(output: Location, entry: JournalEntry) -> bool:
+def _has_content(output: Location, entry: JournalEntry) -> bool:
     try:
-        return output.is_file() and entry.holds(output)
+        return output.is_file() and entry.matches(output)
     except OSError:
         return False
 
 
 def _is_temporary(name: str | None) -> bool:
-    """Whether it is a temporary file of ours, and nothing else, whatever the journal says."""
-    ours = name and name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
-    return bool(name and ours and Path(name).name == name)
+    """Whether it is the name of a temporary file of this program: no other file is removed."""
+    if not name or Path(name).name != name:
+        return False
+    return name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
 
 
 def _remove(temporary: Location) -> None:
@@ -225,15 +210,15 @@ def _remove(temporary: Location) -> None:
         temporary.unlink()
 
 
-def _remove_claim(output: Location) -> None:
-    """Remove the empty file by which a name was claimed, on file systems without hard links."""
+def _remove_placeholder(output: Location) -> None:
+    """Remove the empty file that reserves a name on file systems without hard links."""
     with contextlib.suppress(OSError):
         if isinstance(output, Path) and output.is_file() and output.stat().st_size == 0:
             output.unlink()
 
 
-def _inside(folder: Location, output: str) -> Location | None:
-    """The path of an output, unless the line leads out of the folder."""
+def _location_in(folder: Location, output: str) -> Location | None:
+    """The location of an output; None if the line names one outside the folder."""
     relative = PurePosixPath(output)
     if relative.is_absolute() or ".." in relative.parts:
         return None
@@ -241,7 +226,7 @@ def _inside(folder: Location, output: str) -> Location | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Let the disk have the names in a folder, too."""
+    """Force the names in a folder to the disk, too."""
     file = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(file)
@@ -258,7 +243,7 @@ if os.name == "nt":
     import msvcrt
 
     def _lock(file: int) -> None:
-        """Lock a byte far behind the end, so that the journal stays readable.
+        """Lock a byte far beyond the end, so that the journal stays readable.
 
         Raises:
             OSError: another process has it.

@@ -1,4 +1,4 @@
-"""Which mask belongs to which photo: by relative path and stem.
+"""Which mask belongs to which photo: by relative path and file name without suffix.
 
 In the mask folder it is `NAME.EXT`, `NAME.mask.EXT` or `NAME_mask.EXT`, any image suffix; without a
 mask folder `NAME.mask.EXT` beside the photo. One mask file serves all photos; `alpha` takes each
@@ -26,33 +26,33 @@ _ENDINGS = (".mask", "_mask")
 
 
 def is_named_as_mask(path: Location) -> bool:
-    """Whether it is a mask beside its photo, by its name: NAME.mask.EXT."""
+    """Whether its name is that of a mask beside its photo: NAME.mask.EXT."""
     return path.stem.endswith(_ENDINGS[0])
 
 
 def photos_of_mask(mask: Relative, *, beside: bool) -> tuple[Relative, ...]:
-    """The photos that a mask of that relative path is for, without suffix.
+    """The relative paths, without suffix, of the photos that a mask may be for.
 
     Args:
         mask: relative to its folder.
-        beside: the folder is that of the photos, where a bare name is a photo's.
+        beside: the masks lie in the folder of the photos, where NAME.EXT is itself a photo.
     """
     stem = mask.stem
-    bare = [] if beside else [stem]
-    served = [stem.removesuffix(ending) for ending in _ENDINGS if stem.endswith(ending)]
-    return tuple(mask.with_name(name) for name in (*bare, *served) if name)
+    same = [] if beside else [stem]
+    shortened = [stem.removesuffix(ending) for ending in _ENDINGS if stem.endswith(ending)]
+    return tuple(mask.with_name(name) for name in (*same, *shortened) if name)
 
 
 class MaskIndex:
-    """Masks by the relative path and stem of the photo that they are for."""
+    """Masks by the relative path, without suffix, of the photo that they are for."""
 
     def __init__(self, masks: Iterable[Location], folder: Location, *, beside: bool) -> None:
-        """Index `masks`, all in `folder`; `beside` photos, a bare name is no mask."""
-        self._of: dict[PurePath, list[Location]] = defaultdict(list)
+        """Index masks, all in `folder`; `beside` as for `photos_of_mask`."""
+        self._by_photo: dict[PurePath, list[Location]] = defaultdict(list)
         self._all = tuple(masks)
         for path in self._all:
             for photo in photos_of_mask(PurePath(relative_path(path, folder)), beside=beside):
-                self._of[photo].append(path)
+                self._by_photo[photo].append(path)
 
     def of(self, photo: PurePath) -> Location | None:
         """The mask for a photo at that relative path, if there is one.
@@ -60,18 +60,18 @@ class MaskIndex:
         Raises:
             MaskMismatchError: more than one fits.
         """
-        found = self.fitting(photo)
+        found = self.all_of(photo)
         if len(found) > 1:
             names = ", ".join(sorted(path.name for path in found))
             raise MaskMismatchError(f"More than one mask fits {photo}: {names}.", hint="Keep one.")
         return found[0] if found else None
 
-    def fitting(self, photo: PurePath) -> list[Location]:
+    def all_of(self, photo: PurePath) -> list[Location]:
         """All masks for a photo at that relative path."""
-        return self._of.get(PurePath(photo.with_name(photo.stem)), [])
+        return self._by_photo.get(PurePath(photo.with_name(photo.stem)), [])
 
-    def without(self, used: set[Location]) -> tuple[Location, ...]:
-        """The masks that no photo uses."""
+    def unused(self, used: set[Location]) -> tuple[Location, ...]:
+        """The masks that are not among the used ones."""
         return tuple(path for path in self._all if path not in used)
 
 
@@ -83,7 +83,8 @@ def mask_for(
     Args:
         photo: the file.
         mask: a file, a folder of masks, ALPHA, or None for the mask beside the photo.
-        indexes: of the folders already looked into; filled here, so that each is listed once.
+        indexes: the masks of folders that were listed already; new ones are added, so that each
+            folder is listed once.
 
     Raises:
         UnreadableError: the mask does not exist.
@@ -105,36 +106,37 @@ def mask_for(
         indexes[folder] = MaskIndex(pictures, folder, beside=beside)
     found = indexes[folder].of(Path(photo.name))
     if found is None:
-        where = f"{folder} holds no mask for {photo.name}" if mask else "No mask was given"
+        problem = f"{folder} holds no mask for {photo.name}" if mask else "No mask was given"
         raise UsageError(
-            f"{where}.",
+            f"{problem}.",
             hint=f"Pass --mask FILE, --mask alpha, or name it {photo.stem}.mask.png.",
         )
     return found
 
 
-def told_apart(
+def split_photos_and_masks(
     pictures: list[Location], folder: Location, mask: str | None
 ) -> tuple[list[Location], MaskIndex | Location | None]:
     """The photos among the pictures of a folder, and their masks.
 
     Returns:
-        Of the masks: an index, the one file that serves all, or None for transparent pixels.
+        The photos; and as masks an index, the one file for all photos, or None for the photos'
+        transparent pixels.
 
     Raises:
         UnreadableError: the mask does not exist.
     """
     if mask == ALPHA:
         return pictures, None
-    where = folder if mask is None else parse_location(mask)
-    if mask is not None and not where.is_dir():
-        if not where.exists():
+    masks_at = folder if mask is None else parse_location(mask)
+    if mask is not None and not masks_at.is_dir():
+        if not masks_at.exists():
             raise UnreadableError(f"The mask {mask} does not exist.")
-        return [path for path in pictures if not is_same_file(path, where)], where
-    if is_same_location(where, folder):
+        return [path for path in pictures if not is_same_file(path, masks_at)], masks_at
+    if is_same_location(masks_at, folder):
         endings = _ENDINGS[:1] if mask is None else _ENDINGS
         masks = [path for path in pictures if path.stem.endswith(endings)]
         known = set(masks)
         photos = [path for path in pictures if path not in known]
         return photos, MaskIndex(masks, folder, beside=True)
-    return pictures, MaskIndex(find_pictures(where).pictures, where, beside=False)
+    return pictures, MaskIndex(find_pictures(masks_at).pictures, masks_at, beside=False)

@@ -1,11 +1,11 @@
-"""How outcomes, plans and sums are told: JSON lines for programs, sentences for people."""
+"""How outcomes, plans and totals are reported: JSON lines for programs, sentences for people."""
 
 import re
 from collections import Counter
 
 from inpaintcli_engines.base import EngineInfo
 
-from inpaintcli.batch.jobs import NO_MASK, THERE, BatchPlan, Job
+from inpaintcli.batch.jobs import NO_MASK, OUTPUT_EXISTS, BatchPlan, Job
 from inpaintcli.batch.outcome import SCHEMA, Outcome, exit_code_of
 from inpaintcli.console import Console, complain, rate_in_words
 from inpaintcli.errors import ExitCode
@@ -14,8 +14,12 @@ from inpaintcli.storage.locations import Location
 
 STATUSES = ("filled", "skipped", "failed")
 DRY_RUN = "dry run"
-SKIPS = {NO_MASK: "without a mask", THERE: "output existed", DRY_RUN: "would be filled"}
-FAILURES = {
+SKIP_REASONS = {
+    NO_MASK: "without a mask",
+    OUTPUT_EXISTS: "output existed",
+    DRY_RUN: "would be filled",
+}
+FAILURE_REASONS = {
     ExitCode.UNREADABLE: "unreadable",
     ExitCode.MASK_MISMATCH: "mask and photo do not fit",
     ExitCode.OUTPUT: "output cannot be written",
@@ -26,45 +30,47 @@ FAILURES = {
 
 
 class OutcomeCounts:
-    """Counts outcomes, by status and by reason."""
+    """Counts outcomes by status and by reason."""
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
+        self.by_status: Counter[str] = Counter()
         self._reasons: dict[str, Counter[str]] = {status: Counter() for status in STATUSES}
 
     def add(self, outcome: Outcome) -> None:
-        """Count one."""
-        self.counts[outcome.status] += 1
+        """Count one more outcome."""
+        self.by_status[outcome.status] += 1
         if outcome.error is not None:
             code = int(outcome.error.code)
-            reason = FAILURES[ExitCode(code)] if code in FAILURES else f"error {code}"
+            reason = FAILURE_REASONS[ExitCode(code)] if code in FAILURE_REASONS else f"error {code}"
             self._reasons["failed"][reason] += 1
         elif outcome.status == "skipped":
-            reason = re.split("[:;]", outcome.note, maxsplit=1)[0]  # the rest is for its own line
-            self._reasons["skipped"][SKIPS.get(reason, reason)] += 1
+            reason = re.split("[:;]", outcome.note, maxsplit=1)[
+                0
+            ]  # what follows is for the photo's own line
+            self._reasons["skipped"][SKIP_REASONS.get(reason, reason)] += 1
 
     def exit_code(self) -> ExitCode:
-        """What a run of many photos returns."""
-        return exit_code_of(self.counts)
+        """The exit code of the run."""
+        return exit_code_of(self.by_status)
 
     def table(self, seconds: float) -> str:
-        """The summary: a row for each status with its reasons, then time and rate."""
-        width = len(str(max(self.counts.values(), default=0)))
+        """The summary: a row for each status with its reasons, then the time and the rate."""
+        width = len(str(max(self.by_status.values(), default=0)))
         rows = [
-            f"{status:<8}{self.counts[status]:>{width}}  {_listed(self._reasons[status])}".rstrip()
-            for status in STATUSES
+            f"{status:<8}{count:>{width}}  {_listed(self._reasons[status])}".rstrip()
+            for status, count in ((status, self.by_status[status]) for status in STATUSES)
         ]
-        filled = self.counts["filled"]
+        filled = self.by_status["filled"]
         rate = f", {rate_in_words(filled / seconds)}" if filled and seconds else ""
         return "\n".join([*rows, f"in {duration_in_words(seconds)}{rate}"])
 
 
 def report_outcome(console: Console, outcome: Outcome, *, brief: bool = False) -> None:
-    """Tell what happened to one photo: failures always; `brief` keeps good news for `-v`."""
+    """Report what happened to one photo; with `brief`, what did not fail only with --verbose."""
     console.record(outcome.to_json())
     if outcome.error is not None:
-        name, told = str(outcome.input), str(outcome.error)
-        complain(told if told.startswith(f"{name} ") else f"{name}: {told}")
+        name, text = str(outcome.input), str(outcome.error)
+        complain(text if text.startswith(f"{name} ") else f"{name}: {text}")
         if outcome.note:
             console.say(f"  {outcome.note}")
     elif outcome.status == "skipped":
@@ -79,12 +85,12 @@ def report_outcome(console: Console, outcome: Outcome, *, brief: bool = False) -
 
 
 def report_model(console: Console, model: Model) -> None:
-    """Tell what could not be had, and, when verbose, what does the work and why."""
+    """Report a fallback to another engine; with --verbose also what runs the model, and why."""
     report_engine(console, model.card.name, model.engine.info, model.why, model.fallback)
 
 
 def report_engine(console: Console, name: str, info: EngineInfo, why: str, fallback: str) -> None:
-    """As `report_model`, for a model of that name that may be open elsewhere."""
+    """As `report_model`, for a model that may be open in another process."""
     if fallback:
         console.say(fallback)
     threads = f"{info.threads} thread{'' if info.threads == 1 else 's'}"
@@ -95,7 +101,7 @@ def report_engine(console: Console, name: str, info: EngineInfo, why: str, fallb
 
 
 def report_dry_run(console: Console, job: Job, *, verb: str = "fill") -> Outcome:
-    """Tell what would be done; returns what was told, for the sums."""
+    """Report what would be done; returns it as an outcome, for the totals."""
     mask = "its transparent pixels" if job.mask is None else str(job.mask)
     outcome = Outcome(
         status="skipped", input=job.photo, mask=job.mask, output=job.output, note=DRY_RUN
@@ -106,20 +112,20 @@ def report_dry_run(console: Console, job: Job, *, verb: str = "fill") -> Outcome
     return outcome
 
 
-def report_loose_ends(console: Console, plan: BatchPlan) -> None:
-    """Tell of masks without a photo, linked folders not entered, and kinds that are not read."""
-    for mask in plan.orphans:
+def report_unmatched(console: Console, plan: BatchPlan) -> None:
+    """Report masks without a photo, links that are not followed, and formats that are not read."""
+    for mask in plan.orphan_masks:
         console.say(f"{mask}: a mask without a photo")
     for link in plan.links:
-        console.say(f"{link}: a link to a folder, not entered; name the folder itself to fill it")
-    if plan.strange:
-        kinds = Counter(path.suffix.lower() for path in plan.strange)
+        console.say(f"{link}: a link to a folder, not followed; name the folder itself to fill it")
+    if plan.unsupported:
+        kinds = Counter(path.suffix.lower() for path in plan.unsupported)
         listed = ", ".join(f"{count} {suffix}" for suffix, count in kinds.most_common())
         console.say(f"not read: {listed}; convert them to PNG, JPEG or TIFF first")
 
 
 def report_space(console: Console, needed: int, free: float, folder: Location) -> None:
-    """Warn where the outputs will hardly fit on the disk."""
+    """Warn where the outputs will probably not fit on the disk."""
     if needed > free:
         console.say(
             f"The outputs will take about {_size(needed)}, but {_size(free)} are free in {folder}. "
@@ -128,19 +134,19 @@ def report_space(console: Console, needed: int, free: float, folder: Location) -
 
 
 def report_summary(
-    console: Console, tally: OutcomeCounts, seconds: float, *, left: int = 0
+    console: Console, counts: OutcomeCounts, seconds: float, *, left: int = 0
 ) -> None:
-    """Tell the sums; `left` photos were not begun."""
-    sums = {status: tally.counts[status] for status in STATUSES}
-    record = {**sums, "left": left, "seconds": round(seconds, 3)}
+    """Report the totals; `left` photos were not begun."""
+    by_status = {status: counts.by_status[status] for status in STATUSES}
+    record = {**by_status, "left": left, "seconds": round(seconds, 3)}
     console.record({"schema": SCHEMA, "summary": record})
-    console.say(tally.table(seconds))
+    console.say(counts.table(seconds))
     if left:
         console.say(f"{left} not begun; the same command does them")
 
 
 def duration_in_words(seconds: float) -> str:
-    """Seconds to a tenth below a minute, then minutes, then hours."""
+    """Such as 4.2 s, 3 min 20 s or 5 h 12 min."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,4 +1,4 @@
-"""What is asked for and what came of it: Outcomes, and who records them."""
+"""What happened to one photo, as a value and as the result line of `--json`."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self
@@ -17,7 +17,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class ModelUsed:
-    """Names of what does the work; plain, so that an Outcome may come from another process."""
+    """The names of the model and of what ran it; can be sent between processes."""
 
     model: str
     engine: str
@@ -26,73 +26,79 @@ class ModelUsed:
 
     @classmethod
     def of(cls, model: Model) -> Self:
-        """The names of a model and its engine."""
+        """The names of an open model and its engine."""
         info = model.engine.info
         return cls(model.card.name, info.name, info.device, info.precision)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What happened to one file.
+    """What happened to one photo.
 
-    `key` and `sha256` (of the output) are known where a recorder asked for them.
+    tiles: calls of the model. decisions: whose texture fills each thick part of the hole. grain:
+    standard deviation of the noise added. fingerprint: what the output was made from; sha256: of
+    the output. The last two are set where the run is recorded in a journal.
     """
 
     status: Literal["filled", "skipped", "failed"]
     input: Location
     mask: Location | None
     output: Location | None
-    ran: ModelUsed | None = None
+    model_used: ModelUsed | None = None
     seconds: float = 0.0
     tiles: int = 0
     decisions: tuple[Decision, ...] = ()
     grain: float = 0.0
     note: str = ""
     error: InpaintError | EngineError | None = None
-    key: JobFingerprint | None = None
+    fingerprint: JobFingerprint | None = None
     sha256: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The result line of the command line's contract."""
+        used = self.model_used
         return {
             "schema": SCHEMA,
             "status": self.status,
             "input": str(self.input),
             "mask": _text(self.mask),
             "output": _text(self.output),
-            "model": self.ran.model if self.ran else None,
-            "engine": self.ran.engine if self.ran else None,
-            "device": self.ran.device if self.ran else None,
-            "precision": self.ran.precision if self.ran else None,
+            "model": used.model if used else None,
+            "engine": used.engine if used else None,
+            "device": used.device if used else None,
+            "precision": used.precision if used else None,
             "seconds": round(self.seconds, 3),
             "tiles": self.tiles,
             "detail": [decision.to_json() for decision in self.decisions],
             "grain": round(self.grain, 2),
             "note": self.note or None,
-            "error": error_json(self.error) if self.error else None,
+            "error": error_to_json(self.error) if self.error else None,
         }
 
 
 class ProgressRecorder(Protocol):
-    """Who keeps book of the photos of a run. Called from the threads that do the work."""
+    """Records the progress of a run. Called from the threads that do the work."""
 
-    fingerprint: RunFingerprint
+    run_fingerprint: RunFingerprint
 
     def announce(self, outcome: Outcome) -> str:
-        """That output is about to appear; returns the name, beside it, to write it under first.
+        """Record that an output is about to be published.
+
+        Returns:
+            The name, in the output's folder, under which to write it before it is renamed.
 
         Raises:
-            OutputError: it cannot be noted, so it must not appear.
+            OutputError: this cannot be recorded, so the output must not be published.
         """
 
 
-def error_json(error: InpaintError | EngineError) -> dict[str, Any]:
-    """An error as the result line tells it."""
+def error_to_json(error: InpaintError | EngineError) -> dict[str, Any]:
+    """An error as in the result line."""
     return {"code": int(error.code), "message": error.message, "hint": error.hint or None}
 
 
 def skipped_outcome(skip: Skip) -> Outcome:
-    """The outcome of a photo that the plan left alone."""
+    """The outcome of a photo that the plan leaves alone."""
     return Outcome(
         status="failed" if skip.error else "skipped",
         input=skip.photo,
@@ -106,22 +112,22 @@ def skipped_outcome(skip: Skip) -> Outcome:
 def failed_outcome(
     job: Job, model: Model | None, error: InpaintError | EngineError, seconds: float = 0.0
 ) -> Outcome:
-    """The outcome of a job that an error ended."""
+    """The outcome of a job that ended with an error."""
     return Outcome(
         status="failed",
         input=job.photo,
         mask=job.mask,
         output=job.output,
-        ran=ModelUsed.of(model) if model else None,
+        model_used=ModelUsed.of(model) if model else None,
         seconds=seconds,
         error=error,
     )
 
 
-def exit_code_of(outcomes: dict[str, int]) -> ExitCode:
-    """What a run of many photos returns, from its counts by status."""
-    return ExitCode.SOME_FAILED if outcomes.get("failed") else ExitCode.OK
+def exit_code_of(counts: dict[str, int]) -> ExitCode:
+    """The exit code of a run of many photos, from the number of outcomes by status."""
+    return ExitCode.SOME_FAILED if counts.get("failed") else ExitCode.OK
 
 
-def _text(path: Location | None) -> str | None:
-    return None if path is None else str(path)
+def _text(location: Location | None) -> str | None:
+    return None if location is None else str(location)

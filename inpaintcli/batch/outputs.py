@@ -1,4 +1,4 @@
-"""Which outputs may be written: known before any work, so that no photo is filled in vain."""
+"""Which outputs may be written: checked before any work, so that no photo is filled in vain."""
 
 import errno
 import unicodedata
@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from inpaintcli.batch.jobs import THERE, Job, Skip
+from inpaintcli.batch.jobs import OUTPUT_EXISTS, Job, Skip
 from inpaintcli.errors import OutputError, UsageError
 from inpaintcli.storage.locations import Location, is_same_file
 from inpaintcli.storage.stores import StoreUrl
 
 
-def check_folder(output: Location) -> None:
-    """Refuse an output folder that is none.
+def check_output_folder(output: Location) -> None:
+    """Refuse an output folder that is a file.
 
     Raises:
         UsageError: it is a file.
@@ -22,22 +22,26 @@ def check_folder(output: Location) -> None:
         raise UsageError(f"{output} is a file; -o takes a folder for many photos.")
 
 
-def checked(jobs: Sequence[Job], *, overwrite: bool) -> tuple[list[Job], list[Skip]]:
-    """The jobs without those that must not, or need not, be done; and those, with the reasons."""
-    writers: dict[str, list[Job]] = defaultdict(list)
+def split_by_output(jobs: Sequence[Job], *, overwrite: bool) -> tuple[list[Job], list[Skip]]:
+    """The jobs whose output may be written, and the others with the reasons.
+
+    Existing outputs may be written with `overwrite` only, outputs that two jobs would write never.
+    """
+    jobs_by_output: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
-        writers[_name_key(job.output)].append(job)
+        jobs_by_output[_comparable(job.output)].append(job)
     kept: list[Job] = []
     skips: list[Skip] = []
     for job in jobs:
-        rivals = [other.photo for other in writers[_name_key(job.output)] if other != job]
+        same_output = jobs_by_output[_comparable(job.output)]
+        rivals = [other.photo for other in same_output if other != job]
         try:
             exists = check_output(job.photo, job.mask, job.output, rivals)
         except OutputError as error:
             skips.append(Skip(job.photo, job.mask, job.output, error.message, error))
             continue
         if exists and not overwrite:
-            skips.append(Skip(job.photo, job.mask, job.output, THERE))
+            skips.append(Skip(job.photo, job.mask, job.output, OUTPUT_EXISTS))
         else:
             kept.append(job)
     return kept, skips
@@ -48,10 +52,17 @@ def check_output(
 ) -> bool:
     """Whether the output exists.
 
+    Args:
+        photo: the photo that would be filled.
+        mask: its mask, or None.
+        output: what would be written.
+        rivals: other photos that would write the same output.
+
     Raises:
-        OutputError: it must not be written, or its name cannot be.
+        OutputError: it is the photo or the mask itself, there are rivals, or no file can have its
+            name.
     """
-    with nameable(output):
+    with name_errors_reported(output):
         exists = output.exists()
     for kind, path in (("photo", photo), ("mask", mask)):
         if exists and path is not None and is_same_file(path, output):
@@ -65,22 +76,22 @@ def check_output(
 
 
 @contextmanager
-def nameable(output: Location) -> Iterator[None]:
-    """Tell of an output that cannot even be looked for, for a name that is too long, say.
+def name_errors_reported(output: Location) -> Iterator[None]:
+    """Turns errors of a name that no file can have, one that is too long, say, into OutputError.
 
     Raises:
-        OutputError: it cannot.
+        OutputError: the system refuses the name.
     """
     try:
         yield
     except OSError as error:
         hint = "Shorten its name." if error.errno == errno.ENAMETOOLONG else ""
-        told = f"{output} cannot be written: {error.strerror or error}."
-        raise OutputError(told, hint=hint) from error
+        message = f"{output} cannot be written: {error.strerror or error}."
+        raise OutputError(message, hint=hint) from error
 
 
-def _name_key(path: Location) -> str:
-    """Equal for paths that are one on file systems that ignore case or forms of Unicode."""
-    if isinstance(path, StoreUrl):
-        return path.text
-    return unicodedata.normalize("NFC", str(path).casefold())
+def _comparable(location: Location) -> str:
+    """Equal for paths that name one file where case or Unicode normal forms are ignored."""
+    if isinstance(location, StoreUrl):
+        return location.text
+    return unicodedata.normalize("NFC", str(location).casefold())

@@ -1,14 +1,25 @@
-"""Plans: the photos of a run with their masks, and what would be written where.
+"""Plan a run: the photos with their masks, and what would be written where.
 
-All of it is known, and told, before any work. inpaintcli/batch/lists.py plans from a list instead.
+Everything is checked and reported before any work. pair_list.py plans from a list of pairs instead.
 """
 
 from collections.abc import Callable
 from pathlib import Path, PurePath
 
-from inpaintcli.batch.jobs import NO_MASK, STDOUT, BatchPlan, Job, Skip, job_of
-from inpaintcli.batch.mask_lookup import ALPHA, MaskIndex, is_named_as_mask, mask_for, told_apart
-from inpaintcli.batch.outputs import check_folder, check_output, checked, nameable
+from inpaintcli.batch.jobs import NO_MASK, STDOUT, BatchPlan, Job, Skip, make_job
+from inpaintcli.batch.mask_lookup import (
+    ALPHA,
+    MaskIndex,
+    is_named_as_mask,
+    mask_for,
+    split_photos_and_masks,
+)
+from inpaintcli.batch.outputs import (
+    check_output,
+    check_output_folder,
+    name_errors_reported,
+    split_by_output,
+)
 from inpaintcli.errors import MaskMismatchError, UnreadableError, UsageError
 from inpaintcli.imaging.images import already_exists, check_readable, check_suffix, check_writable
 from inpaintcli.storage.folders import FolderContents, GlobFilter, find_pictures
@@ -47,9 +58,9 @@ def plan_photo(
     if isinstance(chosen, Path):
         check_readable(chosen)
     if output == STDOUT:
-        return job_of(photo, chosen, STDOUT)
-    target = output or beside(photo)
-    with nameable(target):
+        return make_job(photo, chosen, STDOUT)
+    target = output or default_output(photo)
+    with name_errors_reported(target):
         target = target / photo.name if target.is_dir() else target
     exists = check_output(photo, chosen, target)
     if isinstance(target, Path):
@@ -59,11 +70,11 @@ def plan_photo(
         check_suffix(target.suffix)
         if exists and not overwrite:
             raise already_exists(target)
-    return job_of(photo, chosen, target)
+    return make_job(photo, chosen, target)
 
 
-def beside(photo: Location) -> Location:
-    """The output where none is named: NAME.filled.EXT beside the photo."""
+def default_output(photo: Location) -> Location:
+    """The output without -o: NAME.filled.EXT beside the photo."""
     return photo.with_name(f"{photo.stem}.filled{photo.suffix}")
 
 
@@ -73,100 +84,116 @@ def plan_folder(
     output: Location,
     *,
     overwrite: bool,
-    wanted: GlobFilter | None = None,
+    selected: GlobFilter | None = None,
 ) -> BatchPlan:
     """The jobs for all photos of a folder and its subfolders; the output mirrors the tree.
 
     Args:
         folder: of the photos.
         mask: a folder, one file for all, `alpha`, or None for masks beside the photos.
-        output: a folder, made when needed; inside `folder` it is left out of the search.
+        output: the output folder, created when needed; inside `folder` it is not searched.
         overwrite: whether existing outputs are replaced; they are skipped otherwise.
-        wanted: by paths relative to `folder`; left out, all are.
+        selected: the photos to fill, by paths relative to `folder`; None for all.
 
     Raises:
         UnreadableError: the folder cannot be listed, or the mask does not exist.
         UsageError: the output is a file.
     """
-    check_folder(output)
-    wanted = wanted or GlobFilter()
-    found = _asked_for(find_pictures(folder, excluded=_apart(folder, mask, output)), folder, wanted)
-    matched = _matched(found.pictures, folder, mask, wanted)
+    check_output_folder(output)
+    selected = selected or GlobFilter()
+    contents = find_pictures(folder, excluded=_not_searched(folder, mask, output))
+    found = _without_unselected(contents, folder, selected)
+    matched = _matched(found.pictures, folder, mask, selected)
     output_of = locations_in(output)
-    placed = [
-        job_of(job.photo, job.mask, output_of(relative_path(job.photo, folder)))
-        for job in matched.jobs
-    ]
-    jobs, more = checked(placed, overwrite=overwrite)
-    broken = [Skip(path, None, None, error.message, error) for path, error in found.unreadable]
-    skips = (*broken, *matched.skips, *more)
-    unsupported = tuple(path for path in found.unsupported if wanted(relative_path(path, folder)))
-    return BatchPlan(tuple(jobs), skips, matched.orphans, tuple(found.links), unsupported)
+    jobs, more = split_by_output(
+        [
+            make_job(job.photo, job.mask, output_of(relative_path(job.photo, folder)))
+            for job in matched.jobs
+        ],
+        overwrite=overwrite,
+    )
+    unreadable = [Skip(path, None, None, error.message, error) for path, error in found.unreadable]
+    return BatchPlan(
+        jobs=tuple(jobs),
+        skips=(*unreadable, *matched.skips, *more),
+        orphan_masks=matched.orphan_masks,
+        links=tuple(found.links),
+        unsupported=tuple(
+            path for path in found.unsupported if selected(relative_path(path, folder))
+        ),
+    )
 
 
-def _asked_for(found: FolderContents, folder: Location, wanted: GlobFilter) -> FolderContents:
-    """What was found, without the troubles of what nobody asked for; all pictures stay."""
+def _without_unselected(
+    found: FolderContents, folder: Location, selected: GlobFilter
+) -> FolderContents:
+    """What was found, without problems that concern no selected photo; all pictures stay."""
 
-    def is_asked_for(path: Path) -> bool:
+    def concerns_selected(path: Path) -> bool:
         name = relative_path(path, folder)
         # A broken link stands for a photo; a folder may hold any.
-        return wanted(name) if path.is_symlink() and not path.is_dir() else wanted.may_contain(name)
+        if path.is_symlink() and not path.is_dir():
+            return selected(name)
+        return selected.may_contain(name)
 
-    broken = [(path, error) for path, error in found.unreadable if is_asked_for(path)]
-    links = [path for path in found.links if is_asked_for(path)]
-    return FolderContents(found.pictures, broken, links, found.unsupported)
+    unreadable = [(path, error) for path, error in found.unreadable if concerns_selected(path)]
+    links = [path for path in found.links if concerns_selected(path)]
+    return FolderContents(found.pictures, unreadable, links, found.unsupported)
 
 
-def match_folder(folder: Path, mask: str, *, leave: Path | None = None) -> BatchPlan:
-    """The photos of a folder and their masks, where nothing will be written.
+def match_folder(folder: Path, mask: str, *, excluded: Path | None = None) -> BatchPlan:
+    """The photos of a folder and their masks, for commands that write no outputs.
 
     Args:
         folder: of the photos; its subfolders are searched too.
         mask: a folder (that of the photos too), or one file for all.
-        leave: a folder that is left out of the search.
+        excluded: a folder that is not searched.
 
     Returns:
-        Jobs whose output is the photo itself, what has no mask or more than one, and the masks
-        without a photo.
+        A plan: its jobs have the photo itself as output, its skips are photos with no mask or more
+        than one; and the masks without a photo.
 
     Raises:
         UnreadableError: folder or mask does not exist.
         UsageError: the masks are in a store.
     """
     if isinstance(parse_location(mask), StoreUrl):
-        raise UsageError(f"{mask} is in a store; masks of files are files here.")
-    apart = _apart(folder, mask, leave)
-    return _matched(find_pictures(folder, excluded=apart).pictures, folder, mask, lambda _: True)
+        raise UsageError(f"{mask} is in a store; this command takes masks on this machine.")
+    found = find_pictures(folder, excluded=_not_searched(folder, mask, excluded))
+    return _matched(found.pictures, folder, mask, lambda _: True)
 
 
-def photos_in(folder: Path, *, leave: Path | None = None) -> tuple[list[Path], list[Path]]:
+def photos_in(folder: Path, *, excluded: Path | None = None) -> tuple[list[Path], list[Path]]:
     """The photos of a folder and its subfolders, and the masks NAME.mask.EXT beside them.
 
     Raises:
         UnreadableError: the folder does not exist or cannot be listed.
     """
-    found = find_pictures(folder, excluded=_apart(folder, None, leave)).pictures
+    found = find_pictures(folder, excluded=_not_searched(folder, None, excluded)).pictures
     pictures = [path for path in found if isinstance(path, Path)]
     masks = [path for path in pictures if is_named_as_mask(path)]
     known = set(masks)
     return [path for path in pictures if path not in known], masks
 
 
-def _apart(folder: Location, mask: str | None, output: Location | None) -> list[Location]:
-    """The folders among which no photo is to be looked for: the output's and the masks'."""
-    apart = [] if output is None or is_same_location(output, folder) else [output]
+def _not_searched(folder: Location, mask: str | None, output: Location | None) -> list[Location]:
+    """The folders in which no photo is searched for: that of the outputs and that of the masks."""
+    folders = [] if output is None or is_same_location(output, folder) else [output]
     if mask is not None and mask != ALPHA:
-        named = parse_location(mask)
-        if named.is_dir() and not is_same_location(named, folder):
-            apart.append(named)
-    return apart
+        location = parse_location(mask)
+        if location.is_dir() and not is_same_location(location, folder):
+            folders.append(location)
+    return folders
 
 
 def _matched(
-    pictures: list[Location], folder: Location, mask: str | None, wanted: Callable[[PurePath], bool]
+    pictures: list[Location],
+    folder: Location,
+    mask: str | None,
+    selected: Callable[[PurePath], bool],
 ) -> BatchPlan:
-    """Photos with their masks, as jobs whose output is the photo itself; nothing is checked."""
-    photos, masks = told_apart(pictures, folder, mask)
+    """Photos with their masks, as jobs whose output is the photo itself; no output is checked."""
+    photos, masks = split_photos_and_masks(pictures, folder, mask)
     jobs: list[Job] = []
     skips: list[Skip] = []
     used: set[Location] = set()
@@ -176,14 +203,14 @@ def _matched(
             chosen = masks.of(name) if isinstance(masks, MaskIndex) else masks
         except MaskMismatchError as error:
             skips.append(Skip(photo, None, None, error.message, error))
-            used |= set(masks.fitting(name)) if isinstance(masks, MaskIndex) else set()
+            used |= set(masks.all_of(name)) if isinstance(masks, MaskIndex) else set()
             continue
         used |= {chosen} if chosen else set()
-        if not wanted(name):
+        if not selected(name):
             continue
         if chosen is None and mask != ALPHA:
             skips.append(Skip(photo, None, None, NO_MASK))
             continue
-        jobs.append(job_of(photo, chosen, photo))
-    orphans = masks.without(used) if isinstance(masks, MaskIndex) else ()
-    return BatchPlan(tuple(jobs), tuple(skips), orphans)
+        jobs.append(make_job(photo, chosen, photo))
+    orphan_masks = masks.unused(used) if isinstance(masks, MaskIndex) else ()
+    return BatchPlan(tuple(jobs), tuple(skips), orphan_masks)

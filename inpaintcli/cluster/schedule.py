@@ -1,11 +1,11 @@
-"""The scheduler of a Ray cluster, as `batch.fill_many` takes it."""
+"""The scheduler for a Ray cluster, as `batch.fill_many` takes it."""
 
 from pathlib import Path
 
-from inpaintcli.batch.fill_many import Outcomes, Scheduler, Work
-from inpaintcli.batch.journal import journal_of
+from inpaintcli.batch.fill_many import BatchWork, Outcomes, Scheduler
+from inpaintcli.batch.journal import journal_path
 from inpaintcli.cluster import ray_scheduler
-from inpaintcli.cluster.connection import connected
+from inpaintcli.cluster.connection import connect
 from inpaintcli.cluster.ray_worker import WorkerSettings
 from inpaintcli.errors import UsageError
 
@@ -13,25 +13,23 @@ from inpaintcli.errors import UsageError
 def on_ray(address: str) -> Scheduler:
     """The scheduler that gives jobs to the cluster at that address ("local": this machine's)."""
 
-    def schedule(work: Work) -> Outcomes:
+    def schedule(work: BatchWork) -> Outcomes:
         request, output = work.request, work.output
-        if request.device.startswith("cuda:"):
+        if request.model.device.startswith("cuda:"):
             raise UsageError("A cluster chooses the GPUs itself.", hint="Pass --device cuda.")
         settings = WorkerSettings(
             model=request.model,
-            engine=request.engine,
-            device=request.device,
-            precision=request.precision,
-            settings=request.settings,
-            fingerprint=work.recorder.fingerprint,
-            witness=journal_of(output) if isinstance(output, Path) else None,
+            options=request.options,
+            overwrite=request.overwrite,
+            fingerprint=work.recorder.run_fingerprint,
+            shared_file=journal_path(output) if isinstance(output, Path) else None,
         )
-        # Before Ray is asked anything: a handler that raises is a fault of Ray's.
+        # Before anything is asked of Ray, which takes an exception in a handler for its own fault.
         work.take_signals()
-        pool = work.stack.enter_context(connected(address, work.workers, len(work.jobs)))
-        return ray_scheduler.fill_files(
+        cluster = work.stack.enter_context(connect(address, work.workers, len(work.jobs)))
+        return ray_scheduler.run_jobs(
             work.jobs,
-            pool,
+            cluster,
             settings,
             console=request.console,
             recorder=work.recorder,

@@ -5,28 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inpaintcli.commands.options import (
-    Detail,
-    DeviceOption,
-    EngineName,
-    EngineOption,
-    InvertOption,
-    JsonOption,
-    OverwriteOption,
-    PrecisionName,
-    PrecisionOption,
-    QuietOption,
-    ResizeOption,
-    ThresholdOption,
-    VerboseOption,
-)
+from inpaintcli.commands.options import with_options
 from inpaintcli.console import Console
 from inpaintcli.errors import UnreadableError
+from inpaintcli.options import Detail, EngineChoice, MaskOptions, Option, OverwriteOption
 
 if TYPE_CHECKING:
     from inpaintcli.evaluation.scoring import FeatureScorer
 
 
+@with_options
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Untouched photos.")],
     mask: Annotated[
@@ -63,18 +51,13 @@ def evaluate(
         typer.Option("--model", metavar="NAME", help="A model or its card; may be repeated."),
     ] = None,
     detail: Annotated[
-        list[Detail] | None, typer.Option(help="Whose texture; may be repeated.  [auto]")
+        list[Detail] | None, Option(help="Whose texture; may be repeated.  [auto]")
     ] = None,
-    engine: EngineOption = EngineName.auto,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = PrecisionName.auto,
-    invert_mask: InvertOption = False,
-    mask_threshold: ThresholdOption = 127,
-    resize_mask: ResizeOption = False,
+    *,
+    engine: EngineChoice,
+    options: MaskOptions,
     overwrite: OverwriteOption = False,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
+    console: Console,
 ) -> None:
     """Score fills against untouched photos, beside OpenCV's Telea and Navier-Stokes.
 
@@ -83,20 +66,15 @@ def evaluate(
     """
     from inpaintcli.evaluation.evaluate import EvaluationRequest, evaluate_folder
     from inpaintcli.evaluation.masks import KINDS, parse_kinds
-    from inpaintcli.evaluation.scoring import Reading
 
-    judge, left_out = _judge(features)
+    feature_scorer, left_out = _feature_scorer(features)
     request = EvaluationRequest(
-        console=Console(json=json, quiet=quiet, verbose=verbose),
+        console=console,
         models=model or [None],
-        details=[choice.value for choice in detail or [Detail.auto]],
-        engine=engine.value,
-        device=device,
-        precision=precision.value,
-        reading=Reading(
-            invert_mask=invert_mask, mask_threshold=mask_threshold, resize_mask=resize_mask
-        ),
-        drawn=parse_kinds(holes) if holes is not None else KINDS,
+        details=detail or ["auto"],
+        engine=engine,
+        mask_options=options,
+        drawn_kinds=parse_kinds(holes) if holes is not None else KINDS,
         seed=seed,
         groups=groups,
         limit=limit,
@@ -105,11 +83,11 @@ def evaluate(
         overwrite=overwrite,
         left_out=left_out,
     )
-    raise typer.Exit(evaluate_folder(request, folder, mask, judge))
+    raise typer.Exit(evaluate_folder(request, folder, mask, feature_scorer))
 
 
-def _judge(features: Path | None) -> tuple["FeatureScorer | None", tuple[str, ...]]:
-    """What scores by deep features, or why there is nothing.
+def _feature_scorer(features: Path | None) -> tuple["FeatureScorer | None", tuple[str, ...]]:
+    """What computes scores from deep features, or why there is none.
 
     Raises:
         UnreadableError: there is no such folder.

@@ -5,33 +5,20 @@ from typing import Annotated
 
 import typer
 
-from inpaintcli.commands.options import (
-    Detail,
-    DetailOption,
-    DeviceOption,
-    DryRunOption,
-    EngineName,
-    EngineOption,
-    FeatherOption,
-    GrowOption,
-    InvertOption,
-    JsonOption,
-    MaskOption,
-    ModelOption,
-    OutputOption,
-    OverwriteOption,
-    PrecisionName,
-    PrecisionOption,
-    QuietOption,
-    ResizeOption,
-    ThresholdOption,
-    VerboseOption,
-    WorkersOption,
-)
+from inpaintcli.commands.options import OutputOption, with_options
 from inpaintcli.console import Console
 from inpaintcli.errors import UsageError
+from inpaintcli.options import (
+    DryRunOption,
+    FillOptions,
+    MaskOption,
+    ModelChoice,
+    OverwriteOption,
+    WorkersOption,
+)
 
 
+@with_options
 def fill(
     photo: Annotated[
         str,
@@ -43,11 +30,9 @@ def fill(
     ],
     mask: MaskOption = None,
     output: OutputOption = None,
-    model: ModelOption = None,
-    engine: EngineOption = EngineName.auto,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = PrecisionName.auto,
-    detail: DetailOption = Detail.auto,
+    *,
+    model: ModelChoice,
+    options: FillOptions,
     attention_map: Annotated[
         Path | None,
         typer.Option(
@@ -55,11 +40,6 @@ def fill(
             help="Write where a model with attention looked, each hole pixel in colour.",
         ),
     ] = None,
-    invert_mask: InvertOption = False,
-    mask_threshold: ThresholdOption = 127,
-    grow: GrowOption = 0,
-    feather: FeatherOption = 0,
-    resize_mask: ResizeOption = False,
     overwrite: OverwriteOption = False,
     dry_run: DryRunOption = False,
     workers: WorkersOption = None,
@@ -98,9 +78,7 @@ def fill(
             "is in, local for one on this machine alone.",
         ),
     ] = None,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
+    console: Console,
 ) -> None:
     """Fill the holes of one photo, or of all photos in a folder or a list.
 
@@ -112,32 +90,21 @@ def fill(
     7 engine or device not available, 8 engine failed, 70 fault of the program, 130 interrupted.
     """
     from inpaintcli.batch import fill_many, fill_one
-    from inpaintcli.batch.fill_settings import FillSettings
+    from inpaintcli.batch.requests import FillRequest
     from inpaintcli.cluster.schedule import on_ray
     from inpaintcli.storage.locations import parse_location
 
-    settings = FillSettings(
-        invert_mask=invert_mask,
-        mask_threshold=mask_threshold,
-        grow=grow,
-        feather=feather,
-        resize_mask=resize_mask,
-        detail=detail.value,
-        overwrite=overwrite,
-    )
-    run = fill_one.FillRequest(
-        settings=settings,
-        console=Console(json=json, quiet=quiet, verbose=verbose),
+    request = FillRequest(
+        console=console,
         model=model,
-        engine=engine.value,
-        device=device,
-        precision=precision.value,
+        options=options,
+        overwrite=overwrite,
         dry_run=dry_run,
         attention_map=attention_map,
     )
     source, target = parse_location(photo), None if output is None else parse_location(output)
     if fill_many.is_many(source):
-        many = fill_many.BatchOptions(
+        batch_options = fill_many.BatchOptions(
             source=source,
             mask=mask,
             output=target,
@@ -147,17 +114,17 @@ def fill(
             fail_fast=fail_fast,
             report=report,
             workers=workers,
-            schedule=None if ray is None else on_ray(ray),
+            scheduler=None if ray is None else on_ray(ray),
             journal=journal,
         )
-        raise typer.Exit(fill_many.fill_many(run, many))
+        raise typer.Exit(fill_many.fill_many(request, batch_options))
     if not isinstance(source, Path) or source.exists():
         _refuse_for_one(include=include, exclude=exclude, report=report, journal=journal, ray=ray)
-    raise typer.Exit(fill_one.fill_photo(run, source, mask, target))
+    raise typer.Exit(fill_one.fill_photo(request, source, mask, target))
 
 
 def _refuse_for_one(**options: object) -> None:
-    """Refuse what would otherwise be passed over in silence.
+    """Refuse options of many photos, which would have no effect on one.
 
     Raises:
         UsageError: one of the options was given.

@@ -5,25 +5,12 @@ from typing import Annotated
 
 import typer
 
-from inpaintcli.commands.options import (
-    DeviceOption,
-    DryRunOption,
-    EngineName,
-    EngineOption,
-    InvertOption,
-    JsonOption,
-    ModelOption,
-    OverwriteOption,
-    PrecisionName,
-    PrecisionOption,
-    QuietOption,
-    ResizeOption,
-    ThresholdOption,
-    VerboseOption,
-)
+from inpaintcli.commands.options import with_options
 from inpaintcli.console import Console
+from inpaintcli.options import DryRunOption, MaskOptions, ModelChoice, OverwriteOption
 
 
+@with_options
 def harmonize(
     photo: Annotated[
         Path, typer.Argument(metavar="IMAGE", help="A photo with an object pasted in.")
@@ -37,40 +24,21 @@ def harmonize(
             "-o", "--output", help="File or folder; - is standard output. [NAME.harmonized.EXT]"
         ),
     ] = None,
-    model: ModelOption = None,
-    engine: EngineOption = EngineName.auto,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = PrecisionName.auto,
-    invert_mask: InvertOption = False,
-    mask_threshold: ThresholdOption = 127,
-    resize_mask: ResizeOption = False,
+    *,
+    model: ModelChoice,
+    options: MaskOptions,
     overwrite: OverwriteOption = False,
     dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
+    console: Console,
 ) -> None:
     """Make an object that was pasted into a photo fit it; all else comes back untouched.
 
     Needs a model that does it, see docs/papers/block-wise.md. Exit codes: as for fill.
     """
-    from inpaintcli.batch.fill_one import FillRequest
-    from inpaintcli.batch.fill_settings import FillSettings
     from inpaintcli.batch.harmonize_one import harmonize_photo
+    from inpaintcli.batch.requests import PhotoRequest
 
-    settings = FillSettings(
-        invert_mask=invert_mask,
-        mask_threshold=mask_threshold,
-        resize_mask=resize_mask,
-        overwrite=overwrite,
+    request = PhotoRequest(
+        console=console, model=model, options=options, overwrite=overwrite, dry_run=dry_run
     )
-    run = FillRequest(
-        settings=settings,
-        console=Console(json=json, quiet=quiet, verbose=verbose),
-        model=model,
-        engine=engine.value,
-        device=device,
-        precision=precision.value,
-        dry_run=dry_run,
-    )
-    raise typer.Exit(harmonize_photo(run, photo, mask, output))
+    raise typer.Exit(harmonize_photo(request, photo, mask, output))

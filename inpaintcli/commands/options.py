@@ -1,99 +1,109 @@
-"""The options that several commands share: one name, one meaning, one line of help."""
+"""Options of the command line, made from their declarations in inpaintcli/options.py."""
 
+import types
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from enum import StrEnum
-from typing import Annotated
+from functools import reduce, wraps
+from inspect import Parameter, Signature, signature
+from operator import or_
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
+from inpaintcli.options import Option, option_of
 
-class EngineName(StrEnum):
-    """What runs the model."""
-
-    auto = "auto"
-    openvino = "openvino"
-    onnxruntime = "onnxruntime"
-    tensorrt = "tensorrt"
-
-
-class PrecisionName(StrEnum):
-    """Arithmetic of the engine."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
-    fp16 = "fp16"
-
-
-class Detail(StrEnum):
-    """Whose texture fills a hole."""
-
-    auto = "auto"
-    network = "network"
-    patches = "patches"
-
-
-def _device(text: str) -> str:
-    kind, _, number = text.partition(":")
-    known = ("auto", "cpu", "cuda", "coreml", "directml")
-    if text not in known and not (kind == "cuda" and number.isdigit()):
-        message = f"'{text}' is not a device: auto, cpu, cuda, cuda:N, coreml or directml."
-        raise typer.BadParameter(message)
-    return text
-
-
-ModelOption = Annotated[
-    str | None,
-    typer.Option("--model", metavar="NAME", help="A model's name, or the path of its card."),
-]
-EngineOption = Annotated[EngineName, typer.Option("--engine", help="What runs the model.")]
-DeviceOption = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        callback=_device,
-        help="auto, cpu, cuda[:N], coreml or directml; one asked for is never replaced.",
-    ),
-]
-GpuOption = Annotated[str, typer.Option("--device", callback=_device, help="cuda or cuda:N.")]
-PrecisionOption = Annotated[PrecisionName, typer.Option("--precision", help="Arithmetic.")]
-MaskOption = Annotated[
-    str | None,
-    typer.Option(
-        "--mask",
-        metavar="FILE|FOLDER|alpha",
-        help="White is the hole. A folder holds NAME.EXT, NAME.mask.EXT or NAME_mask.EXT; "
-        "alpha takes the transparent pixels; left out: NAME.mask.EXT beside the photo.",
-    ),
-]
 OutputOption = Annotated[
     str | None,
     typer.Option(
         "-o", "--output", help="File, folder or URL; - is standard output. [NAME.filled.EXT]"
     ),
 ]
-DetailOption = Annotated[
-    Detail,
-    typer.Option("--detail", help="Whose texture: the network's, patches of the photo, or both."),
-]
-InvertOption = Annotated[bool, typer.Option("--invert-mask", help="Black is the hole.")]
-ThresholdOption = Annotated[
-    int,
-    typer.Option(
-        "--mask-threshold", min=0, max=254, help="Mask values above this are the hole (0-255)."
-    ),
-]
-GrowOption = Annotated[int, typer.Option("--grow", min=0, help="Widen the hole by so many pixels.")]
-FeatherOption = Annotated[
-    int, typer.Option("--feather", min=0, help="Blend over so many pixels inside the hole's rim.")
-]
-ResizeOption = Annotated[bool, typer.Option("--resize-mask", help="Accept a mask of another size.")]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done.")]
-WorkersOption = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Photos at a time.  [one a core]")
-]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="One JSON object a line on standard output.")
-]
-QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
-VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")]
+
+
+def with_options(function: Callable[..., None]) -> Callable[..., None]:
+    """A command in which every dataclass of options stands for its single options.
+
+    `def fill(photo: ..., *, options: FillOptions, console: Console)` becomes a command with the
+    arguments of the function and `--grow`, `--feather`, ..., `--json`, `--quiet`, ...; the function
+    is called with one value for each dataclass. A parameter whose annotation holds an `Option`
+    becomes one option.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    groups: dict[str, type] = {
+        name: hint for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)
+    }
+    parameters: list[Parameter] = []
+    for parameter in signature(function).parameters.values():
+        group = groups.get(parameter.name)
+        if group is not None:
+            parameters += _parameters_of(group)
+        else:
+            parameters.append(_parameter(parameter.name, hints[parameter.name], parameter.default))
+
+    @wraps(function)
+    def command(**values: Any) -> None:
+        plain = {name: _plain(value) for name, value in values.items()}
+        for name, group in groups.items():
+            plain[name] = group(**{field.name: plain.pop(field.name) for field in fields(group)})
+        function(**plain)
+
+    command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in parameters}
+    return command
+
+
+def _parameters_of(group: type) -> list[Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [_parameter(field.name, hints[field.name], field.default) for field in fields(group)]
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
+    """A parameter as typer reads it."""
+    declared = option_of(annotation)
+    if declared is not None:
+        kind, option = declared
+        kind = _typer_type(name, kind)
+        if isinstance(kind, type) and issubclass(kind, StrEnum):
+            default = kind(default)
+        annotation = Annotated[kind, _typer_option(name, option)]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _typer_type(name: str, kind: Any) -> Any:
+    """A type that typer knows: it needs an enumeration where the declaration has a Literal."""
+    if get_origin(kind) is Literal:
+        return StrEnum(name, {choice: choice for choice in get_args(kind)})
+    if get_origin(kind) is list:
+        return types.GenericAlias(list, (_typer_type(name, get_args(kind)[0]),))
+    if get_origin(kind) is types.UnionType:
+        first, *others = (_typer_type(name, one) for one in get_args(kind))
+        return reduce(or_, others, first)
+    return kind
+
+
+def _typer_option(name: str, option: Option) -> Any:
+    check = option.check
+
+    def checked(text: str) -> str:
+        problem = check(text) if check else ""
+        if problem:
+            raise typer.BadParameter(problem)
+        return text
+
+    names = [*([option.short] if option.short else []), f"--{name.replace('_', '-')}"]
+    return typer.Option(
+        *names,
+        metavar=option.metavar,
+        help=option.help,
+        min=option.least,
+        max=option.most,
+        callback=checked if check else None,
+    )
+
+
+def _plain(value: Any) -> Any:
+    """The texts of an enumeration's members, as the declaration has them."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, StrEnum) else value

@@ -1,4 +1,4 @@
-"""The commands `train` and `export`."""
+"""The commands `train`, `average` and `export`."""
 
 from pathlib import Path
 from types import ModuleType
@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
-from inpaintcli.commands.options import DeviceOption
+from inpaintcli.commands.options import with_options
 from inpaintcli.console import Console
 from inpaintcli.errors import UsageError
+from inpaintcli.options import DeviceOption
 
 
+@with_options
 def train(
     recipe: Annotated[
         str | None, typer.Argument(help="A recipe's name; left out: list them.")
@@ -100,6 +102,26 @@ def export(
     console = Console()
     path = _training().run_export(run, out, name=name, best=best, report=console.say)
     console.data(str(path))
+
+
+def average(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders of one recipe.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="A new run folder.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Photos with NAME.mask.EXT beside them: score the runs and their mean.",
+        ),
+    ] = None,
+    best: Annotated[
+        bool, typer.Option("--best", help="The best weights of the validations, not the last.")
+    ] = False,
+) -> None:
+    """Average the weights of several runs (needs the extra `train`); `export` takes the result."""
+    console = Console()
+    _training().run_averaging(runs, out, data=data, report=console.say, best=best)
+    console.data(str(out))
 
 
 def _training() -> ModuleType:

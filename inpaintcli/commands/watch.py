@@ -6,39 +6,26 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from inpaintcli.commands.options import (
-    Detail,
-    DetailOption,
-    DeviceOption,
+from inpaintcli.commands.options import with_options
+from inpaintcli.console import Console
+from inpaintcli.options import (
     DryRunOption,
-    EngineName,
-    EngineOption,
-    FeatherOption,
-    GrowOption,
-    InvertOption,
-    JsonOption,
+    FillOptions,
     MaskOption,
-    ModelOption,
+    ModelChoice,
     OverwriteOption,
-    PrecisionName,
-    PrecisionOption,
-    QuietOption,
-    ResizeOption,
-    ThresholdOption,
-    VerboseOption,
     WorkersOption,
 )
-from inpaintcli.console import Console
 
 POLL_S = 2.0
-"""Between two looks, where --poll says no number."""
+"""Between two scans, where --poll has no number."""
 
 
 class OptionalSeconds(TyperCommand):
-    """A command whose `--poll` may stand without its number of seconds."""
+    """A command whose `--poll` may be given without its number of seconds."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Write the number where it was left out."""
+        """Add the number where it was left out."""
         words = []
         for word, following in zip(args, [*args[1:], ""], strict=True):
             bare = word == "--poll" and not following.replace(".", "", 1).isdigit()
@@ -46,6 +33,7 @@ class OptionalSeconds(TyperCommand):
         return super().parse_args(ctx, words)
 
 
+@with_options
 def watch(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where photos come in.")],
     mask: MaskOption = None,
@@ -54,20 +42,22 @@ def watch(
     ] = None,
     done: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Move inputs there once the output is proven."),
+        typer.Option(metavar="DIR", help="Move inputs there once the output is verified."),
     ] = None,
     failed: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Move inputs that failed there, with NAME.error.txt."),
     ] = None,
     delete_inputs: Annotated[
-        bool, typer.Option("--delete-inputs", help="Remove inputs once the output is proven.")
+        bool, typer.Option("--delete-inputs", help="Remove inputs once the output is verified.")
     ] = False,
     once: Annotated[bool, typer.Option("--once", help="Do what is there, then stop.")] = False,
     poll: Annotated[
         float | None,
         typer.Option(
-            metavar="[SECONDS]", min=0.1, help=f"Look at intervals: network shares.  [{POLL_S:g}]"
+            metavar="[SECONDS]",
+            min=0.1,
+            help=f"Scan at intervals, for network shares.  [{POLL_S:g}]",
         ),
     ] = None,
     mask_timeout: Annotated[
@@ -85,51 +75,26 @@ def watch(
             metavar="N", min=0, max=65535, help="For Prometheus, on 127.0.0.1; 0 is a free one."
         ),
     ] = None,
-    model: ModelOption = None,
-    engine: EngineOption = EngineName.auto,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = PrecisionName.auto,
-    detail: DetailOption = Detail.auto,
-    invert_mask: InvertOption = False,
-    mask_threshold: ThresholdOption = 127,
-    grow: GrowOption = 0,
-    feather: FeatherOption = 0,
-    resize_mask: ResizeOption = False,
+    *,
+    model: ModelChoice,
+    options: FillOptions,
     overwrite: OverwriteOption = False,
     dry_run: DryRunOption = False,
     workers: WorkersOption = None,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
+    console: Console,
 ) -> None:
     """Fill what comes into a folder, until stopped.
 
     SIGINT and SIGTERM let the photos at work finish; exit codes 130 and 0. What is there already
     is done first, but for what the journal says is done. docs/reference/watch.md tells the rest.
     """
-    from inpaintcli.batch import fill_one
-    from inpaintcli.batch.fill_settings import FillSettings
-    from inpaintcli.watch import watcher
+    from inpaintcli.batch.requests import FillRequest
+    from inpaintcli.watch.watcher import WatchOptions, watch_folder
 
-    settings = FillSettings(
-        invert_mask=invert_mask,
-        mask_threshold=mask_threshold,
-        grow=grow,
-        feather=feather,
-        resize_mask=resize_mask,
-        detail=detail.value,
-        overwrite=overwrite,
+    request = FillRequest(
+        console=console, model=model, options=options, overwrite=overwrite, dry_run=dry_run
     )
-    run = fill_one.FillRequest(
-        settings=settings,
-        console=Console(json=json, quiet=quiet, verbose=verbose),
-        model=model,
-        engine=engine.value,
-        device=device,
-        precision=precision.value,
-        dry_run=dry_run,
-    )
-    options = watcher.WatchOptions(
+    watch_options = WatchOptions(
         mask_timeout_s=mask_timeout,
         poll_s=poll,
         once=once,
@@ -141,4 +106,4 @@ def watch(
         metrics_port=metrics_port,
         workers=workers,
     )
-    raise typer.Exit(watcher.watch_folder(run, options, folder, mask, output))
+    raise typer.Exit(watch_folder(request, watch_options, folder, mask, output))

@@ -1,1 +1,1 @@
-"""Fills scored against untouched photos: frozen masks, methods, scores, tally, report."""
+"""Scores of fills against untouched photos: masks, methods, metrics, a table and a report."""

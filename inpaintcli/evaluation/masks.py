@@ -1,8 +1,8 @@
-"""Frozen test masks: brush strokes by the share of the picture they hide, squares, rectangles.
+"""Reproducible test masks: brush strokes by the share of the picture that they hide, boxes.
 
-A mask is a function of the seed, the photo's name and size, and the kind, and of nothing else: the
-same set comes again on any machine, and a photo added to a folder changes no other's mask. Their
-sha256 stands in every result, so that two results can be known to be of the same holes.
+A mask depends on the seed, the photo's name and size, and the kind, and on nothing else: it is the
+same on any machine, whatever else is in the folder. The sha256 of the masks is part of every
+result, so that two results can be seen to be of the same holes.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ CENTRE = "centre"
 BINS = tuple(f"{low:02}-{low + 10:02}" for low in range(0, 60, 10))
 """Kinds by hole ratio in percent of the picture, the bins of Liu et al. (2018)."""
 KINDS = (*BINS, CENTRE)
-"""What is drawn unless told otherwise."""
+"""The kinds that are drawn by default."""
 BOX = "box"
 ALL_KINDS = (*KINDS, BOX)
 _LARGER = "60-99"
@@ -43,19 +43,19 @@ def parse_kinds(text: str) -> tuple[str, ...]:
     return tuple(kind for kind in ALL_KINDS if kind in named)
 
 
-def draw(kind: str, height: int, width: int, *, seed: int, name: str) -> Mask:
+def draw_mask(kind: str, height: int, width: int, *, seed: int, name: str) -> Mask:
     """The mask (height, width) of a kind, True in the hole.
 
     Args:
-        kind: one of ALL_KINDS. The centred square has half the shorter side, as 128 in 256 px; the
-            box is a rectangle at a random place, each side 1/4 to 1/2 of the picture's.
-        height: of the photo.
-        width: of the photo.
-        seed: of the whole set.
-        name: of the photo, its path below the folder.
+        kind: one of ALL_KINDS. `centre` is a square of half the shorter side, such as 128 in 256
+            pixels; `box` a rectangle at a random position, each side 1/4 to 1/2 of the picture's.
+        height: the photo's, in pixels.
+        width: the photo's, in pixels.
+        seed: the same for the whole set.
+        name: the photo's path below the folder.
 
     Raises:
-        MaskMismatchError: the photo is too small to draw on.
+        MaskMismatchError: the photo is smaller than 32 pixels on a side.
     """
     if min(height, width) < _SMALLEST_SIDE:
         raise MaskMismatchError(
@@ -73,13 +73,13 @@ def draw(kind: str, height: int, width: int, *, seed: int, name: str) -> Mask:
 
 
 def ratio_bin(mask: Mask) -> str:
-    """The bin of a mask by its hole ratio: `00-10` and so on, `60-99` for all above."""
+    """The bin of a mask by its hole ratio in percent: `00-10` and so on, `60-99` for all above."""
     number = int(mask.mean() * 10)
     return BINS[number] if number < len(BINS) else _LARGER
 
 
 def digest(mask: Mask) -> str:
-    """The sha256 of a mask: of its height and width and its packed bits, row by row."""
+    """The sha256 of a mask: of its height, its width and its bits, packed row by row."""
     head = np.array(mask.shape, "<u4").tobytes()
     return hashlib.sha256(head + np.packbits(mask, axis=None).tobytes()).hexdigest()
 
@@ -104,9 +104,9 @@ def _box(height: int, width: int, rng: np.random.Generator) -> Mask:
 
 
 def _brush(height: int, width: int, low: float, high: float, rng: np.random.Generator) -> Mask:
-    """Strokes until the hole's share lies between `low` and `high`.
+    """Strokes until the hole's share of the picture is between `low` and `high`.
 
-    A stroke that would go beyond is dropped, and the next ones are thinner.
+    A stroke that would exceed `high` is dropped, and the next ones are thinner.
     """
     target = rng.uniform(low + 0.015, high - 0.01)
     mask = np.zeros((height, width), np.uint8)
@@ -124,7 +124,7 @@ def _brush(height: int, width: int, low: float, high: float, rng: np.random.Gene
 
 
 def _stroke(mask: NDArray[np.uint8], thickness: int, rng: np.random.Generator) -> None:
-    """One wandering line with round joints, drawn in place (free form, Yu et al. 2019, 3.1)."""
+    """One random polyline with round joints, drawn in place (free form, Yu et al. 2019, 3.1)."""
     height, width = mask.shape
     x, y = rng.uniform(0, width), rng.uniform(0, height)
     angle = rng.uniform(0, 2 * math.pi)

@@ -1,4 +1,4 @@
-"""What fills: the program's models, and OpenCV's two classical ways to compare them with."""
+"""The methods that are compared: the program's models, and two classical ones of OpenCV."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,24 +12,26 @@ from inpaintcli.inpaint.detail import Detail
 from inpaintcli.inpaint.pipeline import Model, fill
 
 RADIUS = 5
+"""Pixels around each hole pixel that OpenCV's methods look at."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to fill; `facts` say which.
+    """A method of filling.
 
-    `fill` takes a picture with its hole blanked and the hole, True inside, and returns the pixels.
+    `fill` takes a picture with its hole blanked and the mask, True in the hole, and returns the
+    pixels. `details` say exactly what it is: the model's sha256, the engine, ...
     """
 
     name: str
     fill: Callable[[Picture, Mask], Samples]
-    facts: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
 
 
-def by_model(model: Model, detail: Detail, notes: Callable[[str], None]) -> Method:
-    """The program itself with a model and a choice of texture."""
+def model_method(model: Model, detail: Detail, notes: Callable[[str], None]) -> Method:
+    """The program itself, with a model and a choice of `--detail`."""
     info = model.engine.info
-    facts = {
+    details = {
         "model": model.card.name,
         "sha256": model.card.sha256,
         "detail": detail,
@@ -40,23 +42,23 @@ def by_model(model: Model, detail: Detail, notes: Callable[[str], None]) -> Meth
     }
     name = model.card.name if detail == "auto" else f"{model.card.name}-{detail}"
 
-    def run(picture: Picture, mask: Mask) -> Samples:
+    def fill_with_model(picture: Picture, mask: Mask) -> Samples:
         return fill(picture, mask, model, detail=detail, notes=notes).picture.pixels
 
-    return Method(name, run, facts)
+    return Method(name, fill_with_model, details)
 
 
-def classical() -> tuple[Method, ...]:
+def classical_methods() -> tuple[Method, ...]:
     """OpenCV's Telea (2004) and Navier-Stokes (Bertalmio et al. 2001), radius 5."""
-    facts = {"opencv": cv2.__version__, "radius": RADIUS}
+    details = {"opencv": cv2.__version__, "radius": RADIUS}
     return (
-        Method("telea", _inpaint(cv2.INPAINT_TELEA), facts),
-        Method("navier-stokes", _inpaint(cv2.INPAINT_NS), facts),
+        Method("telea", _inpaint(cv2.INPAINT_TELEA), details),
+        Method("navier-stokes", _inpaint(cv2.INPAINT_NS), details),
     )
 
 
 def _inpaint(flag: int) -> Callable[[Picture, Mask], Samples]:
-    def run(picture: Picture, mask: Mask) -> Samples:
+    def fill_with_opencv(picture: Picture, mask: Mask) -> Samples:
         holes = mask.astype(np.uint8)
         pixels = picture.pixels
         if picture.depth == 8:
@@ -66,4 +68,4 @@ def _inpaint(flag: int) -> Callable[[Picture, Mask], Samples]:
         channels = [np.ascontiguousarray(pixels[..., c]) for c in range(pixels.shape[2])]
         return np.stack([cv2.inpaint(c, holes, RADIUS, flag) for c in channels], axis=2)
 
-    return run
+    return fill_with_opencv

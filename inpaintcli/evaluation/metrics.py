@@ -1,8 +1,8 @@
-"""How near a fill is to the photo, in numbers; arrays in, numbers out.
+"""Metrics of how similar a fill is to the photo; arrays in, numbers out.
 
 Pictures are uint8 or uint16 (h, w, 1 or 3); values are in shares of full scale (255 or 65535), so
-that both depths score alike. `where` is a bool mask (h, w) of the pixels that count, the hole say;
-None counts the whole picture. Where nothing counts the result is NaN.
+that both depths give the same scores. `where` is a bool mask (h, w) of the pixels that count, such
+as the hole; None counts the whole picture. Where no pixel counts the result is NaN.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inpaintcli.imaging.picture import Mask, Samples
 
 Floats = NDArray[np.float64]
-_LEAST_MSE = 1e-9 / 255**2  # equal pictures score 138 dB, not infinity, so that means stay finite
+_LEAST_MSE = 1e-9 / 255**2  # equal pictures have 138 dB, not infinity, so that means are finite
 
 
 def l1(filled: Samples, photo: Samples, where: Mask | None = None) -> float:
@@ -62,7 +62,7 @@ def ssim_map(filled: Samples, photo: Samples) -> Floats:
 
 
 def total_variation(pixels: Samples, where: Mask | None = None) -> float:
-    """Total variation a pixel, of one picture: how restless it is (Rudin et al. 1992).
+    """Total variation of one picture, for each pixel (Rudin et al. 1992).
 
     The sum of absolute differences of neighbours, across and down, mean over channels, divided by
     the number of pixels that count. A pair counts where either of its pixels does, so that the
@@ -99,7 +99,7 @@ def _detail(pixels: Samples, where: NDArray[np.bool_]) -> float:
 
 
 class Moments:
-    """Mean and covariance of vectors that come in parts (Chan, Golub and LeVeque 1983)."""
+    """Mean and covariance of vectors that are added in parts (Chan, Golub and LeVeque 1983)."""
 
     def __init__(self, dimension: int) -> None:
         self.count = 0
@@ -107,16 +107,16 @@ class Moments:
         self._scatter: Floats = np.zeros((dimension, dimension))
 
     def add(self, vectors: NDArray[Any]) -> None:
-        """Take in vectors (n, dimension)."""
+        """Add vectors (n, dimension)."""
         if len(vectors):
             mean = vectors.mean(axis=0, dtype=np.float64)
             centred = vectors - mean
             self._merge(len(vectors), mean, centred.T @ centred)
 
     def merge(self, other: "Moments") -> None:
-        """Take in what another has taken in."""
+        """Add the vectors of another one."""
         if other.count:
-            self._merge(other.count, other.mean, other._scatter)  # noqa: SLF001 - of its own kind
+            self._merge(other.count, other.mean, other._scatter)  # noqa: SLF001 - of the same class
 
     def _merge(self, count: int, mean: Floats, scatter: Floats) -> None:
         total = self.count + count
@@ -129,7 +129,7 @@ class Moments:
 
     @property
     def covariance(self) -> Floats:
-        """Of a sample (dimension, dimension)."""
+        """The sample covariance (dimension, dimension)."""
         return self._scatter / (self.count - 1)
 
 
@@ -150,7 +150,7 @@ def frechet(one: Moments, other: Moments) -> float:
 
 
 def frechet_of(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """The same from the vectors themselves, (n, dimension) each; for few vectors of many numbers.
+    """The same from the vectors themselves, (n, dimension) each; for n below the dimension.
 
     With X and Y the centred vectors, each divided by (n - 1)^(1/2), the trace of (C1 C2)^(1/2) is
     the sum of the singular values of X Y^T: no root is taken of an eigenvalue that is 0 but for
@@ -165,7 +165,7 @@ def frechet_of(one: NDArray[Any], other: NDArray[Any]) -> float:
 
 
 def _centred(vectors: NDArray[Any]) -> Floats:
-    """A matrix whose product with itself, transposed first, is the vectors' covariance."""
+    """A matrix X whose product X^T X is the vectors' covariance."""
     count, dimension = vectors.shape
     centred = (vectors - vectors.mean(axis=0, dtype=np.float64)) / np.sqrt(count - 1)
     return np.asarray(np.linalg.qr(centred, mode="r")) if count > dimension else centred
@@ -173,10 +173,10 @@ def _centred(vectors: NDArray[Any]) -> Floats:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """How a number is called, shown and judged.
+    """A metric: its name, how its values are shown, and which are better.
 
     `key` is its name in JSON, where values stay as computed; shown they are multiplied by `scale`.
-    `better` says which fill wins: the one with more, with less, or the nearest to one.
+    `better` says which value is better: more, less, or the nearest to one.
     """
 
     key: str
@@ -186,14 +186,14 @@ class Metric:
     scale: float = 1.0
     better: Literal["more", "less", "one", "none"] = "less"
     typical: Literal["mean", "median"] = "mean"
-    brief: bool = True  # also on the console, not only in JSON and the report
+    brief: bool = True  # shown on the console too, not only in JSON and the report
 
     def shown(self, value: float) -> str:
-        """The value as text; a dash for none."""
+        """The value as text; a dash for NaN."""
         return "-" if np.isnan(value) else f"{value * self.scale:.{self.digits}f}"
 
     def best(self, values: list[float]) -> float:
-        """The winning one of some values, or NaN."""
+        """The best of some values; NaN where there is none."""
         known = [value for value in values if not np.isnan(value)]
         if self.better == "none" or not known:
             return float("nan")
@@ -215,7 +215,7 @@ METRICS = (
     Metric(key="hole_ssim", label="hole SSIM", digits=3, better="more",
            meaning="structural similarity of the windows centred in the hole"),
     Metric(key="hole_tv", label="hole TV %", digits=2, scale=100, better="none",
-           meaning="total variation of the fill a pixel of the hole; the photo's own is right"),
+           meaning="total variation of the fill a pixel of the hole; best as near the photo's own"),
     Metric(key="l1", label="L1 %", digits=3, scale=100, brief=False,
            meaning="as in the hole, over the whole picture"),
     Metric(key="l2", label="L2 %", digits=3, scale=100, brief=False,
@@ -229,7 +229,7 @@ METRICS = (
     Metric(key="sharpness", label="sharpness", digits=2, better="one", typical="median",
            meaning="mean |Laplacian| in the hole, the fill's over the photo's; median over photos"),
 )  # fmt: skip
-"""What `scores` computes, in order."""
+"""The metrics that `scores` computes, in order."""
 
 
 def scores(
@@ -239,9 +239,9 @@ def scores(
 
     Args:
         filled: the whole picture, filled.
-        photo: the untouched one.
+        photo: the original.
         hole: True where it was filled.
-        visible: True where the photo shows anything; None for everywhere.
+        visible: True where the photo is not wholly transparent; None for everywhere.
     """
     inside = hole if visible is None else hole & visible
     return {

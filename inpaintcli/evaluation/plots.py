@@ -1,4 +1,4 @@
-"""Two kinds of plot as inline SVG: values by group, and one point a fill."""
+"""Two kinds of plots as inline SVG: values by group, and one point for each fill."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from html import escape
 
 import numpy as np
 
-# Okabe and Ito (2008): told apart with any colour vision.
+# Okabe and Ito (2008): distinguishable with any colour vision.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#999999")
 _WIDTH, _HEIGHT = 460, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 30, 60
 
 
 def colour(number: int) -> str:
-    """Of the method of that number."""
+    """The colour of the method of that number."""
     return COLOURS[number % len(COLOURS)]
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """From values to pixels; `low` comes to lie at `start`."""
+    """Maps values from `low` to `high` to pixels from `start` to `end`."""
 
     low: float
     high: float
@@ -36,22 +36,22 @@ def by_group(
 ) -> str:
     """A point for each group, a series for each method; NaN leaves a gap.
 
-    Points of different methods stand a little apart. The first `joined` groups follow each other,
-    as shares of the picture do, and are joined by lines; others have no order.
+    Points of different methods are drawn a little apart. The first `joined` groups have an order,
+    such as shares of the picture, and are joined by lines.
     """
     y, marks = _vertical([value for values in series for value in values])
     step = (_WIDTH - _LEFT - _RIGHT) / len(labels)
-    places = [_LEFT + step * (number + 0.5) for number in range(len(labels))]
+    positions = [_LEFT + step * (number + 0.5) for number in range(len(labels))]
     parts = [_frame(title, y, marks)]
     slanted = max(map(len, labels)) * 7 > step  # 7 px a letter
-    for place, label in zip(places, labels, strict=True):
-        parts.append(_label(place, label, slanted=slanted))
+    for x, label in zip(positions, labels, strict=True):
+        parts.append(_label(x, label, slanted=slanted))
     apart = min(6.0, 0.7 * step / len(series))
     for number, values in enumerate(series):
         aside = apart * (number - (len(series) - 1) / 2)
         points = [
-            (group, place + aside, y.at(value))
-            for group, (place, value) in enumerate(zip(places, values, strict=True))
+            (group, x + aside, y.at(value))
+            for group, (x, value) in enumerate(zip(positions, values, strict=True))
             if not np.isnan(value)
         ]
         path = " ".join(f"{a:.1f},{b}" for group, a, b in points if group < joined)
@@ -61,7 +61,7 @@ def by_group(
 
 
 def by_ratio(title: str, series: Sequence[Sequence[tuple[float, float]]]) -> str:
-    """A point a fill: the share of the picture that was hidden (0 to 1) against a value."""
+    """A point for each fill: the share of the picture that was hidden (0 to 1) against a value."""
     shares = [share for points in series for share, _ in points]
     y, marks = _vertical([value for points in series for _, value in points])
     x = _Axis(0, max([*shares, 0.1]), _LEFT, _WIDTH - _RIGHT)
@@ -85,7 +85,7 @@ def _vertical(values: Sequence[float]) -> tuple[_Axis, list[float]]:
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """About five round numbers from `low` to `high`."""
+    """About five round numbers between `low` and `high`."""
     rough = (high - low) / 5
     size = 10.0 ** np.floor(np.log10(rough))
     step = float(size * min((1, 2, 5, 10), key=lambda factor: abs(factor * size - rough)))
@@ -107,11 +107,11 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
 
 
 def _label(x: float, text: str, *, slanted: bool) -> str:
-    """Of a group; many of them stand aslant so that they do not run into each other."""
+    """The label of a group; slanted where labels would overlap."""
     if not slanted:
         return _text(x, _HEIGHT - 40, text, "middle")
-    place = f'transform="translate({x + 4:.1f} {_HEIGHT - 46}) rotate(-32)"'
-    return f'<text {place} text-anchor="end" class="small">{escape(text)}</text>'
+    transform = f'transform="translate({x + 4:.1f} {_HEIGHT - 46}) rotate(-32)"'
+    return f'<text {transform} text-anchor="end" class="small">{escape(text)}</text>'
 
 
 def _dot(x: float, y: float, number: int, radius: float) -> str:

@@ -1,4 +1,4 @@
-"""The report: one HTML file with tables, plots and pictures in it, that asks for nothing else."""
+"""The report: one HTML file with its tables, plots and pictures, which loads nothing else."""
 
 import base64
 import json
@@ -16,17 +16,17 @@ from inpaintcli.evaluation import plots
 from inpaintcli.evaluation.metrics import Metric
 from inpaintcli.evaluation.score_table import (
     ORIGINAL,
-    Group,
+    GroupScores,
     ScoreTable,
-    in_words,
+    group_title,
+    groups_to_show,
     is_bin,
-    worth_telling,
 )
 from inpaintcli.evaluation.scoring import Rgb8, Scored, rgb8
 from inpaintcli.imaging.picture import Mask
 
 _SIDE = 320  # px of the longer side of a picture in the report
-_WINS = {"more": "more is better", "less": "less is better", "one": "1 is right", "none": ""}
+_BETTER = {"more": "more is better", "less": "less is better", "one": "1 is right", "none": ""}
 _PLOTTED = ("hole_psnr", "hole_ssim", "p", "fd_relu3_4", "fid", "lpips_alex", "sharpness")
 
 _STYLE = """
@@ -56,7 +56,7 @@ dt{padding-right:1.2rem}dd{margin:0}pre{white-space:pre-wrap;font-size:.8rem;col
 
 @dataclass(frozen=True)
 class Example:
-    """One case as the report shows it; pictures are JPEG. The hole of `shown` is a chequerboard."""
+    """One case as the report shows it. Pictures are JPEG; the hole of `shown` is a chequerboard."""
 
     name: str
     group: str
@@ -69,15 +69,15 @@ class Example:
 
 @dataclass
 class Examples:
-    """Keeps small pictures of every case, to show the worst, a middling and the best of each group.
+    """Keeps small pictures of every case, to show the worst, a middle one and the best of a group.
 
-    Which these are is known only at the end; at about 100 kB a case all can be kept.
+    Which these are is known only at the end. A case takes about 100 kB.
     """
 
     kept: dict[str, list[Example]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, scored: Scored) -> None:
-        """Keep a case."""
+        """Add a case."""
         photo = rgb8(scored.photo.pixels)
         example = Example(
             name=scored.case.name,
@@ -93,17 +93,17 @@ class Examples:
         )
         self.kept[scored.group].append(example)
 
-    def chosen(self, group: str, number: int) -> list[Example]:
-        """At most `number` of a group, from the worst to the best in even steps."""
+    def selected(self, group: str, number: int) -> list[Example]:
+        """At most `number` cases of a group, from the worst to the best in even steps."""
         ranked = sorted(self.kept[group], key=lambda example: example.rank)
         places = np.linspace(0, len(ranked) - 1, min(number, len(ranked)))
         return [ranked[round(place)] for place in places]
 
 
 def render(
-    tally: ScoreTable,
+    score_table: ScoreTable,
     examples: Examples,
-    facts: dict[str, Any],
+    details: dict[str, Any],
     failures: Sequence[str],
     *,
     each: int = 3,
@@ -111,27 +111,29 @@ def render(
     """The report as HTML.
 
     Args:
-        tally: of all fills.
-        examples: of the same.
-        facts: what was run, as in the summary of `--json`.
+        score_table: the scores of all fills.
+        examples: the same cases.
+        details: what was run, as in the summary of `--json`.
         failures: what could not be scored, a line each.
-        each: how many examples to show of each kind of hole.
+        each: how many examples to show of each group.
     """
-    groups = tally.groups()
-    methods = tally.methods
-    told = worth_telling(groups)
+    groups = score_table.groups()
+    methods = score_table.methods
+    text = groups_to_show(groups)
     parts = [
         "<h1>How good are the fills?</h1>",
-        f'<p class="lead">{escape(_lead(tally, groups))}</p>',
-        _table(told, tally.metrics, methods),
-        *(f'<p class="soft">{escape(remark)}</p>' for remark in facts.get("remarks", ())),
+        f'<p class="lead">{escape(_lead(score_table, groups))}</p>',
+        _table(text, score_table.metrics, methods),
+        *(f'<p class="soft">{escape(remark)}</p>' for remark in details.get("remarks", ())),
         "<h2>Plots</h2>",
         _legend(methods),
-        _plots(tally, groups),
+        _plots(score_table, groups),
     ]
-    parts += [_cases(group, examples.chosen(group.name, each), methods[0]) for group in groups[1:]]
-    parts += [_failures(failures), _meanings(tally.metrics, facts.get("left_out", ()))]
-    return _document("".join([*parts, _facts(facts)]))
+    parts += [
+        _cases(group, examples.selected(group.name, each), methods[0]) for group in groups[1:]
+    ]
+    parts += [_failures(failures), _meanings(score_table.metrics, details.get("left_out", ()))]
+    return _document("".join([*parts, _run_details(details)]))
 
 
 def _document(body: str) -> str:
@@ -143,21 +145,21 @@ def _document(body: str) -> str:
     )
 
 
-def _lead(tally: ScoreTable, groups: Sequence[Group]) -> str:
-    photos = len({row.photo for row in tally.rows})
+def _lead(score_table: ScoreTable, groups: Sequence[GroupScores]) -> str:
+    photos = len({row.photo for row in score_table.rows})
     holes = groups[0].photos if groups else 0
     return (
-        f"{photos} photos, {holes} holes, each filled by {len(tally.methods)} methods that see "
-        "nothing of what was hidden. The best of each is bold; what the numbers mean is told below."
+        f"{photos} photos, {holes} holes, each filled by {len(score_table.methods)} methods, which "
+        "do not see what is hidden. The best of each is bold; what the numbers mean is below."
     )
 
 
-def _table(groups: Sequence[Group], metrics: Sequence[Metric], methods: Sequence[str]) -> str:
+def _table(groups: Sequence[GroupScores], metrics: Sequence[Metric], methods: Sequence[str]) -> str:
     labels = [(m.meaning, m.label.replace(" %", "&nbsp;%")) for m in metrics]
     heads = "".join(f'<th title="{escape(meaning)}">{label}</th>' for meaning, label in labels)
     rows = [f"<tr><th></th>{heads}</tr>"]
     for group in groups:
-        title = escape(f"{in_words(group.name)} ({group.photos})")
+        title = escape(f"{group_title(group.name)} ({group.photos})")
         rows.append(f'<tr class="group"><td colspan="{len(metrics) + 1}">{title}</td></tr>')
         best = {m.key: m.best([group.values[name][m.key] for name in methods]) for m in metrics}
         for number, method in enumerate((*methods, ORIGINAL)):
@@ -184,42 +186,46 @@ def _legend(methods: Sequence[str]) -> str:
     return f"<p>{' &emsp; '.join(names)}</p>"
 
 
-def _plots(tally: ScoreTable, groups: Sequence[Group]) -> str:
+def _plots(score_table: ScoreTable, groups: Sequence[GroupScores]) -> str:
     drawn = [
         plots.by_ratio(
             "every fill: hole PSNR, dB",
             [
-                [(r.hole_ratio, r.values["hole_psnr"]) for r in tally.rows if r.method == method]
-                for method in tally.methods
+                [
+                    (r.hole_ratio, r.values["hole_psnr"])
+                    for r in score_table.rows
+                    if r.method == method
+                ]
+                for method in score_table.methods
             ],
         )
     ]
     parts = groups[1:]
-    labels = [in_words(group.name).removesuffix(" hidden") for group in parts]
+    labels = [group_title(group.name).removesuffix(" hidden") for group in parts]
     joined = len(list(takewhile(is_bin, (group.name for group in parts))))
-    for metric in tally.metrics:
+    for metric in score_table.metrics:
         if len(parts) > 1 and metric.key in _PLOTTED:
             series = [
                 [group.values[method][metric.key] * metric.scale for group in parts]
-                for method in tally.methods
+                for method in score_table.methods
             ]
-            title = f"{metric.label}: {_WINS[metric.better]}"
+            title = f"{metric.label}: {_BETTER[metric.better]}"
             drawn.append(plots.by_group(title, labels, series, joined=joined))
     return f'<div class="plots">{"".join(drawn)}</div>'
 
 
-def _cases(group: Group, shown: Sequence[Example], first: str) -> str:
+def _cases(group: GroupScores, shown: Sequence[Example], first: str) -> str:
     """Examples of a group under its name; `first` is the method that they are ranked by."""
     order = f"From the worst to the best, of {group.photos}, by the hole PSNR of {first}."
-    told = f'<p class="soft">{escape(order)}</p>' if len(shown) > 1 else ""
-    return f"<h2>{escape(in_words(group.name))}</h2>{told}{''.join(map(_case, shown))}"
+    text = f'<p class="soft">{escape(order)}</p>' if len(shown) > 1 else ""
+    return f"<h2>{escape(group_title(group.name))}</h2>{text}{''.join(map(_case, shown))}"
 
 
 def _case(example: Example) -> str:
     pictures = [_figure(example.shown, f"{example.hole_ratio * 100:.0f} % hidden")]
     for method, (picture, psnr) in example.fills.items():
-        told = "" if np.isnan(psnr) else f", {psnr:.1f} dB"
-        pictures.append(_figure(picture, f"{method}{told}"))
+        text = "" if np.isnan(psnr) else f", {psnr:.1f} dB"
+        pictures.append(_figure(picture, f"{method}{text}"))
     pictures.append(_figure(example.photo, ORIGINAL))
     return f'<h3>{escape(example.name)}</h3><div class="case">{"".join(pictures)}</div>'
 
@@ -241,16 +247,16 @@ def _failures(failures: Sequence[str]) -> str:
 def _meanings(metrics: Sequence[Metric], left_out: Sequence[str]) -> str:
     entries = []
     for metric in metrics:
-        told = "; ".join(filter(None, (metric.meaning, _WINS[metric.better])))
-        entries.append(f"<dt>{escape(metric.label)}</dt><dd>{escape(told)}</dd>")
-    told = "Means over holes where nothing else is said; without “hole”, of the whole picture."
+        text = "; ".join(filter(None, (metric.meaning, _BETTER[metric.better])))
+        entries.append(f"<dt>{escape(metric.label)}</dt><dd>{escape(text)}</dd>")
+    text = "Means over holes unless stated otherwise; without “hole”, of the whole picture."
     missing = "".join(f'<p class="soft">Not computed: {escape(why)}</p>' for why in left_out)
-    listed = f'<p class="soft">{told}</p><dl>{"".join(entries)}</dl>'
+    listed = f'<p class="soft">{text}</p><dl>{"".join(entries)}</dl>'
     return f"<h2>What the numbers mean</h2>{listed}{missing}"
 
 
-def _facts(facts: dict[str, Any]) -> str:
-    text = json.dumps(facts, indent=1, ensure_ascii=False)
+def _run_details(details: dict[str, Any]) -> str:
+    text = json.dumps(details, indent=1, ensure_ascii=False)
     return f"<h2>What was run</h2><pre>{escape(text)}</pre>"
 
 

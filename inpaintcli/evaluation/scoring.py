@@ -1,4 +1,4 @@
-"""Photo by photo: read, hide, fill by every method, score."""
+"""Score photo by photo: read it, blank its hole, fill it by every method, compare."""
 
 import csv
 import time
@@ -11,22 +11,24 @@ import numpy as np
 from inpaintcli_engines.base import EngineError
 from numpy.typing import NDArray
 
+from inpaintcli.batch.fill_steps import read_pair
 from inpaintcli.errors import FaultError, InpaintError, MaskMismatchError, UnreadableError
 from inpaintcli.evaluation import masks
 from inpaintcli.evaluation.methods import Method
 from inpaintcli.evaluation.metrics import Metric, scores
 from inpaintcli.imaging.images import read_picture
-from inpaintcli.imaging.masks import fit_mask, read_mask
 from inpaintcli.imaging.picture import Mask, Picture, Samples
+from inpaintcli.options import MaskOptions
 
 Rgb8 = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One photo and one hole. Without a `mask` file the hole is drawn: `kind` with `seed`.
+    """One photo and one hole.
 
-    `kind` of a mask file is the group it is told to be of; None: by its hole ratio.
+    Without a `mask` file the hole is drawn, of that `kind` and with that `seed`. With one, `kind`
+    is the group under which it is scored; None groups it by its hole ratio.
     """
 
     name: str
@@ -36,18 +38,9 @@ class Case:
     seed: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """How mask files are read."""
-
-    invert_mask: bool = False
-    mask_threshold: int = 127
-    resize_mask: bool = False
-
-
 @dataclass(frozen=True, eq=False)
 class Fill:
-    """What a method made of a case. `scores` lacks what no judge was there for."""
+    """The fill of one case by one method. `scores` by metric; feature scores only with a scorer."""
 
     method: str
     pixels: Samples
@@ -57,7 +50,7 @@ class Fill:
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """A case that was filled and scored by every method; `photo` holds the truth."""
+    """A case that was filled and scored by every method; `photo` is the original."""
 
     case: Case
     group: str
@@ -76,10 +69,10 @@ class Failed:
 
 
 class FeatureScorer(Protocol):
-    """Scores by deep features, made where torch is (`inpaintcli_training.scores.scorer`).
+    """Computes scores from deep features; needs torch (`inpaintcli_training.scores.scorer`).
 
-    `metrics` are those of single fills and those pooled over many; `networks` say what was used,
-    `left_out` what is not computed, and why.
+    metrics: those of single fills and those pooled over many. networks: what was used. left_out:
+    what is not computed, and why.
     """
 
     metrics: tuple[Metric, ...]
@@ -89,25 +82,25 @@ class FeatureScorer(Protocol):
     def score(
         self, group: str, photo: Rgb8, hole: Mask, fills: Mapping[str, Rgb8]
     ) -> dict[str, dict[str, float]]:
-        """The scores of each method's fill by key; what `pooled` needs of them is kept."""
+        """The scores of each method's fill by metric; keeps what `pooled` needs."""
 
     def pooled(self, method: str, groups: Sequence[str]) -> dict[str, float]:
-        """The scores of all fills of a method in these groups together."""
+        """The scores of a method over all its fills in these groups."""
 
     def remarks(self) -> tuple[str, ...]:
-        """What must be known to read the numbers, once all fills are scored."""
+        """What a reader of the numbers must know, once all fills are scored."""
 
 
 def evaluate(
     cases: Sequence[Case],
     methods: Sequence[Method],
-    reading: Reading,
-    judge: FeatureScorer | None = None,
+    mask_options: MaskOptions,
+    feature_scorer: FeatureScorer | None = None,
 ) -> Iterator[Scored | Failed]:
     """Score every case by every method; one bad file never stops the rest."""
     for case in cases:
         try:
-            yield _scored(case, methods, reading, judge)
+            yield _scored(case, methods, mask_options, feature_scorer)
         except (InpaintError, EngineError) as error:
             yield Failed(case, error)
         except Exception as error:  # noqa: BLE001 - one bad file never stops the rest
@@ -116,40 +109,37 @@ def evaluate(
 
 
 def _scored(
-    case: Case, methods: Sequence[Method], reading: Reading, judge: FeatureScorer | None
+    case: Case,
+    methods: Sequence[Method],
+    mask_options: MaskOptions,
+    feature_scorer: FeatureScorer | None,
 ) -> Scored:
-    photo = read_picture(case.photo)
-    hole = _hole(case, photo, reading)
+    photo, hole = _read(case, mask_options)
     group = case.kind or masks.ratio_bin(hole)
     visible = None if photo.alpha is None else photo.alpha > 0
     if not (hole if visible is None else hole & visible).any():
-        raise MaskMismatchError(f"{case.name}: its hole hides nothing.")
+        raise MaskMismatchError(f"{case.name}: its hole hides no visible pixel.")
     blanked = _blanked(photo, hole)
     fills = [_filled(method, photo, blanked, hole, visible) for method in methods]
-    if judge is not None:
+    if feature_scorer is not None:
         pictures = {fill.method: rgb8(fill.pixels) for fill in fills}
-        judged = judge.score(group, rgb8(photo.pixels), hole, pictures)
+        judged = feature_scorer.score(group, rgb8(photo.pixels), hole, pictures)
         for fill in fills:
             fill.scores.update(judged[fill.method])
     return Scored(case, group, photo, hole, masks.digest(hole), tuple(fills))
 
 
-def _hole(case: Case, photo: Picture, reading: Reading) -> Mask:
-    if case.mask is None:
-        kind = case.kind or masks.CENTRE
-        return masks.draw(kind, photo.height, photo.width, seed=case.seed, name=case.name)
-    read = read_mask(case.mask, threshold=reading.mask_threshold, invert=reading.invert_mask)
-    return fit_mask(
-        read,
-        photo,
-        resize=reading.resize_mask,
-        mask_name=case.mask.name,
-        picture_name=case.photo.name,
-    )
+def _read(case: Case, mask_options: MaskOptions) -> tuple[Picture, Mask]:
+    """The photo of a case, and its mask, read from a file or drawn."""
+    if case.mask is not None:
+        return read_pair(case.photo, case.mask, mask_options)
+    photo, kind = read_picture(case.photo), case.kind or masks.CENTRE
+    size = photo.height, photo.width
+    return photo, masks.draw_mask(kind, *size, seed=case.seed, name=case.name)
 
 
 def _blanked(photo: Picture, hole: Mask) -> Picture:
-    """The photo with mid-grey in the hole: no method gets to see what it must guess."""
+    """The photo with mid-grey in the hole, so that no method sees what is hidden."""
     pixels = photo.pixels.copy()
     pixels[hole] = np.iinfo(pixels.dtype).max // 2
     return photo.with_pixels(pixels)
@@ -158,7 +148,7 @@ def _blanked(photo: Picture, hole: Mask) -> Picture:
 def _filled(
     method: Method, photo: Picture, blanked: Picture, hole: Mask, visible: Mask | None
 ) -> Fill:
-    """A method's fill, over the known pixels of the photo, and its scores without a judge."""
+    """A method's fill, with the known pixels of the photo, and its scores except feature scores."""
     started = time.perf_counter()
     made = method.fill(blanked, hole)
     seconds = time.perf_counter() - started
@@ -167,7 +157,7 @@ def _filled(
 
 
 def rgb8(pixels: Samples) -> Rgb8:
-    """Pixels of any kind as uint8 (h, w, 3), as feature networks and browsers take them."""
+    """Pixels (h, w, 1 or 3) of either depth as uint8 RGB (h, w, 3)."""
     if pixels.dtype == np.uint16:
         pixels = np.rint(pixels / 257).astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), np.uint8)

@@ -187,9 +187,7 @@ class StoreUrl:
                 store.pipe_file(partial, data)
                 _rename(store, partial, path)
             except BaseException:
-                with suppress(
-                    Exception
-                ):  # each client has its own "file not found"
+                with suppress(Exception):  # each client has its own "file not found"
                     store.rm_file(partial)
                 raise
 

@@ -1,1 +1,1 @@
-"""A folder that is filled as photos come in."""
+"""Fill the photos that come into a folder: when a file is complete, which pair is ready."""

@@ -1,7 +1,7 @@
-"""What becomes of inputs: moved or removed, and only once the output is proven.
+"""Move or remove inputs once they are filled, after verifying the output.
 
-Without `done`, `failed` or `delete` nothing happens to them. Nothing that exists is replaced: where
-a name is taken, the new one gets a number.
+Without `done`, `failed` or `delete` inputs stay where they are. No existing file is replaced: where
+a name is taken, the moved file gets a number.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inpaintcli.batch.fill_settings import FillSettings, read_pair
+from inpaintcli.batch.fill_steps import read_pair
 from inpaintcli.batch.jobs import LocalJob
 from inpaintcli.batch.outcome import Outcome
 from inpaintcli.errors import InpaintError, OutputError
@@ -20,23 +20,24 @@ from inpaintcli.imaging.formats.webp import WebpEncoding
 from inpaintcli.imaging.images import read_picture, write_bytes
 from inpaintcli.imaging.masks import dilate
 from inpaintcli.imaging.picture import Mask, Picture
+from inpaintcli.options import FillOptions
 from inpaintcli.storage.folders import make_folder
 from inpaintcli.storage.locations import local_path
 
 LOSSY_LEVELS = 8.0
-"""Of 255: the mean difference outside the hole that encoding anew may make. A guess: ten times what
-JPEG of quality 75 makes of itself."""
+"""Grey levels of 255: the mean difference outside the hole that lossy encoding may cause. An
+estimate: ten times that of encoding a JPEG of quality 75 again."""
 
 LONGEST_STEM = 255 - len(".error.json") - len("-9999")
-"""Bytes: names have 255 at most nearly everywhere."""
+"""Bytes; most file systems take names of at most 255."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """Where the inputs of filled and of failed photos go.
+    """Where the inputs of filled and of failed photos are moved.
 
-    folder: the root that photos are relative to. done, failed: folders, or None to leave inputs
-    where they are. delete: inputs of filled photos are removed.
+    folder: the folder that photos are relative to. done, failed: folders; None leaves inputs where
+    they are. delete: inputs of filled photos are removed.
     """
 
     folder: Path
@@ -44,32 +45,32 @@ class Archive:
     failed: Path | None = None
     delete: bool = False
 
-    def wants_proof(self, outcome: Outcome) -> bool:
-        """Whether the output has to be proven before `put_away`."""
+    def needs_verification(self, outcome: Outcome) -> bool:
+        """Whether the output has to be verified before `archive_inputs`."""
         return outcome.status == "filled" and (self.delete or self.done is not None)
 
-    def put_away(self, outcome: Outcome, mask: Path | None) -> None:
+    def archive_inputs(self, outcome: Outcome, mask: Path | None) -> None:
         """Move or remove the inputs of an outcome.
 
         Args:
-            outcome: of a photo; proven where `wants_proof`.
-            mask: goes with the photo; None where there is none, or where it is needed still.
+            outcome: of a photo; verified if `needs_verification`.
+            mask: the mask to move or remove with the photo; None leaves it where it is.
 
         Raises:
-            OutputError: they cannot be moved or removed; what was not stays where it was.
+            OutputError: an input cannot be moved or removed; it stays where it is.
         """
-        place = {"filled": self.done, "failed": self.failed}.get(outcome.status)
-        if place is not None:
-            self._move(outcome, mask, place)
+        target = {"filled": self.done, "failed": self.failed}.get(outcome.status)
+        if target is not None:
+            self._move(outcome, mask, target)
         elif outcome.status == "filled" and self.delete:
             for path in (local_path(outcome.input), mask):
                 if path is not None:
                     _remove(path)
 
-    def _move(self, outcome: Outcome, mask: Path | None, place: Path) -> None:
+    def _move(self, outcome: Outcome, mask: Path | None, target: Path) -> None:
         """Move a pair as NAME.EXT and NAME.mask.EXT, so that `fill` finds it there again."""
         photo = local_path(outcome.input)
-        folder = place / photo.parent.relative_to(self.folder)
+        folder = target / photo.parent.relative_to(self.folder)
         make_folder(folder)
         stem = _free_stem(folder, photo, mask)
         _relocate(photo, folder / f"{stem}{photo.suffix}")
@@ -82,38 +83,38 @@ class Archive:
                 write_bytes(data, folder / f"{stem}{ending}")
 
 
-def proven(outcome: Outcome, job: LocalJob, settings: FillSettings) -> Outcome:
-    """The outcome of a filled photo, or a failure where its output does not prove itself."""
+def verified(outcome: Outcome, job: LocalJob, options: FillOptions) -> Outcome:
+    """The outcome of a filled photo; a failed one if its output cannot be verified."""
     try:
-        prove(job, settings)
+        verify_output(job, options)
     except OutputError as error:
         reason = error
-    except Exception as error:  # noqa: BLE001 - what cannot be proven must not lose its inputs
-        reason = _unproven(job, f"{type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - without a verified output the inputs must be kept
+        reason = _not_verified(job, f"{type(error).__name__}: {error}")
     else:
         return outcome
     return replace(outcome, status="failed", error=reason)
 
 
-def prove(job: LocalJob, settings: FillSettings) -> None:
-    """Read the output again and hold it against the photo.
+def verify_output(job: LocalJob, options: FillOptions) -> None:
+    """Read the output again and compare it with the photo.
 
-    It must decode, have the photo's size, depth and kind of alpha, and show the photo outside the
-    hole: bit for bit, or nearly so where its format is lossy.
+    It must be readable, have the photo's size, depth and kind of alpha, and equal the photo outside
+    the hole: bit for bit, or nearly so if its format is lossy.
 
     Raises:
-        OutputError: it does not.
+        OutputError: it is not so.
     """
     try:
         found = read_picture(job.output)
-        photo, mask = read_pair(job, settings)
+        photo, mask = read_pair(job.photo, job.mask, options)
     except InpaintError as error:
-        raise _unproven(job, error.message) from error
+        raise _not_verified(job, error.message) from error
     if found.pixels.shape != photo.pixels.shape or found.depth != photo.depth:
-        raise _unproven(job, "its size or depth is not the photo's")
-    hole = dilate(mask, settings.grow) if settings.grow else mask
+        raise _not_verified(job, "its size or depth is not the photo's")
+    hole = dilate(mask, options.grow) if options.grow else mask
     if not _is_same_outside(found, photo, hole):
-        raise _unproven(job, "it differs from the photo outside the hole")
+        raise _not_verified(job, "it differs from the photo outside the hole")
 
 
 def _is_same_outside(found: Picture, photo: Picture, hole: Mask) -> bool:
@@ -142,22 +143,22 @@ def _difference(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.abs(one.astype(np.int32) - other.astype(np.int32)).mean())
 
 
-def _unproven(job: LocalJob, reason: str) -> OutputError:
+def _not_verified(job: LocalJob, reason: str) -> OutputError:
     return OutputError(
-        f"{job.output} was written, but not proven: {reason}.", hint="The inputs stay."
+        f"{job.output} was written, but could not be verified: {reason}.", hint="The inputs stay."
     )
 
 
 def _free_stem(folder: Path, photo: Path, mask: Path | None) -> str:
-    """The photo's stem, with a number where a file of that name is there already.
+    """The photo's stem, with a number where a file of that name exists already.
 
-    Cut where what is put beside the photo would have too long a name.
+    Shortened where a name made from it would be too long.
     """
-    whole = photo.stem
-    while len(os.fsencode(whole)) > LONGEST_STEM:
-        whole = whole[:-1]
+    full = photo.stem
+    while len(os.fsencode(full)) > LONGEST_STEM:
+        full = full[:-1]
     for number in count(1):
-        stem = whole if number == 1 else f"{whole}-{number}"
+        stem = full if number == 1 else f"{full}-{number}"
         names = [f"{stem}{photo.suffix}", f"{stem}.error.json", f"{stem}.error.txt"]
         if mask is not None:
             names.append(f"{stem}.mask{mask.suffix}")
@@ -167,13 +168,13 @@ def _free_stem(folder: Path, photo: Path, mask: Path | None) -> str:
 
 
 def _relocate(source: Path, target: Path) -> None:
-    """Give a file another place, never replacing what is there.
+    """Move a file, never replacing an existing one.
 
-    A second name and the loss of the first, not a rename: that would replace what appeared
-    meanwhile. Of a link, what it points to is copied and only the link removed.
+    By a second name and the removal of the first, not by a rename: that would replace a file that
+    appeared meanwhile. Of a link, its target is copied and only the link removed.
 
     Raises:
-        OutputError: it cannot be done; the source stays.
+        OutputError: it cannot be moved; the source stays.
     """
     if source.is_symlink() or not _linked(source, target):
         _copy(source, target)
@@ -181,7 +182,7 @@ def _relocate(source: Path, target: Path) -> None:
 
 
 def _linked(source: Path, target: Path) -> bool:
-    """Whether the file could be given a second name: not across disks, nor on every one."""
+    """Whether the file could be given a second name: impossible across disks, and on some."""
     try:
         target.hardlink_to(source)
     except OSError:

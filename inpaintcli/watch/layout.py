@@ -1,4 +1,4 @@
-"""Where a watch finds photos and masks, and which files and folders it leaves alone."""
+"""The folders of a watch: where photos and masks come in, and which files it leaves alone."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,68 +11,69 @@ from inpaintcli.imaging.images import SUFFIXES
 
 UNFINISHED_STARTS = (".", "~", "#")
 UNFINISHED_ENDS = ("~", ".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload")
-"""Of the names, without suffix, under which programs write what they rename in the end."""
+"""Of file names, without suffix, under which programs write a file before they rename it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
-    """The places of a watch; all paths absolute.
+class WatchLayout:
+    """The folders of a watch; all paths are absolute.
 
-    folder: of the photos. mask: a folder, one file for all, `alpha`, or None for masks beside the
-    photos. output: where fills go. aside: where inputs are moved to.
+    folder: of the photos. mask: a folder, one file for all photos, `alpha`, or None for masks
+    beside the photos. output: of the filled photos. moved_to: where inputs are moved once they are
+    filled or have failed.
     """
 
     folder: Path
     mask: Path | Literal["alpha"] | None
     output: Path
-    aside: tuple[Path, ...] = ()
+    moved_to: tuple[Path, ...] = ()
 
     @cached_property
     def mask_folder(self) -> Path | None:
-        """The folder of masks, where that is another than the photos'."""
+        """The folder of masks, if it is not that of the photos."""
         if isinstance(self.mask, Path) and self.mask.is_dir():
             return None if _resolved(self.mask) == _resolved(self.folder) else self.mask
         return None
 
     @cached_property
     def one_mask(self) -> Path | None:
-        """The mask of all photos, where there is only one."""
+        """The mask of all photos, if there is one for all."""
         return self.mask if isinstance(self.mask, Path) and not self.mask.is_dir() else None
 
     @property
     def needs_masks(self) -> bool:
-        """Whether each photo has to wait for a mask of its own."""
+        """Whether each photo needs a mask of its own."""
         return self.mask != ALPHA and self.one_mask is None
 
     @cached_property
     def roots(self) -> tuple[Path, ...]:
-        """The folders to watch, with all below them."""
+        """The folders to watch, with their subfolders."""
         other = self.mask_folder
         if other is None or _resolved(other).is_relative_to(_resolved(self.folder)):
             return (self.folder,)
         return (self.folder, other)
 
     @cached_property
-    def _left_out(self) -> tuple[Path, ...]:
-        """The output folder and others, in the terms of the roots where they lie within."""
-        places = [self.output, *self.aside]
-        seen = [
-            root / _resolved(place).relative_to(_resolved(root))
-            for place in places
+    def _not_searched(self) -> tuple[Path, ...]:
+        """Folders that are not searched, also by their paths below the roots."""
+        folders = [self.output, *self.moved_to]
+        below_roots = [
+            root / _resolved(folder).relative_to(_resolved(root))
+            for folder in folders
             for root in self.roots
-            if _resolved(place).is_relative_to(_resolved(root))
+            if _resolved(folder).is_relative_to(_resolved(root))
         ]
-        return (*places, *seen)
+        return (*folders, *below_roots)
 
-    def enters(self, folder: Path) -> bool:
-        """Whether a folder is looked into: our own are not, nor hidden ones below the roots."""
+    def is_searched(self, folder: Path) -> bool:
+        """Whether a folder is searched: not those of outputs, nor hidden ones."""
         root = next((root for root in self.roots if folder.is_relative_to(root)), None)
         if root is None or any(part.startswith(".") for part in folder.relative_to(root).parts):
             return False
-        return not any(folder.is_relative_to(place) for place in self._left_out)
+        return not any(folder.is_relative_to(other) for other in self._not_searched)
 
-    def names(self, name: str) -> bool:
-        """Whether a file of that name may be a photo or a mask, wherever it is."""
+    def has_picture_name(self, name: str) -> bool:
+        """Whether a file of that name may be a photo or mask, whatever its folder."""
         stem, dot, ending = name.lower().rpartition(".")
         return (
             dot + ending in SUFFIXES
@@ -80,22 +81,25 @@ class Layout:
             and not stem.endswith(UNFINISHED_ENDS)
         )
 
-    def wants(self, path: Path) -> bool:
-        """Whether a file may be a photo or a mask, by its name and place."""
-        return self.names(path.name) and path != self.one_mask and self.enters(path.parent)
+    def includes(self, path: Path) -> bool:
+        """Whether a file may be a photo or mask, by its name and folder."""
+        if path == self.one_mask or not self.has_picture_name(path.name):
+            return False
+        return self.is_searched(path.parent)
 
     def is_mask(self, path: Path) -> bool:
-        """Whether a wanted file is a mask; the others are photos."""
-        return bool(self._served(path))
+        """Whether a file that `includes` accepts is a mask; the others are photos."""
+        return bool(self._photos_of(path))
 
-    def keys(self, path: Path) -> tuple[Path, ...]:
-        """What a mask and its photos have in common: the photo's relative path without suffix."""
-        if served := self._served(path):
-            return served
+    def pairing_keys(self, path: Path) -> tuple[Path, ...]:
+        """What a mask and its photos share: the photo's relative path without suffix."""
+        if photos := self._photos_of(path):
+            return photos
         relative = path.relative_to(self.folder)
         return (relative.with_name(relative.stem),)
 
-    def _served(self, path: Path) -> tuple[Path, ...]:
+    def _photos_of(self, path: Path) -> tuple[Path, ...]:
+        """The photos that a mask may be for, as pairing keys; empty for a photo."""
         if not self.needs_masks:
             return ()
         if self.mask_folder is not None:
@@ -107,22 +111,24 @@ class Layout:
         return photos_of_mask(path.relative_to(self.folder), beside=True)
 
     def output_of(self, photo: Path) -> Path:
-        """Where the fill of a photo goes: the output mirrors the tree."""
+        """The output of a photo: the output folder has the same subfolders."""
         return self.output / photo.relative_to(self.folder)
 
 
-def lay_out(folder: Path, mask: str | None, output: Path, aside: dict[str, Path | None]) -> Layout:
-    """The places of a watch, checked against each other.
+def watch_layout(
+    folder: Path, mask: str | None, output: Path, moved_to: dict[str, Path | None]
+) -> WatchLayout:
+    """The folders of a watch, after checking that they do not contradict each other.
 
     Args:
         folder: of the photos.
-        mask: as for `pairs.plan_folder`.
-        output: where fills go.
-        aside: other folders that are written to, by the option that names them.
+        mask: as for `plan.plan_folder`.
+        output: of the filled photos.
+        moved_to: other folders that are written to, by the option that names them.
 
     Raises:
         UnreadableError: folder or mask does not exist.
-        UsageError: places contradict each other.
+        UsageError: a folder is used for two things that exclude each other.
     """
     if not folder.is_dir():
         raise UnreadableError(f"{folder} is not a folder.")
@@ -133,29 +139,31 @@ def lay_out(folder: Path, mask: str | None, output: Path, aside: dict[str, Path 
         chosen = Path(mask).absolute()
         if not chosen.exists():
             raise UnreadableError(f"The mask {mask} does not exist.")
-    written = {"-o": output, **{name: path for name, path in aside.items() if path is not None}}
-    _check_places(folder, chosen, written)
+    written = {"-o": output, **{name: path for name, path in moved_to.items() if path is not None}}
+    _check_folders(folder, chosen, written)
     others = tuple(path.absolute() for name, path in written.items() if name != "-o")
-    return Layout(folder=folder.absolute(), mask=chosen, output=output.absolute(), aside=others)
+    return WatchLayout(
+        folder=folder.absolute(), mask=chosen, output=output.absolute(), moved_to=others
+    )
 
 
-def _check_places(folder: Path, mask: Path | str | None, written: dict[str, Path]) -> None:
+def _check_folders(folder: Path, mask: Path | str | None, written: dict[str, Path]) -> None:
     inputs = {"the watched folder": folder}
     if isinstance(mask, Path):
         inputs["the mask"] = mask
         if mask.is_dir() and mask.resolve() in folder.resolve().parents:
             raise UsageError("The watched folder lies in the mask folder.")
-    for name, place in written.items():
-        if place.exists() and not place.is_dir():
-            raise UsageError(f"{name} {place} is a file; it takes a folder.")
+    for name, target in written.items():
+        if target.exists() and not target.is_dir():
+            raise UsageError(f"{name} {target} is a file; it takes a folder.")
         for what, path in inputs.items():
-            if _resolved(path).is_relative_to(_resolved(place)):
+            if _resolved(path).is_relative_to(_resolved(target)):
                 raise UsageError(
-                    f"{name} {place} is {what}, or contains it.", hint="Name another folder."
+                    f"{name} {target} is {what}, or contains it.", hint="Name another folder."
                 )
     taken: dict[Path, str] = {}
-    for name, place in written.items():
-        rival = taken.setdefault(_resolved(place), name)
+    for name, target in written.items():
+        rival = taken.setdefault(_resolved(target), name)
         if rival != name:
             raise UsageError(f"{rival} and {name} name the same folder.", hint="Name two.")
 

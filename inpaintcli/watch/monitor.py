@@ -1,6 +1,6 @@
-"""What a watch lets be seen from outside: a log, a status file, numbers for Prometheus.
+"""What others can see of a watch: a log, a status file, metrics for Prometheus.
 
-None of them ever stops the watch: what cannot be written is said once on standard error.
+None of them ever stops the watch: if one cannot be written, that is said once on standard error.
 """
 
 import json
@@ -11,20 +11,20 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from inpaintcli.batch.outcome import SCHEMA, Outcome
 from inpaintcli.console import complain
 from inpaintcli.errors import UsageError
 from inpaintcli.imaging.images import TEMPORARY_SUFFIX
-from inpaintcli.watch.jobs import Counts
+from inpaintcli.watch.state import WatchCounts
 
 HEARTBEAT_S = 10.0
-"""The status file is written at least so often; older, and the program hangs or is gone."""
+"""The status file is written at least so often; if it is older, the program hangs or has ended."""
 STATUS_S = 1.0
-"""And at most so often, but for the end."""
+"""And at most so often, except at the end."""
 ESCAPED = "backslashreplace"
-"""What is no text in a file's name becomes \\udcXX, which JSON understands."""
+"""Bytes of a file name that are not UTF-8 become \\udcXX, which is valid JSON."""
 
 
 def timestamp() -> str:
@@ -33,15 +33,15 @@ def timestamp() -> str:
 
 
 @dataclass
-class Log:
-    """JSON lines appended to a file; opened for each line, so it may be moved away at any time."""
+class EventLog:
+    """Appends JSON lines to a file, opened for each line, so that it may be moved at any time."""
 
     path: Path
     complain: Callable[[str], None] = complain
     _broken: bool = field(default=False, init=False)
 
     def write(self, event: str, fields: dict[str, Any]) -> None:
-        """One line: time, event, and the fields."""
+        """Append a line with the time, the event and the fields."""
         record = {"time": timestamp(), "event": event, **fields}
         try:
             with self.path.open("a", encoding="utf-8", errors=ESCAPED) as file:
@@ -54,12 +54,12 @@ class Log:
 
 
 @dataclass
-class Status:
-    """A JSON file that always holds a whole object: what the watch is doing."""
+class StatusFile:
+    """A file with one JSON object that says what the watch is doing; always complete."""
 
     path: Path
     fixed: dict[str, Any]
-    """What stays the same: process id, start, folders."""
+    """Fields that never change: process id, start, folders."""
     complain: Callable[[str], None] = complain
     clock: Callable[[], float] = time.monotonic
     _last: dict[str, Any] = field(default_factory=dict, init=False)
@@ -67,7 +67,7 @@ class Status:
     _broken: bool = field(default=False, init=False)
 
     def show(self, fields: dict[str, Any], *, at_once: bool = False) -> None:
-        """Write what changed, not too often, and a sign of life now and then."""
+        """Write the fields if they have changed, and now and then anyway; not too often."""
         age = self.clock() - self._written
         is_due = age >= (STATUS_S if fields != self._last else HEARTBEAT_S)
         if not (is_due or at_once):
@@ -77,7 +77,7 @@ class Status:
         data = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
         temporary = self.path.with_name(f".{self.path.name}{TEMPORARY_SUFFIX}")
         try:
-            # Not forced to disk: after a power cut it would say what is no longer so anyway.
+            # Not forced to the disk: after a power failure it would be outdated anyway.
             temporary.write_bytes(data.encode(errors=ESCAPED))
             temporary.replace(self.path)
             self._broken = False
@@ -87,8 +87,8 @@ class Status:
             self._broken = True
 
 
-class Metrics:
-    """Numbers for Prometheus on the loopback address. A context manager.
+class PrometheusMetrics:
+    """Metrics for Prometheus, served on the loopback address until `close`.
 
     Raises:
         UsageError: the extra is not installed, or the port is taken.
@@ -107,16 +107,18 @@ class Metrics:
             "inpaintcli_photos", "Photos by outcome.", ["status"], registry=registry
         )
         self._seconds = prometheus.Histogram(
-            "inpaintcli_fill_seconds", "From reading to writing.", registry=registry
+            "inpaintcli_fill_seconds", "Seconds from reading to writing.", registry=registry
         )
         self._last = prometheus.Gauge(
-            "inpaintcli_last_outcome_timestamp_seconds", "When a photo ended.", registry=registry
+            "inpaintcli_last_outcome_timestamp_seconds",
+            "When the last photo ended.",
+            registry=registry,
         )
         self._now = prometheus.Gauge(
             "inpaintcli_files", "Queued, working, waiting, arriving.", ["state"], registry=registry
         )
         self._there = prometheus.Gauge(
-            "inpaintcli_folder_present", "1 while the watched folders are there.", registry=registry
+            "inpaintcli_folder_present", "1 while the watched folders exist.", registry=registry
         )
         for status in ("filled", "skipped", "failed"):
             self._photos.labels(status)
@@ -126,23 +128,23 @@ class Metrics:
             )
         except OSError as error:
             raise UsageError(
-                f"--metrics-port {port} cannot be had: {error.strerror}.", hint="Name another."
+                f"--metrics-port {port} cannot be used: {error.strerror}.", hint="Name another."
             ) from error
 
     @property
     def url(self) -> str:
-        """Where they are: at the port asked for, or with 0 at one that was free."""
+        """Their address; for port 0 with the port that was chosen."""
         return f"http://127.0.0.1:{self._server.server_port}/metrics"
 
     def count(self, outcome: Outcome) -> None:
-        """One more outcome."""
+        """Count one more outcome."""
         self._photos.labels(outcome.status).inc()
         self._last.set_to_current_time()
         if outcome.status == "filled":
             self._seconds.observe(outcome.seconds)
 
-    def show(self, counts: Counts, *, present: bool) -> None:
-        """What there is to do at this moment."""
+    def show(self, counts: WatchCounts, *, present: bool) -> None:
+        """Set the numbers of photos and files in each state."""
         for state, number in asdict(counts).items():
             self._now.labels(state).set(number)
         self._there.set(present)
@@ -154,50 +156,48 @@ class Metrics:
 
 
 class Monitor:
-    """Log, status and metrics, those that were asked for. A context manager."""
+    """Log, status file and metrics, as far as they are asked for; until `close`."""
 
     def __init__(
         self, *, log: Path | None, status: Path | None, metrics_port: int | None, **fixed: str
     ) -> None:
-        """Begin; `fixed` goes into the status file.
+        """Start; `fixed` are further fields of the status file.
 
         Raises:
-            UsageError: the metrics cannot be had.
+            UsageError: the metrics cannot be served.
         """
         self.counts: Counter[str] = Counter()
-        self._metrics = Metrics(metrics_port) if metrics_port is not None else None
+        self._metrics = PrometheusMetrics(metrics_port) if metrics_port is not None else None
         self.metrics_url = self._metrics.url if self._metrics else None
         about = {"pid": os.getpid(), "started": timestamp(), **fixed, "metrics": self.metrics_url}
-        self._log = Log(log) if log else None
-        self._status = Status(status, about) if status else None
+        self._log = EventLog(log) if log else None
+        self._status = StatusFile(status, about) if status else None
         self._last: dict[str, Any] | None = None
-        self._shown: tuple[Counts, bool] = (Counts(0, 0, 0, 0), True)
+        self._shown: tuple[WatchCounts, bool] = (WatchCounts(0, 0, 0, 0), True)
         self.event("started", about)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
+    def close(self) -> None:
+        """Write the end to the log and the status file, and stop serving metrics."""
         self.event("stopped", self._totals())
         self._show(running=False)
         if self._metrics:
             self._metrics.close()
 
     def event(self, name: str, fields: dict[str, Any]) -> None:
-        """A line in the log."""
+        """Append a line to the log."""
         if self._log:
             self._log.write(name, fields)
 
     def outcome(self, outcome: Outcome, **more: Any) -> None:
-        """What happened to a photo; `more` goes into the log."""
+        """Take the outcome of a photo; `more` are further fields of the log."""
         self.counts[outcome.status] += 1
         self._last = {"time": timestamp(), **outcome.to_json()}
         self.event("outcome", {**outcome.to_json(), **more})
         if self._metrics:
             self._metrics.count(outcome)
 
-    def show(self, counts: Counts, *, present: bool) -> None:
-        """What there is to do at this moment; called at every turn of the loop."""
+    def show(self, counts: WatchCounts, *, present: bool) -> None:
+        """Take the present numbers; called in every turn of the loop."""
         self._shown = (counts, present)
         self._show(running=True)
 

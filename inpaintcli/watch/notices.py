@@ -1,9 +1,9 @@
-"""What a watch tells of files besides the outcomes of its tasks, as outcomes too."""
+"""What a watch reports of files that it does not fill, as outcomes too."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from inpaintcli.batch.jobs import THERE, LocalJob
+from inpaintcli.batch.jobs import OUTPUT_EXISTS, LocalJob
 from inpaintcli.batch.outcome import Outcome
 from inpaintcli.batch.resume import DONE
 from inpaintcli.errors import InpaintError, MaskMismatchError, UnreadableError
@@ -14,39 +14,39 @@ CHANGED_BOTH = "it has changed, and so has its output since it was written"
 
 
 class Notices:
-    """Collects what is to be told until it is taken."""
+    """Collects outcomes to be reported until they are taken."""
 
     def __init__(self) -> None:
         self._outcomes: list[Outcome] = []
-        self._closed: set[Path] = set()
+        self._reported_folders: set[Path] = set()
 
     def take(self) -> list[Outcome]:
-        """What has come together since the last time."""
+        """The outcomes since the last call."""
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
 
-    def closed(self, folders: Mapping[Path, str]) -> None:
-        """Folders that cannot be listed, by reason; each is told once until it can."""
-        for folder in sorted(folders.keys() - self._closed):
+    def unlistable(self, folders: Mapping[Path, str]) -> None:
+        """Folders that cannot be listed, with the reasons; each is reported once until it can."""
+        for folder in sorted(folders.keys() - self._reported_folders):
             self._failed(folder, UnreadableError(f"{folder} cannot be listed: {folders[folder]}."))
-        self._closed = set(folders)
+        self._reported_folders = set(folders)
 
-    def ambiguous(self, photo: Path, error: MaskMismatchError) -> None:
+    def several_masks(self, photo: Path, error: MaskMismatchError) -> None:
         """A photo has more than one mask."""
         self._failed(photo, error)
 
-    def alone(self, path: Path, *, is_mask: bool) -> None:
-        """A file has waited long for its partner."""
+    def unpaired(self, path: Path, *, is_mask: bool) -> None:
+        """A photo has no mask, or a mask no photo, for a long time."""
         note = NO_PHOTO if is_mask else NO_MASK
         self._add(Outcome(status="skipped", input=path, mask=None, output=None, note=note))
 
     def done(self, job: LocalJob) -> None:
-        """An earlier run has done it."""
+        """An earlier run has filled it."""
         self._skipped(job, DONE)
 
-    def not_ours(self, job: LocalJob, *, was_ours: bool) -> None:
-        """Its output is somebody else's, or was changed by somebody, and is not replaced."""
-        self._skipped(job, CHANGED_BOTH if was_ours else THERE)
+    def output_not_ours(self, job: LocalJob, *, was_written_here: bool) -> None:
+        """Its output was written or changed by someone else, and is not replaced."""
+        self._skipped(job, CHANGED_BOTH if was_written_here else OUTPUT_EXISTS)
 
     def _skipped(self, job: LocalJob, note: str) -> None:
         photo, mask, output = job.photo, job.mask, job.output

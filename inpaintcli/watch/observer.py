@@ -1,8 +1,8 @@
-"""What makes a watch look: events of the system, looking at intervals, folders that come and go.
+"""When a watch scans its folders: events of the system, intervals, folders that come and go.
 
-Events are quick and can be lost (a full queue, a network share, a folder made and filled at once),
-so the folders are looked through at intervals as well; with polling, that is all. A folder that
-vanishes is waited for. The library is watchdog; only this module imports it.
+Events are quick, but some are lost (a full queue, a network share, a folder that is made and filled
+at once), so the folders are scanned at intervals as well; with polling, only that. If a folder
+vanishes, it is waited for. The library for events is watchdog, imported only here.
 """
 
 import errno
@@ -12,40 +12,40 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Self, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from inpaintcli.errors import UsageError
 from inpaintcli.watch.stability import Clock, Event, Kind
 
-Sink = Callable[[Event], None]
+EventHandler = Callable[[Event], None]
 Scan = Callable[[tuple[Path, ...]], int]
-"""Looks through folders; returns how many files it found that no event had told of."""
+"""Scans folders; returns how many files were new or changed without an event."""
 Change = Literal["gone", "back", "limit", ""]
 RESCAN_S = 10.0
-"""Between two looks where events come as well."""
+"""Between two scans where there are events as well."""
 PRESENCE_S = 1.0
-"""Between two checks that the folders are there."""
+"""Between two checks that the folders exist."""
 SHARE, POLL_SHARE = 0.005, 0.01
-"""Of the time that may go into looking, with events and without: a huge folder is looked through
-less often."""
+"""The share of time that scans may take, with events and without: a huge folder is scanned less
+often."""
 _LIMITS = {
     errno.ENOSPC: "fs.inotify.max_user_watches",
     errno.EMFILE: "fs.inotify.max_user_instances",
 }
 
-TELLS_CLOSING = sys.platform == "linux"
-"""Whether the system tells that a writer has closed a file."""
+REPORTS_CLOSING = sys.platform == "linux"
+"""Whether the system reports that a writer has closed a file."""
 
 _Identity = tuple[int, int]
 
 
 class FolderObserver:
-    """Folders under watch. A context manager; `look` is called at every turn of the loop.
+    """Observes folders between `start` and `close`; `look` is called in every turn of the loop.
 
     Args:
-        roots: the folders, with all below them.
-        sink: takes events, from other threads.
-        poll_s: look every so many seconds and ask for no events; None for events.
+        roots: the folders, with their subfolders.
+        on_event: takes events, from other threads.
+        poll_s: scan at this interval, in seconds, without events; None for events.
         clock: monotonic seconds.
         observer: makes one of watchdog's observers.
     """
@@ -53,44 +53,44 @@ class FolderObserver:
     def __init__(
         self,
         roots: tuple[Path, ...],
-        sink: Sink,
+        on_event: EventHandler,
         *,
         poll_s: float | None = None,
         clock: Clock = time.monotonic,
         observer: Callable[[], Any] | None = None,
     ) -> None:
-        self._roots, self._sink, self._poll_s, self._clock = roots, sink, poll_s, clock
-        self._new_observer = observer or _native
+        self._roots, self._on_event, self._poll_s, self._clock = roots, on_event, poll_s, clock
+        self._make_observer = observer or _native
         self._observer: Any = None
         self._identities: list[_Identity | None] = []
         self._limited = False
         self._next_scan = self._next_check = float("-inf")
 
-    def __enter__(self) -> Self:
-        """Begin.
+    def start(self) -> None:
+        """Start to observe.
 
         Raises:
             UsageError: the system's limits do not allow it.
         """
         self._identities = [_identity(root) for root in self._roots]
-        self._observe()
-        return self
+        self._start_observing()
 
-    def __exit__(self, *_error: object) -> None:
-        self._blind()
+    def close(self) -> None:
+        """Stop observing."""
+        self._stop_observing()
 
     @property
     def missing(self) -> list[Path]:
-        """The folders that were not there at the last check."""
+        """The folders that did not exist at the last check."""
         found = zip(self._roots, self._identities, strict=True)
         return [root for root, identity in found if identity is None]
 
     def look(self, scan: Scan) -> Change:
-        """Look through the folders if it is time.
+        """Check and scan the folders if it is time.
 
         Returns:
-            "gone" and "back" once each for a folder, "limit" where new subfolders send no events
-            because the system's limit is reached.
+            "gone" when a folder vanishes, "back" when all exist again, "limit" when new subfolders
+            send no events because the system's limit is reached; else "".
         """
         change: Change = ""
         if self._clock() >= self._next_check:
@@ -117,37 +117,37 @@ class FolderObserver:
         return "limit" if self._limited else ""
 
     def _check(self) -> Change:
-        """Compare with the last check; a folder of that name may be another one by now."""
+        """Compare with the last check; there may be another folder of the same name."""
         was_missing = bool(self.missing)
         found = [_identity(root) for root in self._roots]
         changed, self._identities = found != self._identities, found
         if self.missing:
-            self._blind()
+            self._stop_observing()
             self._next_scan = self._clock() + PRESENCE_S
             return "" if was_missing else "gone"
         change: Change = "back" if was_missing else ""
         if changed or not self._is_alive():
-            self._blind()
+            self._stop_observing()
             self._next_scan = float("-inf")
             try:
-                self._observe()
+                self._start_observing()
             except UsageError:
-                change = "limit"  # the looks at intervals go on
+                change = "limit"  # the scans at intervals go on
         return change
 
-    def _observe(self) -> None:
+    def _start_observing(self) -> None:
         if self._poll_s is not None:
             return
         self._observer = self._started(recursive=True)
         if (error := self._at_limit()) is not None:
-            self._blind()
+            self._stop_observing()
             raise error
 
     def _started(self, *, recursive: bool) -> Any:
-        observer = self._new_observer()
+        observer = self._make_observer()
         try:
             for root in self._roots:
-                _schedule(observer, self._sink, root, recursive=recursive)
+                _schedule(observer, self._on_event, root, recursive=recursive)
             observer.start()
         except OSError as error:
             _stop(observer)
@@ -155,7 +155,7 @@ class FolderObserver:
         return observer
 
     def _at_limit(self) -> UsageError | None:
-        """Whether not one more folder could be watched: watchdog leaves out subfolders silently."""
+        """The error if no further folder can be watched: watchdog ignores that for subfolders."""
         try:
             _stop(self._started(recursive=False))
         except UsageError as error:
@@ -164,17 +164,17 @@ class FolderObserver:
         return None
 
     def _is_alive(self) -> bool:
-        """Whether the observer works, where there is one."""
+        """Whether the threads of the observer, if there is one, are running."""
         return self._observer is None or all(e.is_alive() for e in self._observer.emitters)
 
-    def _blind(self) -> None:
+    def _stop_observing(self) -> None:
         observer, self._observer = self._observer, None
         if observer is not None:
             _stop(observer)
 
 
 def _identity(folder: Path) -> _Identity | None:
-    """What tells a folder from another of its name; None where there is none."""
+    """Identifies a folder, also against another of the same name; None where there is none."""
     try:
         status = folder.stat()
     except OSError:
@@ -194,14 +194,14 @@ def _stop(observer: Any) -> None:
         observer.join()
 
 
-def _schedule(observer: Any, sink: Sink, root: Path, *, recursive: bool) -> None:
+def _schedule(observer: Any, on_event: EventHandler, root: Path, *, recursive: bool) -> None:
     from watchdog import events
 
     class Handler(events.FileSystemEventHandler):
         def on_any_event(self, event: events.FileSystemEvent) -> None:
-            told = _told(event)
-            if told is not None:
-                sink(told)
+            converted = _converted(event)
+            if converted is not None:
+                on_event(converted)
 
     wanted = [
         events.FileCreatedEvent,
@@ -216,8 +216,8 @@ def _schedule(observer: Any, sink: Sink, root: Path, *, recursive: bool) -> None
     observer.schedule(Handler(), str(root), recursive=recursive, event_filter=wanted)
 
 
-def _told(event: Any) -> Event | None:
-    """One of watchdog's events as ours; None for those that say nothing of content."""
+def _converted(event: Any) -> Event | None:
+    """One of watchdog's events as an `Event`; None for kinds that do not concern the content."""
     if event.event_type not in get_args(Kind):
         return None
     target = Path(os.fsdecode(event.dest_path)) if event.event_type == "moved" else None
@@ -231,9 +231,9 @@ def _refused(error: OSError, roots: tuple[Path, ...]) -> UsageError:
     if limit:
         return UsageError(
             f"{names} cannot be watched: the system's limit {limit} is reached.",
-            hint=f"Raise it (sysctl {limit}), or pass --poll to look at intervals.",
+            hint=f"Raise it (sysctl {limit}), or pass --poll to scan at intervals.",
         )
     return UsageError(
         f"{names} cannot be watched: {error.strerror or error}.",
-        hint="Pass --poll to look at intervals.",
+        hint="Pass --poll to scan at intervals.",
     )

@@ -1,10 +1,10 @@
-"""When is a file whole? From events and from looking, with the clock as a parameter.
+"""When is a file complete? From events and from scans, with the clock as a parameter.
 
-An event is a hint that a file deserves a look; what counts is what `stat` says then. Where the
-system tells when a writer closes a file (Linux), a file is whole a moment after that; elsewhere
-when its size and time stay. The moment lets a copying program set the time of the file, which many
-do after they closed it. Whether the content is a picture is for the reader to find out: what cannot
-be read is tried again while the file is `young`.
+An event only says that a file should be looked at; what counts is what `stat` says then. Where the
+system reports that a writer closed a file (Linux), it is complete a moment after that; elsewhere
+when its size and time have not changed for a while. The moment is for copying programs, many of
+which set the file's time after closing it. Whether the content is a picture is found when it is
+read: what cannot be read is tried again while the file may be incomplete (`incomplete_until`).
 """
 
 import os
@@ -21,16 +21,16 @@ Kind = Literal["created", "modified", "closed", "moved", "deleted"]
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Waits of the watch, in seconds.
+    """The waiting times of a watch, in seconds.
 
     closed_s: after a writer closed the file, or a rename gave it its name.
-    quiet_s: without a change, where nobody tells when a file is closed.
-    found_s: without a change, where a file was found by looking, not by an event.
-    broken_s: quiet for so long and still not readable: it is damaged.
+    quiet_s: without a change, where the system does not report closing.
+    found_s: without a change, for a file found by a scan and not by an event.
+    broken_s: without a change and still not readable: then the file is damaged.
     open_s: the same for a file whose writer has not closed it, and for empty ones.
-    mask_s: a photo without a mask, or a mask without a photo, is reported after that.
-    forget_s: a photo is remembered so long after it is gone; editors delete, then rename.
-    retry_s: after an output could not be written, each in turn; then it has failed.
+    mask_s: after that, a photo without a mask or a mask without a photo is reported.
+    forget_s: how long a photo is remembered once it is gone; editors delete, then rename.
+    retry_s: the waits after each failure to write an output; after the last it has failed.
     """
 
     closed_s: float = 0.1
@@ -45,7 +45,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Event:
-    """What the system told of a file or folder; `target` is where it was moved to."""
+    """A change of a file or folder that the system reports; `target` is where it was moved to."""
 
     kind: Kind
     path: Path
@@ -54,15 +54,15 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Stamp:
-    """What tells that a file has changed without reading it."""
+class FileSnapshot:
+    """Size and time of a file, which show a change without reading it."""
 
     size: int
     modified_ns: int
 
     @classmethod
     def of(cls, path: Path) -> Self | None:
-        """The stamp of a file; None where there is none, or no file."""
+        """The snapshot of a file; None where there is no regular file."""
         try:
             status = path.stat()
         except (OSError, ValueError):
@@ -71,73 +71,73 @@ class Stamp:
         return cls(status.st_size, status.st_mtime_ns) if is_file else None
 
 
-class Places(Protocol):
-    """Which files and folders matter."""
+class FileFilter(Protocol):
+    """Which files and folders a watch is about."""
 
-    def enters(self, folder: Path) -> bool:
-        """Whether a folder is looked into."""
+    def is_searched(self, folder: Path) -> bool:
+        """Whether a folder is searched."""
 
-    def names(self, name: str) -> bool:
-        """Whether files of that name may matter, wherever they are."""
+    def has_picture_name(self, name: str) -> bool:
+        """Whether a file of that name may be a photo or mask, whatever its folder."""
 
-    def wants(self, path: Path) -> bool:
-        """Whether a file matters, by its name and place."""
+    def includes(self, path: Path) -> bool:
+        """Whether a file may be a photo or mask, by its name and folder."""
 
 
 @dataclass
 class _File:
-    stamp: Stamp
+    snapshot: FileSnapshot
     changed: float
-    """When it last changed, by our clock."""
+    """When a change was last seen, by the watch's clock."""
     due: float
-    """When to look at it; infinite where it is whole."""
+    """When to look at it again; infinite once it is complete."""
     being_written: bool = False
-    whole: bool = False
+    complete: bool = False
 
 
 class StabilityTracker:
-    """The files of a tree, and which of them are whole.
+    """The files of a folder and its subfolders, and which of them are complete.
 
     Args:
-        places: which files and folders matter.
-        timing: the waits.
-        tells_closing: events of kind "closed" come.
+        file_filter: which files and folders it is about.
+        timing: the waiting times.
+        reports_closing: there are events of kind "closed".
         clock: monotonic seconds.
-        wall: seconds since 1970, as files are stamped.
+        wall_clock: seconds since 1970, as in the times of files.
     """
 
     def __init__(
         self,
         *,
-        places: Places,
+        file_filter: FileFilter,
         timing: Timing,
-        tells_closing: bool,
+        reports_closing: bool,
         clock: Clock = time.monotonic,
-        wall: Clock = time.time,
+        wall_clock: Clock = time.time,
     ) -> None:
-        self._places, self._timing = places, timing
-        self._tells_closing, self._clock, self._wall = tells_closing, clock, wall
+        self._filter, self._timing = file_filter, timing
+        self._reports_closing, self._clock, self._wall_clock = reports_closing, clock, wall_clock
         self._files: dict[Path, _File] = {}
         self._paths: dict[str, Path] = {}
-        self._unsettled: set[Path] = set()
+        self._incomplete: set[Path] = set()
         self._gone: list[Path] = []
         self._scanned = False
-        self.closed: dict[Path, str] = {}
-        """Folders that could not be listed when they were last looked at, and why."""
+        self.unlistable: dict[Path, str] = {}
+        """Folders that could not be listed in the last scan, with the reasons."""
 
-    def see(self, event: Event) -> None:
-        """Take note of an event."""
+    def handle(self, event: Event) -> None:
+        """Update the files by an event."""
         if event.is_folder:
-            self._see_folder(event)
+            self._handle_folder(event)
         elif event.kind == "deleted":
             self.forget(event.path)
         elif event.kind == "moved" and event.target is not None:
             self.forget(event.path)
-            self._see_file(event.target, "moved")
+            self._handle_file(event.target, "moved")
         elif event.kind != "moved":
-            self._see_file(event.path, event.kind)
+            self._handle_file(event.path, event.kind)
 
-    def _see_folder(self, event: Event) -> None:
+    def _handle_folder(self, event: Event) -> None:
         if event.kind in ("deleted", "moved"):
             for path in [path for path in self._files if path.is_relative_to(event.path)]:
                 self.forget(path)
@@ -145,146 +145,150 @@ class StabilityTracker:
         if event.kind in ("created", "moved") and found is not None:
             self.scan([found])
 
-    def _see_file(self, path: Path, kind: str) -> None:
-        if not self._places.wants(path):
+    def _handle_file(self, path: Path, kind: str) -> None:
+        if not self._filter.includes(path):
             return
-        stamp = Stamp.of(path)
-        if stamp is None:
+        snapshot = FileSnapshot.of(path)
+        if snapshot is None:
             self.forget(path)
             return
         known = self._files.get(path)
-        if known is not None and known.whole and known.stamp == stamp:
+        if known is not None and known.complete and known.snapshot == snapshot:
             return
         now = self._clock()
-        writing = self._tells_closing and kind == "modified"
-        wait = self._timing.closed_s if self._tells_closing else self._timing.quiet_s
+        writing = self._reports_closing and kind == "modified"
+        wait = self._timing.closed_s if self._reports_closing else self._timing.quiet_s
         if writing:
             wait = self._timing.open_s
-        self._unsettle(path, _File(stamp, now, now + wait, being_written=writing))
+        self._set_incomplete(path, _File(snapshot, now, now + wait, being_written=writing))
 
-    def _unsettle(self, path: Path, file: _File) -> None:
+    def _set_incomplete(self, path: Path, file: _File) -> None:
         self._files[path] = file
         self._paths[str(path)] = path
-        self._unsettled.add(path)
+        self._incomplete.add(path)
 
     def forget(self, path: Path) -> None:
-        """The file is gone, or shall be as new when it is seen again."""
-        self._unsettled.discard(path)
+        """The file is gone; or it is to count as new when it is seen again."""
+        self._incomplete.discard(path)
         self._paths.pop(str(path), None)
         if self._files.pop(path, None) is not None:
             self._gone.append(path)
 
     def scan(self, folders: Iterable[Path]) -> int:
-        """Look into folders: for what was there before, and for what no event told.
+        """Scan folders for files that are not known from events.
 
         Returns:
             How many files were new or changed.
         """
         count = 0
         for folder in folders:
-            found, unseen = self._listed(folder)
-            kept = {p: why for p, why in self.closed.items() if not p.is_relative_to(folder)}
-            self.closed = {**kept, **unseen}
+            found, unlisted = self._listed(folder)
+            kept = {p: why for p, why in self.unlistable.items() if not p.is_relative_to(folder)}
+            self.unlistable = {**kept, **unlisted}
             for path in [path for path in self._files if path not in found]:
-                is_unseen = any(path.is_relative_to(place) for place in unseen)
-                if path.is_relative_to(folder) and not is_unseen:
+                is_unlisted = any(path.is_relative_to(other) for other in unlisted)
+                if path.is_relative_to(folder) and not is_unlisted:
                     self.forget(path)
-            for path, stamp in found.items():
+            for path, snapshot in found.items():
                 known = self._files.get(path)
-                if known is None or known.stamp != stamp:
-                    self._found(path, stamp, is_new=known is None)
+                if known is None or known.snapshot != snapshot:
+                    self._found(path, snapshot, is_new=known is None)
                     count += 1
         self._scanned = True
         return count
 
-    def _listed(self, folder: Path) -> tuple[dict[Path, Stamp], dict[Path, str]]:
-        """All wanted files below, and folders that could not be listed; links are not followed."""
-        found: dict[Path, Stamp] = {}
-        unseen: dict[Path, str] = {}
+    def _listed(self, folder: Path) -> tuple[dict[Path, FileSnapshot], dict[Path, str]]:
+        """All photos and masks below, and folders that could not be listed. Follows no links."""
+        found: dict[Path, FileSnapshot] = {}
+        unlisted: dict[Path, str] = {}
         pending = [str(folder)]
         while pending:
-            place = pending.pop()
+            current = pending.pop()
             try:
-                with os.scandir(place) as entries:
-                    pending += self._noted(entries, found)
+                with os.scandir(current) as entries:
+                    pending += self._scan_entries(entries, found)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
-                unseen[Path(place)] = error.strerror or str(error)
-        return found, unseen
+                unlisted[Path(current)] = error.strerror or str(error)
+        return found, unlisted
 
-    def _noted(self, entries: Iterable[os.DirEntry[str]], found: dict[Path, Stamp]) -> list[str]:
-        """Take the wanted files into `found`; returns the folders to look into."""
+    def _scan_entries(
+        self, entries: Iterable[os.DirEntry[str]], found: dict[Path, FileSnapshot]
+    ) -> list[str]:
+        """Add photos and masks to `found`; returns the folders to search."""
         folders = []
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                if self._places.enters(Path(entry.path)):
+                if self._filter.is_searched(Path(entry.path)):
                     folders.append(entry.path)
-            elif self._places.names(entry.name):
-                known = self._paths.get(entry.path)  # what was wanted once needs no second check
+            elif self._filter.has_picture_name(entry.name):
+                known = self._paths.get(
+                    entry.path
+                )  # a known file needs no second check of its name
                 path = known or Path(entry.path)
-                stamp = Stamp.of(path) if known or self._places.wants(path) else None
-                if stamp is not None:
-                    found[path] = stamp
+                snapshot = FileSnapshot.of(path) if known or self._filter.includes(path) else None
+                if snapshot is not None:
+                    found[path] = snapshot
         return folders
 
-    def _found(self, path: Path, stamp: Stamp, *, is_new: bool) -> None:
-        """Wait; but not for what was there, and old, before the watch began.
+    def _found(self, path: Path, snapshot: FileSnapshot, *, is_new: bool) -> None:
+        """Wait for a file found by a scan, except for old files in the first scan.
 
-        Only then the file's own time counts: the clock of a file server may be wrong.
+        Only in the first scan the file's own time is used: a file server's clock may be wrong.
         """
         now, wait = self._clock(), max(self._timing.found_s, self._timing.quiet_s)
         if is_new and not self._scanned:
-            wait -= max(0.0, min(wait, self._wall() - stamp.modified_ns / 1e9))
-        self._unsettle(path, _File(stamp, now, now + wait))
+            wait -= max(0.0, min(wait, self._wall_clock() - snapshot.modified_ns / 1e9))
+        self._set_incomplete(path, _File(snapshot, now, now + wait))
 
-    def changes(self) -> tuple[list[Path], list[Path]]:
-        """What became whole, oldest first, and what went, since the last call."""
+    def take_changes(self) -> tuple[list[Path], list[Path]]:
+        """Since the last call: the files that became complete, oldest first, and those gone."""
         now = self._clock()
-        due = [path for path in self._unsettled if self._files[path].due <= now]
-        whole = [path for path in due if self._is_settled(path)]
-        whole.sort(key=lambda path: (self._files[path].changed, path))
+        due = [path for path in self._incomplete if self._files[path].due <= now]
+        complete = [path for path in due if self._check_complete(path)]
+        complete.sort(key=lambda path: (self._files[path].changed, path))
         gone, self._gone = self._gone, []
-        return whole, [path for path in gone if path not in self._files]
+        return complete, [path for path in gone if path not in self._files]
 
-    def _is_settled(self, path: Path) -> bool:
-        file, stamp, now = self._files[path], Stamp.of(path), self._clock()
-        if stamp is None:
+    def _check_complete(self, path: Path) -> bool:
+        file, snapshot, now = self._files[path], FileSnapshot.of(path), self._clock()
+        if snapshot is None:
             self.forget(path)
-        elif stamp != file.stamp:
+        elif snapshot != file.snapshot:
             wait = self._timing.open_s if file.being_written else self._timing.quiet_s
-            self._files[path] = _File(stamp, now, now + wait, being_written=file.being_written)
-        elif stamp.size == 0 and now < file.changed + self._timing.open_s:
-            file.due = file.changed + self._timing.open_s  # its writer has yet to begin
+            self._files[path] = _File(snapshot, now, now + wait, being_written=file.being_written)
+        elif snapshot.size == 0 and now < file.changed + self._timing.open_s:
+            file.due = file.changed + self._timing.open_s  # its writer has not begun
         else:
-            file.whole, file.due = True, float("inf")
-            self._unsettled.discard(path)
+            file.complete, file.due = True, float("inf")
+            self._incomplete.discard(path)
             return True
         return False
 
     def next_due(self) -> float:
-        """When `changes` may have something, by the clock; infinite if nothing is awaited."""
-        return min((self._files[path].due for path in self._unsettled), default=float("inf"))
+        """When `take_changes` may return something, by the clock; infinite if nothing is due."""
+        return min((self._files[path].due for path in self._incomplete), default=float("inf"))
 
     @property
-    def unsettled(self) -> int:
-        """How many files are known that are not whole."""
-        return len(self._unsettled)
+    def incomplete(self) -> int:
+        """The number of known files that are not complete."""
+        return len(self._incomplete)
 
     @property
     def known(self) -> set[Path]:
-        """All files that are here, whole or not."""
+        """All known files, complete or not."""
         return set(self._files)
 
-    def whole(self, path: Path) -> Stamp | None:
-        """The stamp of a whole file; None for others."""
+    def complete(self, path: Path) -> FileSnapshot | None:
+        """The snapshot of a complete file; None for others."""
         file = self._files.get(path)
-        return file.stamp if file is not None and file.whole else None
+        return file.snapshot if file is not None and file.complete else None
 
-    def young_until(self, path: Path) -> float:
-        """Until when a file that cannot be read may only be unfinished, by the clock."""
+    def incomplete_until(self, path: Path) -> float:
+        """Until when an unreadable file may be incomplete rather than damaged, by the clock."""
         file = self._files.get(path)
         if file is None:
             return float("-inf")
-        unclosed = file.being_written
-        return file.changed + (self._timing.open_s if unclosed else self._timing.broken_s)
+        wait = self._timing.open_s if file.being_written else self._timing.broken_s
+        return file.changed + wait

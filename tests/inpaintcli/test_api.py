@@ -93,7 +93,7 @@ def test_an_empty_mask_gives_a_copy(mask):
         ("gone.png", "alpha", UnreadableError, "gone.png"),
     ],
 )
-def test_wrong_arguments_are_told(photo, mask, error, named):
+def test_wrong_arguments_are_reported(photo, mask, error, named):
     with pytest.raises(error, match=named):
         inpaintcli.fill(photo, mask)
 

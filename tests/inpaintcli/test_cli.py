@@ -277,7 +277,7 @@ def test_an_empty_folder_is_nothing_to_do(tmp_path, program):
     program("fill", tmp_path / "photos", "-o", tmp_path / "out", check=0)
 
 
-def test_photos_without_masks_are_told_and_skipped(folder, tmp_path, program):
+def test_photos_without_masks_are_reported_and_skipped(folder, tmp_path, program):
     done = program("fill", folder, "-o", tmp_path / "out", check=0)
     assert done.stderr.decode().count("no mask") == 3
 
@@ -291,7 +291,7 @@ def test_quiet_is_quiet_and_verbose_tells_engine_and_reason(pair, tmp_path, prog
     assert b"the first choice that serves" in done.stderr
 
 
-def test_an_interrupt_ends_with_130_and_whole_files(tmp_path):
+def test_an_interrupt_ends_with_130_and_complete_files(tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()
     hole = np.zeros((500, 500), np.uint8)

@@ -47,7 +47,7 @@ def test_json_is_one_object_with_the_same_findings(capsys):
     assert all(finding["state"] in doctor._MARKS for finding in found["findings"])
 
 
-def test_packages_of_some_uses_are_told_with_the_command_that_installs_them(monkeypatch):
+def test_packages_of_some_uses_are_reported_with_the_command_that_installs_them(monkeypatch):
     def version(name):
         if name in ("s3fs", "ray"):
             raise doctor.importlib.metadata.PackageNotFoundError
@@ -61,7 +61,7 @@ def test_packages_of_some_uses_are_told_with_the_command_that_installs_them(monk
     assert found["ray"].hint.startswith("pip install 'inpaintcli[ray]'")
 
 
-def test_every_engine_is_told_with_the_reason():
+def test_every_engine_is_reported_with_the_reason():
     told_of = findings("engines")
     for backend in BACKENDS:
         for device in backend.DEVICES:

@@ -34,7 +34,9 @@ def outputs(out):
 @pytest.mark.parametrize(
     "where", ["inpaintcli.batch.fill_many:plan_folder", "inpaintcli.batch.thread_pool:open_models"]
 )
-def test_before_any_photo_is_at_work_a_signal_ends_the_run_at_once(folder, tmp_path, where, number):
+def test_before_any_photo_is_in_progress_a_signal_ends_the_run_at_once(
+    folder, tmp_path, where, number
+):
     command = [*paused(where, 600), "fill", folder, "-o", tmp_path / "out", "--json", *NETWORK]
     with running(command, LIMIT_S) as process:
         until(process, "here")
@@ -62,7 +64,7 @@ def batch(folder, tmp_path, seconds):
     return running(command, LIMIT_S, start_new_session=True)
 
 
-def test_the_photos_at_work_finish_however_often_the_same_wish_is_told(folder, tmp_path):
+def test_the_photos_in_progress_finish_however_often_the_same_wish_is_reported(folder, tmp_path):
     with batch(folder, tmp_path, 1.0) as process:
         until(process, "here")
         until(process, "here")
@@ -92,7 +94,7 @@ def test_a_later_signal_ends_at_once_and_the_next_run_does_the_rest(folder, tmp_
     assert outputs(tmp_path / "out") == [f"{number}.png" for number in range(6)]
 
 
-def test_during_the_report_the_sums_are_told_already(folder, tmp_path):
+def test_during_the_report_the_sums_are_reported_already(folder, tmp_path):
     report = tmp_path / "report.html"
     command = [
         *paused("inpaintcli.batch.contact_sheet:ContactSheet.write", 600),

@@ -38,7 +38,7 @@ def _handlers():
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_the_first_signal_is_noted_and_told_once(number):
+def test_the_first_signal_is_recorded_and_reported_once(number):
     told = []
     with stop_signals(told.append) as stop:
         assert not stop
@@ -84,7 +84,7 @@ def test_handlers_that_a_library_sets_go_with_it():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_broken_standard_error_does_not_keep_a_signal_from_being_noted():
+def test_a_broken_standard_error_does_not_keep_a_signal_from_being_recorded():
     def broken(_):
         raise BrokenPipeError
 

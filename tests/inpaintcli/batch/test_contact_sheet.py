@@ -1,6 +1,7 @@
 """The contact sheet of a run."""
 
 import re
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 from inpaintcli.batch import contact_sheet
-from inpaintcli.batch.contact_sheet import SIDE, ContactSheet
+from inpaintcli.batch.contact_sheet import THUMBNAIL_SIDE, ContactSheet
 from inpaintcli.batch.outcome import Outcome
 from inpaintcli.errors import OutputError, UnreadableError
 from tests.conftest import photo_pixels
@@ -24,7 +25,7 @@ def outcome(folder, name="a.png", **changes):
 
 def page(folder, outcomes, photos=1):
     path = folder / "report.html"
-    with ContactSheet(path, photos, overwrite=False) as sheet:
+    with closing(ContactSheet(path, photos, overwrite=False)) as sheet:
         for one in outcomes:
             sheet.add(one)
         sheet.write(title="<script>", summary="filled 1 & 2")
@@ -51,7 +52,7 @@ def test_names_and_messages_are_escaped(tmp_path):
 
 
 def test_of_many_photos_an_even_sample_is_shown_and_all_failures(tmp_path, monkeypatch):
-    monkeypatch.setattr(contact_sheet, "SHOWN", 5)
+    monkeypatch.setattr(contact_sheet, "MAX_PAIRS", 5)
     one = outcome(tmp_path)
     bad = Outcome(
         status="failed", input=one.input, mask=None, output=None, error=UnreadableError("bad")
@@ -63,7 +64,7 @@ def test_of_many_photos_an_even_sample_is_shown_and_all_failures(tmp_path, monke
 
 
 def test_failures_beyond_the_limit_are_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr(contact_sheet, "TOLD", 2)
+    monkeypatch.setattr(contact_sheet, "MAX_FAILURES", 2)
     bad = Outcome(
         status="failed", input=tmp_path, mask=None, output=None, error=UnreadableError("bad")
     )
@@ -83,7 +84,7 @@ def test_thumbnails_of_any_kind_are_small(tmp_path, mode):
     import io
 
     with Image.open(io.BytesIO(base64.b64decode(contact_sheet.thumbnail(path)))) as image:
-        assert image.size == (SIDE, SIDE * 3 // 4)
+        assert image.size == (THUMBNAIL_SIDE, THUMBNAIL_SIDE * 3 // 4)
         assert 30 < np.asarray(image).mean() < 225
 
 
@@ -95,7 +96,7 @@ def test_a_report_without_a_folder_is_refused_before_the_work(tmp_path):
 def test_only_a_report_of_ours_is_replaced(tmp_path):
     path = tmp_path / "report.html"
     path.write_text("<html>mine</html>")
-    with pytest.raises(OutputError, match="no report"):
+    with pytest.raises(OutputError, match="not a contact sheet"):
         ContactSheet(path, 1, overwrite=False)
     path.unlink()
     page(tmp_path, [outcome(tmp_path)])

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,19 +11,19 @@ import pytest
 from PIL import Image
 
 from inpaintcli.batch.fill_many import BatchOptions, fill_many, is_many
-from inpaintcli.batch.fill_one import FillRequest
-from inpaintcli.batch.fill_settings import FillSettings
 from inpaintcli.batch.journal import NAME, Journal
+from inpaintcli.batch.requests import FillRequest
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.inpaint.pipeline import Model
 from inpaintcli.models.cards import find_card
+from inpaintcli.options import FillOptions, ModelChoice
 from tests.conftest import GreyEngine, card, photo_pixels
 
 
 @dataclass(frozen=True, kw_only=True)
-class GreyRun(FillRequest):
-    """A run whose model fills with one grey."""
+class GreyRequest(FillRequest):
+    """A request whose model fills with one grey."""
 
     grey: float = 0.0
 
@@ -30,25 +31,31 @@ class GreyRun(FillRequest):
         return Model(card(), GreyEngine(self.grey), "for tests")
 
 
+def taken(group, options):
+    """A dataclass of options, with those that are its fields, which are removed."""
+    names = [name for name in group.__dataclass_fields__ if name in options]
+    return group(**{name: options.pop(name) for name in names})
+
+
+def grey_request(options):
+    """A request with those options that belong to it, which are removed."""
+    own = {name: options.pop(name) for name in ("grey", "overwrite", "dry_run") if name in options}
+    return GreyRequest(
+        console=Console(json=True),
+        model=taken(ModelChoice, options),
+        options=taken(FillOptions, options),
+        **own,
+    )
+
+
 @pytest.fixture
 def fill(folder, tmp_path, capsys):
     """Run the command; gives the exit code, the statuses by photo, and standard error."""
 
-    def run(*, grey=0.0, precision="auto", dry_run=False, model=None, source=folder, **options):
-        names = FillSettings.__dataclass_fields__
-        settings = FillSettings(**{name: options.pop(name) for name in names if name in options})
-        call = GreyRun(
-            settings=settings,
-            console=Console(json=True),
-            model=model,
-            engine="auto",
-            device="auto",
-            precision=precision,
-            dry_run=dry_run,
-            grey=grey,
-        )
-        many = BatchOptions(source=source, **{"mask": None, "output": tmp_path / "out", **options})
-        code = fill_many(call, many)
+    def run(*, source=folder, **options):
+        request = grey_request(options)
+        batch = BatchOptions(source=source, **{"mask": None, "output": tmp_path / "out", **options})
+        code = fill_many(request, batch)
         out, err = capsys.readouterr()
         *lines, last = [json.loads(line) for line in out.splitlines()]
         statuses = {os.path.basename(line["input"])[:-4]: line["status"] for line in lines}  # noqa: PTH119
@@ -219,7 +226,7 @@ def test_a_list(fill, folder):
 
 def test_one_run_at_a_time(fill, tmp_path):
     (tmp_path / "out").mkdir()
-    with Journal(tmp_path / "out"), pytest.raises(OutputError, match="Another run"):
+    with closing(Journal(tmp_path / "out")), pytest.raises(OutputError, match="Another run"):
         fill()
 
 
@@ -242,7 +249,7 @@ def test_nothing_is_written_outside_the_output_folder(fill, tmp_path):
     }
 
 
-def test_the_sums_are_told_also_where_the_report_cannot_be_written(
+def test_the_sums_are_reported_also_where_the_report_cannot_be_written(
     fill, tmp_path, monkeypatch, capsys
 ):
     def write(*_args, **_options):
@@ -255,15 +262,15 @@ def test_the_sums_are_told_also_where_the_report_cannot_be_written(
     assert last["summary"]["filled"] == 6
 
 
-def test_only_outputs_that_could_not_be_noted_are_told(fill, folder, monkeypatch):
-    def settle(*_args):
+def test_only_outputs_that_could_not_be_recorded_are_reported(fill, folder, monkeypatch):
+    def record(*_args):
         raise OutputError("No space left.")
 
     (folder / "0.png").write_bytes(b"no picture")
-    monkeypatch.setattr("inpaintcli.batch.resume.JournalRecorder.settle", settle)
+    monkeypatch.setattr("inpaintcli.batch.resume.JournalRecorder.record", record)
     code, statuses, told = fill()
     assert (code, statuses) == (ExitCode.SOME_FAILED, {**ALL, "0": "failed"})
-    assert told.count("not noted") == 5  # a failure is told anyway
+    assert told.count("not recorded") == 5  # a failure is reported anyway
 
 
 @pytest.fixture
@@ -303,7 +310,7 @@ def test_a_full_disk_fails_photo_by_photo_and_the_next_run_does_the_rest(fill, f
     )
 
 
-def test_a_read_only_folder_is_told_before_any_work(fill, small_disk):
+def test_a_read_only_folder_is_reported_before_any_work(fill, small_disk):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(OutputError, match="Read-only"):
         fill()

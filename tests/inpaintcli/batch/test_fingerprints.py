@@ -2,12 +2,13 @@
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 
-from inpaintcli.batch.fingerprints import Digest, Stamp, digest_of, key_of
+from inpaintcli.batch.fingerprints import Digest, FileStamp, RunFingerprint, digest_of
 
-MODEL, OPTIONS = "m" * 64, {"grow": 0}
+RUN = RunFingerprint(model="m" * 64, options={"grow": 0})
 
 
 @pytest.fixture
@@ -26,46 +27,46 @@ def age(path, seconds=60):
 
 def test_the_same_files_model_and_options_are_no_change(pair):
     photo, mask = pair
-    key = key_of(photo, mask, MODEL, OPTIONS)
-    assert key.changed(photo, mask, MODEL, dict(OPTIONS)) == ""
+    fingerprint = RUN.of_job(photo, mask)
+    assert fingerprint.difference(photo, mask, RUN) == ""
 
 
-def test_each_part_of_a_key_counts(pair, tmp_path):
+def test_each_part_of_a_fingerprint_counts(pair, tmp_path):
     photo, mask = pair
     other = tmp_path / "other"
     other.write_bytes(b"other")
-    key = key_of(photo, mask, MODEL, OPTIONS)
-    assert key.changed(other, mask, MODEL, OPTIONS) == "the photo"
-    assert key.changed(photo, other, MODEL, OPTIONS) == "the mask"
-    assert key.changed(photo, None, MODEL, OPTIONS) == "the mask"
-    assert key.changed(photo, mask, "n" * 64, OPTIONS) == "the model"
-    assert key.changed(photo, mask, MODEL, {"grow": 1}) == "an option"
+    fingerprint = RUN.of_job(photo, mask)
+    assert fingerprint.difference(other, mask, RUN) == "the photo"
+    assert fingerprint.difference(photo, other, RUN) == "the mask"
+    assert fingerprint.difference(photo, None, RUN) == "the mask"
+    assert fingerprint.difference(photo, mask, replace(RUN, model="n" * 64)) == "the model"
+    assert fingerprint.difference(photo, mask, replace(RUN, options={"grow": 1})) == "an option"
 
 
 def test_content_counts_not_name_nor_time(pair, tmp_path):
     photo, mask = pair
-    key = key_of(photo, mask, MODEL, OPTIONS)
+    fingerprint = RUN.of_job(photo, mask)
     moved = tmp_path / "moved.jpg"
     moved.write_bytes(photo.read_bytes())
     age(moved)
-    assert key.changed(moved, mask, MODEL, OPTIONS) == ""
+    assert fingerprint.difference(moved, mask, RUN) == ""
 
 
 def test_a_change_that_keeps_size_and_time_is_seen(pair):
     photo, mask = pair
     age(photo)
-    key = key_of(photo, mask, MODEL, OPTIONS)
+    fingerprint = RUN.of_job(photo, mask)
     before = photo.stat()
     photo.write_bytes(b"PHOTO")
     os.utime(photo, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert key.changed(photo, mask, MODEL, OPTIONS) == "the photo"
+    assert fingerprint.difference(photo, mask, RUN) == "the photo"
 
 
 def test_a_file_is_not_read_again_while_its_stamp_stays(pair):
     photo, _ = pair
-    digest = Digest("not its hash", Stamp.of(photo))
-    assert digest.still_of(photo)
-    assert not Digest("not its hash", None).still_of(photo)
+    digest = Digest("not its hash", FileStamp.of(photo))
+    assert digest.matches(photo)
+    assert not Digest("not its hash", None).matches(photo)
 
 
 def test_a_file_changed_just_now_has_no_stamp_to_trust(pair):
@@ -76,4 +77,4 @@ def test_a_file_changed_just_now_has_no_stamp_to_trust(pair):
 def test_an_old_file_has_one(pair, monkeypatch):
     later = time.time_ns() + 10_000_000_000
     monkeypatch.setattr("inpaintcli.batch.fingerprints.time.time_ns", lambda: later)
-    assert digest_of(pair[0]).stamp == Stamp.of(pair[0])
+    assert digest_of(pair[0]).stamp == FileStamp.of(pair[0])

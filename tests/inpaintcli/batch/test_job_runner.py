@@ -2,42 +2,40 @@
 
 import json
 import os
-from contextlib import nullcontext
 
 import pytest
 from PIL import Image
 
-from inpaintcli.batch.fill_settings import EMPTY, FillSettings
+from inpaintcli.batch.fill_steps import EMPTY_MASK
 from inpaintcli.batch.job_runner import JobRunner
 from inpaintcli.batch.jobs import LocalJob
-from inpaintcli.batch.outcome import ModelUsed, exit_code_of
+from inpaintcli.batch.outcome import exit_code_of
 from inpaintcli.errors import ExitCode
+from inpaintcli.options import FillOptions
 
 
-def settled(folder, out, model, name="1", **settings):
+def outcome_of(folder, out, model, name="1"):
     job = LocalJob(folder / f"{name}.png", folder / f"{name}.mask.png", out / f"{name}.png")
-    return filler(model, **settings).settle(job)
+    return runner(model).run(job)
 
 
-def filler(model, **settings):
-    return JobRunner(
-        lambda: nullcontext(model), ModelUsed.of(model), FillSettings(**settings), lambda _: None
-    )
+def runner(model):
+    return JobRunner.for_one(model, FillOptions(), lambda _: None)
 
 
-def test_a_fault_of_the_program_is_told_as_one(folder, tmp_path, grey_model, monkeypatch):
+def test_a_fault_of_the_program_is_reported_as_one(folder, tmp_path, grey_model, monkeypatch):
     def broken(*_args, **_options):
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr("inpaintcli.batch.fill_settings.fill", broken)
-    outcome = settled(folder, tmp_path, grey_model)
+    monkeypatch.setattr("inpaintcli.inpaint.pipeline.fill", broken)
+    outcome = outcome_of(folder, tmp_path, grey_model)
     assert outcome.error.code == ExitCode.FAULT
     assert "oh" in outcome.error.message
 
 
 def test_result_lines_hold_what_the_contract_names(folder, tmp_path, grey_model):
     (folder / "2.png").write_bytes(b"")
-    good, bad = (settled(folder, tmp_path, grey_model, name) for name in ("1", "2"))
+    good, bad = (outcome_of(folder, tmp_path, grey_model, name) for name in ("1", "2"))
     for outcome in (good, bad):
         line = json.loads(json.dumps(outcome.to_json()))
         assert {"schema", "status", "input", "mask", "output", "seconds", "error"} <= set(line)
@@ -49,31 +47,31 @@ def test_result_lines_hold_what_the_contract_names(folder, tmp_path, grey_model)
 
 def test_an_empty_mask_copies_the_photo_byte_for_byte_and_says_so(folder, tmp_path, grey_model):
     Image.new("L", (64, 48)).save(folder / "1.mask.png")
-    outcome = settled(folder, tmp_path, grey_model)
-    assert (outcome.status, outcome.note) == ("filled", EMPTY)
+    outcome = outcome_of(folder, tmp_path, grey_model)
+    assert (outcome.status, outcome.note) == ("filled", EMPTY_MASK)
     assert (tmp_path / "1.png").read_bytes() == (folder / "1.png").read_bytes()
 
 
 @pytest.mark.parametrize("value", [1, 127])
-def test_a_mask_that_only_looks_empty_is_told_with_its_lightest_value(
+def test_a_mask_that_only_looks_empty_is_reported_with_its_lightest_value(
     folder, tmp_path, grey_model, value
 ):
     Image.new("L", (64, 48), value).save(folder / "1.mask.png")
-    outcome = settled(folder, tmp_path, grey_model)
+    outcome = outcome_of(folder, tmp_path, grey_model)
     assert f"{value} of 255" in outcome.note
     assert "--mask-threshold" in outcome.note
 
 
 def test_missing_folders_are_made(folder, tmp_path, grey_model):
-    assert settled(folder, tmp_path / "a/b", grey_model).status == "filled"
+    assert outcome_of(folder, tmp_path / "a/b", grey_model).status == "filled"
 
 
 def test_an_output_that_appeared_meanwhile_is_not_replaced(folder, tmp_path, grey_model):
     (tmp_path / "1.png").write_bytes(b"mine")
-    assert settled(folder, tmp_path, grey_model).error.code == ExitCode.OUTPUT
+    assert outcome_of(folder, tmp_path, grey_model).error.code == ExitCode.OUTPUT
     assert (tmp_path / "1.png").read_bytes() == b"mine"
     job = LocalJob(folder / "1.png", folder / "1.mask.png", tmp_path / "1.png", replaces=True)
-    assert filler(grey_model).settle(job).status == "filled"
+    assert runner(grey_model).run(job).status == "filled"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="other limits of names there")
@@ -81,13 +79,13 @@ def test_an_output_that_appeared_meanwhile_is_not_replaced(folder, tmp_path, gre
 def test_long_and_foreign_names(folder, tmp_path, grey_model, name):
     for end in (".png", ".mask.png"):
         (folder / f"1{end}").rename(folder / f"{name}{end}")
-    outcome = settled(folder, tmp_path, grey_model, name)
+    outcome = outcome_of(folder, tmp_path, grey_model, name)
     assert outcome.status == "filled", outcome.error
 
 
-def test_a_name_too_long_for_the_disk_is_told(folder, tmp_path, grey_model):
+def test_a_name_too_long_for_the_disk_is_reported(folder, tmp_path, grey_model):
     job = LocalJob(folder / "1.png", folder / "1.mask.png", tmp_path / ("a" * 300 + ".png"))
-    outcome = filler(grey_model).settle(job)
+    outcome = runner(grey_model).run(job)
     assert outcome.error.code == ExitCode.OUTPUT
     assert "too long" in outcome.error.message
 

@@ -3,27 +3,30 @@
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inpaintcli.batch.fingerprints import Digest, JobFingerprint, Stamp, digest_of_bytes
+from inpaintcli.batch.fingerprints import Digest, FileStamp, JobFingerprint, digest_of_bytes
 from inpaintcli.batch.journal import NAME, Journal
-from inpaintcli.batch.records import JournalEntries, JournalEntry
+from inpaintcli.batch.journal_entries import JournalEntry, JournalIndex
 from inpaintcli.errors import OutputError
 
-KEY = JobFingerprint(Digest("p" * 64, Stamp(1, 2, 3)), Digest("m" * 64), "o" * 64, {"grow": 1})
+FINGERPRINT = JobFingerprint(
+    Digest("p" * 64, FileStamp(1, 2, 3)), Digest("m" * 64), "o" * 64, {"grow": 1}
+)
 
 
 def entry(output="a.png", status="filled", **changes):
     fields = {"status": status, "output": output, "photo": f"photos/{output}", "mask": None}
-    return JournalEntry(**{**fields, "key": KEY, "sha256": "s" * 64, **changes})
+    return JournalEntry(**{**fields, "fingerprint": FINGERPRINT, "sha256": "s" * 64, **changes})
 
 
 def written(folder, *entries):
-    with Journal(folder) as journal:
+    with closing(Journal(folder)) as journal:
         for one in entries:
             journal.append(one)
     return folder / NAME
@@ -35,7 +38,7 @@ def written(folder, *entries):
         output=st.text(min_size=1),
         mask=st.none() | st.text(),
         error=st.none() | st.dictionaries(st.text(), st.text() | st.integers()),
-        key=st.none() | st.just(KEY),
+        fingerprint=st.none() | st.just(FINGERPRINT),
     )
 )
 def test_what_is_written_is_read(one):
@@ -47,27 +50,27 @@ def test_what_is_written_is_read(one):
 def test_names_that_are_not_utf8_come_back(tmp_path):
     name = os.fsdecode(b"caf\xe9.png")
     written(tmp_path, entry(name))
-    assert JournalEntries(tmp_path / NAME).last(name).output == name
+    assert JournalIndex(tmp_path / NAME).last(name).output == name
 
 
 def test_the_last_line_counts_and_the_last_filling_is_remembered(tmp_path):
     path = written(tmp_path, entry(seconds=1.0), entry(status="failed", error={"code": 4}))
-    records = JournalEntries(path)
-    assert records.last("a.png").status == "failed"
-    assert records.last_filled("a.png").seconds == 1.0
-    assert records.last("b.png") is None
+    index = JournalIndex(path)
+    assert index.last("a.png").status == "failed"
+    assert index.last_filled("a.png").seconds == 1.0
+    assert index.last("b.png") is None
 
 
 @pytest.mark.parametrize("cut", [1, 20, 300])
 def test_a_torn_last_line_is_cut_off_and_the_rest_stays(tmp_path, cut):
     path = written(tmp_path, entry("a.png"), entry("b.png"))
     path.write_bytes(path.read_bytes()[:-cut])
-    with Journal(tmp_path) as journal:
-        assert journal.records().last("a.png") is not None
-        assert journal.records().last("b.png") is None
+    with closing(Journal(tmp_path)) as journal:
+        assert journal.index().last("a.png") is not None
+        assert journal.index().last("b.png") is None
         journal.append(entry("c.png"))
-    records = JournalEntries(path)
-    assert [records.last(name) is not None for name in ("a.png", "b.png", "c.png")] == [
+    index = JournalIndex(path)
+    assert [index.last(name) is not None for name in ("a.png", "b.png", "c.png")] == [
         True,
         False,
         True,
@@ -79,9 +82,9 @@ def test_damaged_lines_are_passed_over(tmp_path):
     with path.open("ab") as file:
         file.write(b"\0\0\0\n[1]\n{}\n")
     written(tmp_path, entry("b.png"))
-    records = JournalEntries(path)
-    assert records.last("a.png")
-    assert records.last("b.png")
+    index = JournalIndex(path)
+    assert index.last("a.png")
+    assert index.last("b.png")
 
 
 def test_a_journal_of_another_version_is_refused(tmp_path):
@@ -102,17 +105,17 @@ def announced(folder, data=b"whole", **changes):
 def test_an_output_that_appeared_before_the_kill_counts_as_filled(tmp_path):
     temporary = announced(tmp_path)
     (tmp_path / "a.png").write_bytes(b"whole")
-    with Journal(tmp_path) as journal:
-        assert journal.records().last("a.png").status == "filled"
-        assert journal.records().last("a.png").key == KEY
+    with closing(Journal(tmp_path)) as journal:
+        assert journal.index().last("a.png").status == "filled"
+        assert journal.index().last("a.png").fingerprint == FINGERPRINT
     assert not temporary.exists()
 
 
 def test_an_output_that_did_not_appear_does_not_and_strangers_stay(tmp_path):
     temporary = announced(tmp_path)
     (tmp_path / "a.png").write_bytes(b"put here by somebody else")
-    with Journal(tmp_path) as journal:
-        assert journal.records().last("a.png") is None
+    with closing(Journal(tmp_path)) as journal:
+        assert journal.index().last("a.png") is None
     assert (tmp_path / "a.png").exists()
     assert not temporary.exists()
 
@@ -144,10 +147,10 @@ def test_nothing_else_is_removed_whatever_the_journal_says(tmp_path, changes):
 
 
 def overtaken(folder, monkeypatch, times=3):
-    """A journal of which most lines no longer count."""
+    """A journal of which most lines are no longer valid."""
     monkeypatch.setattr("inpaintcli.batch.journal.COMPACT_BYTES", 100)
     lines = [entry(f"{n}.png", seconds=float(turn)) for turn in range(times) for n in range(4)]
-    with Journal(folder) as journal:
+    with closing(Journal(folder)) as journal:
         for one in lines:
             journal.append(one)
         journal.append(entry("0.png", status="failed", error={"code": 4}))
@@ -156,9 +159,9 @@ def overtaken(folder, monkeypatch, times=3):
 
 def said(path):
     """What a journal says of each output."""
-    records = JournalEntries(path)
+    index = JournalIndex(path)
     names = [f"{n}.png" for n in range(4)]
-    return [(records.last(name), records.last_filled(name)) for name in names]
+    return [(index.last(name), index.last_filled(name)) for name in names]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="an open file keeps its name there")
@@ -167,14 +170,14 @@ def test_a_journal_that_is_mostly_overtaken_is_written_anew_and_says_the_same(
 ):
     path = overtaken(tmp_path, monkeypatch)
     before, size = said(path), path.stat().st_size
-    with Journal(tmp_path) as journal:
+    with closing(Journal(tmp_path)) as journal:
         assert path.stat().st_size < size / 2
         assert said(path) == before
         with pytest.raises(OutputError, match="Another run"):
             Journal(tmp_path)
         journal.append(entry("9.png"))
     assert said(path) == before
-    assert JournalEntries(path).last("9.png") is not None
+    assert JournalIndex(path).last("9.png") is not None
     assert [file.name for file in tmp_path.iterdir()] == [NAME]
 
 
@@ -199,7 +202,7 @@ def test_a_kill_while_it_is_written_anew_loses_nothing(tmp_path, monkeypatch, mo
     killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     assert killed.returncode == 9
     assert said(path) == before
-    with Journal(tmp_path):
+    with closing(Journal(tmp_path)):
         assert said(path) == before
     assert [file.name for file in tmp_path.iterdir()] == [NAME]
 
@@ -237,7 +240,7 @@ def test_whoever_opened_a_journal_just_before_it_was_replaced_opens_the_new_one(
     monkeypatch.setattr("inpaintcli.batch.journal.os.open", slow)
     written(tmp_path, entry("b.png"))
     assert len(opened) == 2
-    assert JournalEntries(path).last("b.png") is not None
+    assert JournalIndex(path).last("b.png") is not None
 
 
 HOLD = "import sys; from pathlib import Path; from inpaintcli.batch.journal import Journal; "
@@ -267,7 +270,7 @@ def test_a_line_that_does_not_fit_on_the_disk_leaves_no_part(tmp_path, monkeypat
             raise OSError(28, "No space left on device")
         return true_write(file, data[: len(data) // 2])
 
-    with Journal(tmp_path) as journal:
+    with closing(Journal(tmp_path)) as journal:
         monkeypatch.setattr("inpaintcli.batch.journal.os.write", half)
         with pytest.raises(OutputError, match="No space left"):
             journal.append(entry("b.png"))

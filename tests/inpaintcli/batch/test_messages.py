@@ -7,9 +7,9 @@ from inpaintcli.batch.messages import (
     OutcomeCounts,
     duration_in_words,
     report_dry_run,
-    report_loose_ends,
     report_outcome,
     report_space,
+    report_unmatched,
 )
 from inpaintcli.batch.outcome import Outcome
 from inpaintcli.console import Console
@@ -21,16 +21,16 @@ def outcome(status="filled", **fields):
 
 
 def test_the_table_counts_by_status_and_reason():
-    tally = OutcomeCounts()
+    counts = OutcomeCounts()
     for _ in range(10):
-        tally.add(outcome())
-    tally.add(outcome("skipped", note=f"{NO_MASK}: none lies beside"))
-    tally.add(outcome("failed", error=UnreadableError("bad")))
-    tally.add(outcome("failed", error=UnreadableError("bad")))
-    tally.add(outcome("failed", error=MaskMismatchError("bad")))
-    tally.add(outcome("skipped", note="no mask has come; it is filled when one comes"))
-    assert tally.exit_code() == ExitCode.SOME_FAILED
-    assert tally.table(5.0).splitlines() == [
+        counts.add(outcome())
+    counts.add(outcome("skipped", note=f"{NO_MASK}: none lies beside"))
+    counts.add(outcome("failed", error=UnreadableError("bad")))
+    counts.add(outcome("failed", error=UnreadableError("bad")))
+    counts.add(outcome("failed", error=MaskMismatchError("bad")))
+    counts.add(outcome("skipped", note="no mask has come; it is filled when one comes"))
+    assert counts.exit_code() == ExitCode.SOME_FAILED
+    assert counts.table(5.0).splitlines() == [
         "filled  10",
         "skipped  2  1 without a mask, 1 no mask has come",
         "failed   3  2 unreadable, 1 mask and photo do not fit",
@@ -39,16 +39,16 @@ def test_the_table_counts_by_status_and_reason():
 
 
 def test_a_dry_run_counts_what_would_be_filled_apart(capsys):
-    tally = OutcomeCounts()
+    counts = OutcomeCounts()
     for name in ("a.png", "b.png"):
         job = Job(Path(name), None, Path("out") / name)
-        tally.add(report_dry_run(Console(), job))
-    tally.add(outcome("skipped", note=NO_MASK))
-    assert tally.table(1.0).splitlines()[1] == "skipped 3  2 would be filled, 1 without a mask"
+        counts.add(report_dry_run(Console(), job))
+    counts.add(outcome("skipped", note=NO_MASK))
+    assert counts.table(1.0).splitlines()[1] == "skipped 3  2 would be filled, 1 without a mask"
     assert "would fill a.png by its transparent pixels into out/a.png" in capsys.readouterr().out
 
 
-def test_an_error_that_names_its_photo_is_not_told_with_the_name_twice(capsys):
+def test_an_error_that_names_its_photo_is_not_reported_with_the_name_twice(capsys):
     report_outcome(Console(), outcome("failed", error=UnreadableError("a is not a picture.")))
     report_outcome(Console(), outcome("failed", error=UnreadableError("The mask is gone.")))
     assert capsys.readouterr().err == "a is not a picture.\na: The mask is gone.\n"
@@ -70,7 +70,7 @@ def test_durations():
     ]
 
 
-def test_a_disk_that_is_too_small_is_told_and_one_that_is_not_is_not(capsys):
+def test_a_disk_that_is_too_small_is_reported_and_one_that_is_not_is_not(capsys):
     report_space(Console(), 12_345_678_901, 8_000_000, Path("out"))
     told = capsys.readouterr().err
     assert "12 GB" in told
@@ -79,10 +79,12 @@ def test_a_disk_that_is_too_small_is_told_and_one_that_is_not_is_not(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_loose_ends_are_told(capsys):
-    strange = (Path("a.heic"), Path("b.HEIC"), Path("c.gif"))
-    plan = BatchPlan((), orphans=(Path("m.png"),), links=(Path("there"),), strange=strange)
-    report_loose_ends(Console(), plan)
+def test_unmatched_files_are_reported(capsys):
+    unsupported = (Path("a.heic"), Path("b.HEIC"), Path("c.gif"))
+    plan = BatchPlan(
+        (), orphan_masks=(Path("m.png"),), links=(Path("there"),), unsupported=unsupported
+    )
+    report_unmatched(Console(), plan)
     told = capsys.readouterr().err
     assert "m.png: a mask without a photo" in told
     assert "there: a link to a folder" in told

@@ -9,27 +9,27 @@ from inpaintcli.storage.folders import GlobFilter
 from tests.conftest import touch
 
 
-def test_photos_without_masks_and_masks_without_photos_are_told(tmp_path):
+def test_photos_without_masks_and_masks_without_photos_are_reported(tmp_path):
     photos = touch(tmp_path / "photos", "a.jpg", "b.jpg")
     masks = touch(tmp_path / "masks", "a.png", "z.png")
     plan = plan_folder(photos, str(masks), tmp_path / "out", overwrite=False)
     assert [skip.photo.name for skip in plan.skips] == ["b.jpg"]
-    assert plan.orphans == (masks / "z.png",)
+    assert plan.orphan_masks == (masks / "z.png",)
 
 
 def test_a_mask_of_which_there_are_two_is_not_one_without_a_photo(tmp_path):
     photos, masks = touch(tmp_path / "p", "a.jpg"), touch(tmp_path / "m", "a.png", "a_mask.png")
     plan = plan_folder(photos, str(masks), tmp_path / "out", overwrite=False)
     assert [skip.photo.name for skip in plan.skips] == ["a.jpg"]
-    assert plan.orphans == ()
+    assert plan.orphan_masks == ()
 
 
-def test_pictures_of_kinds_that_are_not_read_are_told_where_they_are_asked_for(tmp_path):
+def test_pictures_of_kinds_that_are_not_read_are_reported_where_they_are_asked_for(tmp_path):
     photos = touch(tmp_path, "a.jpg", "b.HEIC", "c.gif", ".d.heic", "out/e.heic", "notes.txt")
-    for globs, strange in (((), ["b.HEIC", "c.gif"]), (("*.gif",), ["c.gif"])):
-        wanted = GlobFilter(globs)
-        plan = plan_folder(photos, "alpha", tmp_path / "out", overwrite=False, wanted=wanted)
-        assert sorted(path.name for path in plan.strange) == strange
+    for globs, unsupported in (((), ["b.HEIC", "c.gif"]), (("*.gif",), ["c.gif"])):
+        selected = GlobFilter(globs)
+        plan = plan_folder(photos, "alpha", tmp_path / "out", overwrite=False, selected=selected)
+        assert sorted(path.name for path in plan.unsupported) == unsupported
 
 
 def test_the_output_folder_and_hidden_files_are_not_input(tmp_path):
@@ -38,14 +38,14 @@ def test_the_output_folder_and_hidden_files_are_not_input(tmp_path):
     assert [job.photo.name for job in plan.jobs] == ["a.png"]
 
 
-def test_troubles_of_what_is_not_asked_for_are_not_told(tmp_path):
+def test_troubles_of_what_is_not_asked_for_are_not_reported(tmp_path):
     photos = touch(tmp_path / "photos", "a.png", "b.jpg")
     (photos / "gone.png").symlink_to("nowhere")
     (photos / "loop").symlink_to(photos)
 
     def troubles(*globs: tuple[str, ...]) -> tuple[list[str], list[str]]:
         plan = plan_folder(
-            photos, "alpha", tmp_path / "out", overwrite=False, wanted=GlobFilter(*globs)
+            photos, "alpha", tmp_path / "out", overwrite=False, selected=GlobFilter(*globs)
         )
         return [skip.photo.name for skip in plan.skips], [link.name for link in plan.links]
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,13 @@ from PIL import Image
 
 from inpaintcli.batch.fill_many import BatchOptions, fill_many, is_many
 from inpaintcli.batch.fill_one import fill_photo
-from inpaintcli.batch.fill_settings import FillSettings
 from inpaintcli.batch.fingerprints import digest_of_bytes
-from inpaintcli.batch.journal import Journal, journal_of
-from inpaintcli.batch.records import JournalEntry
-from inpaintcli.console import Console
+from inpaintcli.batch.journal import Journal, journal_path
+from inpaintcli.batch.journal_entries import JournalEntry
 from inpaintcli.errors import ExitCode, OutputError, UnreadableError, UsageError
 from inpaintcli.storage import stores
 from inpaintcli.storage.locations import local_copy, parse_location
-from tests.inpaintcli.batch.test_fill_many import GreyRun
+from tests.inpaintcli.batch.test_fill_many import grey_request
 from tests.inpaintcli.storage.test_stores import fsspec, put, root
 
 __all__ = ["fsspec", "root"]
@@ -35,16 +34,6 @@ def stored(root, folder):
     return root
 
 
-def run_of(**options):
-    names = FillSettings.__dataclass_fields__
-    settings = FillSettings(**{name: options.pop(name) for name in names if name in options})
-    grey = options.pop("grey", 0.0)
-    return GreyRun(
-        settings=settings, console=Console(json=True), model=None, engine="auto", device="auto",
-        precision="auto", dry_run=options.pop("dry_run", False), grey=grey,
-    )  # fmt: skip
-
-
 @pytest.fixture
 def fill(tmp_path, capsys):
     """Run the command; gives the exit code, statuses by photo, and standard error."""
@@ -54,8 +43,8 @@ def fill(tmp_path, capsys):
         many = {"journal": tmp_path / "journals", **many}
         if isinstance(output, Path):
             del many["journal"]
-        run = run_of(**options)
-        code = fill_many(run, BatchOptions(source=source, mask=mask, output=output, **many))
+        request = grey_request(options)
+        code = fill_many(request, BatchOptions(source=source, mask=mask, output=output, **many))
         out, err = capsys.readouterr()
         *lines, _ = [json.loads(line) for line in out.splitlines()]
         return code, {parse_location(line["input"]).stem: line["status"] for line in lines}, err
@@ -195,7 +184,7 @@ def test_an_output_cannot_leave_its_folder(fill, stored, tmp_path):
     )
     code, _, told = fill(tmp_path / "pairs.jsonl", stored / "out", mask="alpha")
     assert code == ExitCode.SOME_FAILED
-    assert "leads out of the output folder memory://box/out" in told
+    assert "is outside the output folder memory://box/out" in told
 
 
 def test_the_report_shows_photos_of_a_store(fill, stored, tmp_path):
@@ -211,7 +200,7 @@ def test_a_dry_run_writes_nothing(fill, stored):
 
 
 def test_one_photo(stored, capsys):
-    run, photo = run_of(), stored / "photos/0.png"
+    run, photo = grey_request({}), stored / "photos/0.png"
     assert fill_photo(run, photo, None, stored / "out.png") == ExitCode.OK
     assert fill_photo(run, photo, None, None) == ExitCode.OK
     assert {url.name for url in stored.files_below()} >= {"out.png", "0.filled.png"}
@@ -226,20 +215,20 @@ def test_one_photo(stored, capsys):
     assert json.loads(capsys.readouterr().out.splitlines()[0])["output"] == "memory://box/out.png"
 
 
-def test_a_store_that_does_not_answer_is_told(stored, monkeypatch):
+def test_a_store_that_does_not_answer_is_reported(stored, monkeypatch):
     def away(*_, **__):
         raise ConnectionError("nobody there")
 
     monkeypatch.setattr(stores, "_opened", away)
     with pytest.raises(UnreadableError, match="nobody there"):
-        fill_photo(run_of(), stored / "photos/0.png", None, stored / "out.png")
+        fill_photo(grey_request({}), stored / "photos/0.png", None, stored / "out.png")
     with pytest.raises(UnreadableError, match="nobody there"):
         is_many(stored / "photos")
 
 
 def announced(stored, tmp_path, data=b"whole"):
     """As a run leaves it that is killed between its announcement and the end."""
-    path = journal_of(stored / "out", tmp_path)
+    path = journal_path(stored / "out", tmp_path)
     entry = JournalEntry(
         status="writing",
         output="a.png",
@@ -248,38 +237,38 @@ def announced(stored, tmp_path, data=b"whole"):
         sha256=digest_of_bytes(data),
         temporary=".0.inpaintcli-part",
     )
-    with Journal(stored / "out", path) as journal:
+    with closing(Journal(stored / "out", path)) as journal:
         journal.append(entry)
     put(stored / "out/.0.inpaintcli-part", b"ha")
     return path
 
 
 @pytest.mark.parametrize("content", [b"whole", b"other", None])
-def test_what_a_killed_run_left_in_a_store_is_made_good(stored, tmp_path, content):
+def test_what_a_killed_run_left_in_a_store_is_repaired(stored, tmp_path, content):
     path = announced(stored, tmp_path)
     if content:
         put(stored / "out/a.png", content)
-    with Journal(stored / "out", path) as journal:
-        last = journal.records().last("a.png")
+    with closing(Journal(stored / "out", path)) as journal:
+        last = journal.index().last("a.png")
     assert (last is not None and last.status == "filled") == (content == b"whole")
     assert [url.name for url in (stored / "out").files_below()] == (["a.png"] if content else [])
 
 
 def test_each_store_has_a_journal_of_its_own(tmp_path):
-    one, other = (journal_of(parse_location(f"s3://bucket/{name}"), tmp_path) for name in "ab")
+    one, other = (journal_path(parse_location(f"s3://bucket/{name}"), tmp_path) for name in "ab")
     assert one != other
     assert one.parent == tmp_path
-    assert journal_of(parse_location("s3://bucket/a"), tmp_path) == one
-    assert "inpaintcli" in journal_of(parse_location("s3://bucket/a")).parts
+    assert journal_path(parse_location("s3://bucket/a"), tmp_path) == one
+    assert "inpaintcli" in journal_path(parse_location("s3://bucket/a")).parts
 
 
-def test_a_journal_apart_is_for_stores_only(folder, tmp_path):
-    run = run_of()
+def test_a_journal_folder_is_for_stores_only(folder, tmp_path):
+    run = grey_request({})
     with pytest.raises(UsageError, match="--journal"):
         fill_many(run, BatchOptions(source=folder, mask=None, output=tmp_path, journal=tmp_path))
 
 
-def test_nobody_pays_for_stores_who_has_none(folder, tmp_path):
+def test_without_stores_fsspec_is_not_imported(folder, tmp_path):
     code = (
         "import sys; from inpaintcli import cli; sys.argv[1:] = sys.argv[1:]; "
         "import atexit; atexit.register(lambda: print('fsspec' in sys.modules)); cli.main()"

@@ -6,11 +6,14 @@ import threading
 import pytest
 from PIL import Image
 
-from inpaintcli.batch.fill_settings import FillSettings, read_pair
+from inpaintcli.batch.fill_steps import read_pair
+from inpaintcli.batch.job_runner import JobRunner
 from inpaintcli.batch.jobs import LocalJob
+from inpaintcli.batch.outcome import ModelUsed
 from inpaintcli.batch.plan import plan_folder
-from inpaintcli.batch.thread_pool import SPARE_THREADS, default_workers, fill_files
+from inpaintcli.batch.thread_pool import SPARE_THREADS, default_workers, model_pool, run_jobs
 from inpaintcli.inpaint.pipeline import Model
+from inpaintcli.options import FillOptions
 from tests.conftest import GreyEngine, card
 
 
@@ -18,10 +21,19 @@ def models(count=1):
     return [Model(card(), GreyEngine(), "") for _ in range(count)]
 
 
-def outcomes(folder, out, workers=1, **settings):
+def fill_all(jobs, models, **stop):
+    runner = JobRunner(
+        borrow_model=model_pool(models),
+        model_used=ModelUsed.of(models[0]),
+        options=FillOptions(),
+        notify=lambda _: None,
+    )
+    return run_jobs(jobs, runner, len(models), **stop)
+
+
+def outcomes(folder, out, workers=1):
     plan = plan_folder(folder, None, out, overwrite=False)
-    runs = fill_files(plan.jobs, models(workers), FillSettings(**settings), notes=lambda _: None)
-    return {outcome.input.name: outcome for outcome in runs}
+    return {outcome.input.name: outcome for outcome in fill_all(plan.jobs, models(workers))}
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -58,7 +70,7 @@ def test_each_engine_serves_one_photo_at_a_time(folder, tmp_path):
 
     pool = [Model(card(), Watched(), "") for _ in range(2)]
     plan = plan_folder(folder, None, tmp_path / "out", overwrite=False)
-    runs = fill_files(plan.jobs, pool, FillSettings(), notes=lambda _: None)
+    runs = fill_all(plan.jobs, pool)
     assert {o.status for o in runs} == {"filled"}
 
 
@@ -86,13 +98,13 @@ class Gate(GreyEngine):
 def test_the_next_photo_is_read_while_the_engine_is_busy(folder, tmp_path, monkeypatch):
     gate, read = Gate(), threading.Semaphore(0)
 
-    def reading(job, settings):
+    def reading(photo, mask, options):
         read.release()
-        return read_pair(job, settings)
+        return read_pair(photo, mask, options)
 
     monkeypatch.setattr("inpaintcli.batch.job_runner.read_pair", reading)
     plan = plan_folder(folder, None, tmp_path / "out", overwrite=False)
-    runs = fill_files(plan.jobs, [Model(card(), gate, "")], FillSettings(), notes=lambda _: None)
+    runs = fill_all(plan.jobs, [Model(card(), gate, "")])
     first = threading.Thread(target=lambda: next(runs))
     first.start()
     assert gate.entered.acquire(timeout=30)
@@ -111,17 +123,19 @@ def test_jobs_are_taken_as_there_is_room(folder, tmp_path):
             taken.append(number)
             yield LocalJob(folder / "0.png", folder / "0.mask.png", tmp_path / f"{number}.png")
 
-    runs = fill_files(jobs(), models(2), FillSettings(), notes=lambda _: None)
+    runs = fill_all(jobs(), models(2))
     for _ in range(5):
         next(runs)
     runs.close()
     assert len(taken) <= 5 + 2 * (2 + SPARE_THREADS)
 
 
-def test_once_told_to_stop_no_other_photo_is_begun_and_those_at_work_are_told(folder, tmp_path):
+def test_once_asked_to_stop_no_other_photo_is_begun_and_those_in_progress_are_reported(
+    folder, tmp_path
+):
     plan = plan_folder(folder, None, tmp_path / "out", overwrite=False)
     stop = threading.Event()
-    runs = fill_files(plan.jobs, models(1), FillSettings(), notes=lambda _: None, stop=stop.is_set)
+    runs = fill_all(plan.jobs, models(1), stop=stop.is_set)
     done = [next(runs)]
     stop.set()
     done += runs
@@ -133,6 +147,6 @@ def test_outcomes_and_plans_travel_between_processes(folder, tmp_path):
     (folder / "2.png").write_bytes(b"")
     plan = plan_folder(folder, None, tmp_path / "out", overwrite=False)
     assert pickle.loads(pickle.dumps(plan)) == plan  # noqa: S301
-    for outcome in fill_files(plan.jobs, models(1), FillSettings(), notes=lambda _: None):
+    for outcome in fill_all(plan.jobs, models(1)):
         copy = pickle.loads(pickle.dumps(outcome))  # noqa: S301
         assert copy.to_json() == outcome.to_json()

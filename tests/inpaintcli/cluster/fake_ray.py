@@ -1,4 +1,4 @@
-"""Ray, as far as a crew needs it, in this process: calls are answered in turn when waited for."""
+"""A stand-in for Ray in this process: calls are answered in turn, when they are waited for."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ class Actor:
 class FakeRay:
     """`dies(actor, name, arguments)` says whether a worker is lost before (-1) or after (1) a call.
 
-    `most` is the highest number of drafts that were asked for and not answered.
+    `most` is the highest number of drafts that were requested and not yet answered.
     """
 
     exceptions = SimpleNamespace(RayError=RayError, RayActorError=RayActorError)
@@ -38,17 +38,17 @@ class FakeRay:
         self.actors, self.dies, self.make, self.most = [], dies, make, 0
 
     def remote(self, kind):
-        def hire(*arguments):
+        def start(*arguments):
             worker = self.make(*arguments) if self.make else kind(*arguments)
             self.actors.append(Actor(self, worker))
             return self.actors[-1]
 
-        return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=hire))
+        return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=start))
 
     def wait(self, calls, num_returns, timeout):
         assert num_returns == 1
         assert timeout > 0
-        self.most = max(self.most, sum(call.name == "draft" for call in calls))
+        self.most = max(self.most, sum(call.name == "prepare" for call in calls))
         return calls[:1], calls[1:]
 
     def get(self, call):

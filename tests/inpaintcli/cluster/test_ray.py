@@ -117,7 +117,7 @@ def test_a_killed_run_is_resumed_by_the_next(photos, expected, tmp_path, lines):
 
 @pytest.mark.soak
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_lets_the_photos_at_work_finish(photos, expected, tmp_path, number):
+def test_a_signal_lets_the_photos_in_progress_finish(photos, expected, tmp_path, number):
     out = tmp_path / "out"
     with on_ray(photos, out) as run:
         until(run, "filled")
@@ -160,7 +160,7 @@ def test_nothing_is_left_in_the_home_of_the_user(photos, tmp_path):
     assert not (tmp_path / ".ray").exists()  # its token is one of this run alone
 
 
-def test_a_cluster_that_is_not_there_is_told(photos, tmp_path):
+def test_a_cluster_that_is_not_there_is_reported(photos, tmp_path):
     done = finished(program(photos, tmp_path / "out", "--ray", "127.0.0.1:1"), LIMIT_S)
     assert done.returncode == 7, done.stderr
     assert "The Ray cluster 127.0.0.1:1 cannot be reached" in done.stderr

@@ -1,30 +1,31 @@
-"""A crew of workers loses none of its photos, whatever becomes of the workers."""
+"""Workers of a cluster lose no photo, whatever happens to them."""
 
 import dataclasses
+from contextlib import closing
 
 import pytest
 from inpaintcli_engines.base import EngineFailedError, EngineUnavailableError
 
-from inpaintcli.batch.fill_settings import FillSettings
 from inpaintcli.batch.fingerprints import RunFingerprint
 from inpaintcli.batch.journal import NAME, Journal
+from inpaintcli.batch.journal_entries import JournalIndex
 from inpaintcli.batch.plan import plan_folder
-from inpaintcli.batch.records import JournalEntries
 from inpaintcli.batch.resume import JournalRecorder
 from inpaintcli.cluster import ray_scheduler, ray_worker
-from inpaintcli.cluster.connection import Pool, divided
-from inpaintcli.cluster.ray_worker import Worker, WorkerSettings
+from inpaintcli.cluster.connection import RayCluster, divide_cores
+from inpaintcli.cluster.ray_worker import RayWorker, WorkerSettings
 from inpaintcli.console import Console
 from inpaintcli.errors import UsageError
 from inpaintcli.inpaint.pipeline import Model
 from inpaintcli.models.cards import find_card
+from inpaintcli.options import FillOptions, ModelChoice
 from tests.conftest import GreyEngine, card
 from tests.inpaintcli.cluster.fake_ray import FakeRay
 from tests.inpaintcli.storage.test_stores import fsspec, root
 
 __all__ = ["fsspec", "root"]
 
-MAKING = RunFingerprint(model=find_card().sha256, options={})
+RUN_FINGERPRINT = RunFingerprint(model=find_card().sha256, options={})
 
 
 @pytest.fixture
@@ -34,38 +35,39 @@ def out(tmp_path):
     return folder
 
 
+def worker_settings(shared_file):
+    return WorkerSettings(
+        model=ModelChoice(),
+        options=FillOptions(detail="network"),
+        overwrite=False,
+        fingerprint=RUN_FINGERPRINT,
+        shared_file=shared_file,
+    )
+
+
 @pytest.fixture
 def run(folder, out, monkeypatch):
-    """Fill the photos of `folder` by a crew on a fake cluster; gives outcomes by name."""
+    """Fill the photos of `folder` on a fake cluster; gives outcomes by name."""
     monkeypatch.setattr(
-        ray_worker, "open_model", lambda *_, **__: Model(card(), GreyEngine(), "fake")
+        ray_worker, "open_chosen_model", lambda *_, **__: Model(card(), GreyEngine(), "fake")
     )
 
     def go(ray, *, workers=2, stop=lambda _: False, **changes):
-        order = WorkerSettings(
-            model=None,
-            engine="auto",
-            device="auto",
-            precision="auto",
-            settings=FillSettings(detail="network"),
-            fingerprint=MAKING,
-            witness=out / NAME,
-        )
-        order = dataclasses.replace(order, **changes)
+        settings = dataclasses.replace(worker_settings(out / NAME), **changes)
         plan = plan_folder(folder, None, out, overwrite=False)
         done = {}
-        with Journal(out) as journal:
-            recorder = JournalRecorder(journal, MAKING)
-            outcomes = ray_scheduler.fill_files(
+        with closing(Journal(out)) as journal:
+            recorder = JournalRecorder(journal, RUN_FINGERPRINT)
+            outcomes = ray_scheduler.run_jobs(
                 plan.jobs,
-                Pool(ray=ray, workers=workers, threads=1),
-                order,
+                RayCluster(ray=ray, workers=workers, threads=1),
+                settings,
                 console=Console(),
                 recorder=recorder,
                 stop=lambda: stop(done),
             )
             for outcome in outcomes:
-                recorder.settle(outcome)
+                recorder.record(outcome)
                 assert outcome.input.name not in done
                 done[outcome.input.name] = outcome
         return done
@@ -87,15 +89,15 @@ def outputs(out):
 NAMES = [f"{number}.png" for number in range(6)]
 
 
-def test_all_photos_are_filled_and_noted(run, out):
+def test_all_photos_are_filled_and_recorded(run, out):
     ray = FakeRay()
     done = run(ray)
     assert statuses(done) == ALL
     assert outputs(out) == NAMES
-    records = JournalEntries(out / NAME)
-    assert {records.last(name).status for name in NAMES} == {"filled"}
+    index = JournalIndex(out / NAME)
+    assert {index.last(name).status for name in NAMES} == {"filled"}
     assert ray.most <= 2 * (1 + ray_scheduler.SPARE_THREADS)
-    assert all(member.dead for member in ray.actors)
+    assert all(actor.dead for actor in ray.actors)
 
 
 def test_outcomes_have_the_names_of_the_plan(run, out, tmp_path, monkeypatch):
@@ -105,7 +107,7 @@ def test_outcomes_have_the_names_of_the_plan(run, out, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("moment", [-1, 1], ids=["before", "after"])
-@pytest.mark.parametrize("call", ["draft", "publish"])
+@pytest.mark.parametrize("call", ["prepare", "publish"])
 def test_the_photos_of_a_lost_worker_are_done_by_another(run, out, capsys, call, moment):
     def dies(worker, name, _):
         return moment if worker.number == 0 and name == call else 0
@@ -118,14 +120,14 @@ def test_the_photos_of_a_lost_worker_are_done_by_another(run, out, capsys, call,
 
 def test_a_photo_that_ends_its_workers_fails_and_takes_no_other_with_it(run):
     def dies(_, name, arguments):
-        return -1 if name == "draft" and arguments[1].photo.name == "3.png" else 0
+        return -1 if name == "prepare" and arguments[1].photo.name == "3.png" else 0
 
     ray = FakeRay(dies)
     done = run(ray)
     assert statuses(done) == {**ALL, "3": "failed"}
     assert "3 workers were lost" in done["3.png"].error.message
     assert done["3.png"].error.code == 8
-    assert len(ray.actors) == 2 + ray_scheduler.LOSSES
+    assert len(ray.actors) == 2 + ray_scheduler.MAX_LOSSES
 
 
 def test_a_part_of_an_output_that_a_lost_worker_left_is_removed(run, out):
@@ -152,7 +154,7 @@ def test_an_engine_that_cannot_be_had_ends_the_run_and_names_the_machine(run, mo
     def missing(*_, **__):
         raise EngineUnavailableError("There is no such engine.", hint="Take another.")
 
-    monkeypatch.setattr(ray_worker, "open_model", missing)
+    monkeypatch.setattr(ray_worker, "open_chosen_model", missing)
     monkeypatch.setattr("socket.gethostname", lambda: "barn")
     with pytest.raises(EngineUnavailableError, match="barn: There is no such engine") as caught:
         run(FakeRay())
@@ -173,16 +175,16 @@ def test_a_machine_that_would_make_other_outputs_is_refused(run, changes, messag
 
 def test_a_machine_that_does_not_share_the_output_folder_is_refused(run, tmp_path):
     with pytest.raises(EngineUnavailableError, match="is not the output folder here"):
-        run(FakeRay(), witness=tmp_path / "elsewhere" / NAME)
+        run(FakeRay(), shared_file=tmp_path / "elsewhere" / NAME)
 
 
-def test_a_photo_that_a_machine_does_not_see_is_told_with_the_machine(run, folder, monkeypatch):
+def test_a_photo_that_a_machine_does_not_see_is_reported_with_the_machine(run, folder, monkeypatch):
     monkeypatch.setattr("socket.gethostname", lambda: "barn")
 
-    class Blind(Worker):
-        def draft(self, number, job):
+    class Blind(RayWorker):
+        def prepare(self, number, job):
             (folder / "2.png").unlink(missing_ok=True)
-            return super().draft(number, job)
+            return super().prepare(number, job)
 
     done = run(FakeRay(make=Blind))
     assert "2.png is not visible on barn" in done["2.png"].error.message
@@ -190,49 +192,47 @@ def test_a_photo_that_a_machine_does_not_see_is_told_with_the_machine(run, folde
 
 
 def test_a_fault_in_a_call_fails_one_photo(run):
-    class Faulty(Worker):
-        def draft(self, number, job):
+    class Faulty(RayWorker):
+        def prepare(self, number, job):
             if job.photo.name == "4.png":
                 raise FakeRay.exceptions.RayError("task failed")
-            return super().draft(number, job)
+            return super().prepare(number, job)
 
     assert statuses(run(FakeRay(make=Faulty))) == {**ALL, "4": "failed"}
 
 
 @pytest.mark.parametrize("moment", [-1, 1], ids=["before", "after"])
-def test_outputs_in_a_store_are_noted_before_they_appear(
+def test_outputs_in_a_store_are_recorded_before_they_appear(
     root, folder, tmp_path, monkeypatch, moment
 ):
     monkeypatch.setattr(
-        ray_worker, "open_model", lambda *_, **__: Model(card(), GreyEngine(), "fake")
+        ray_worker, "open_chosen_model", lambda *_, **__: Model(card(), GreyEngine(), "fake")
     )
-    order = WorkerSettings(
-        model=None, engine="auto", device="auto", precision="auto",
-        settings=FillSettings(detail="network"), fingerprint=MAKING, witness=None,
-    )  # fmt: skip
     plan = plan_folder(folder, None, root / "out", overwrite=False)
 
     def dies(worker, name, arguments):
         if name == "publish":
-            noted = [entry.temporary for entry in JournalEntries(tmp_path / "journal").begun()]
+            noted = [entry.temporary for entry in JournalIndex(tmp_path / "journal").unfinished()]
             assert arguments[1] in noted
         return moment if worker.number == 0 and name == "publish" else 0
 
-    pool = Pool(ray=FakeRay(dies), workers=2, threads=1)
-    with Journal(root / "out", tmp_path / "journal") as journal:
-        recorder = JournalRecorder(journal, MAKING)
-        run = ray_scheduler.fill_files(plan.jobs, pool, order, console=Console(), recorder=recorder)
+    cluster = RayCluster(ray=FakeRay(dies), workers=2, threads=1)
+    with closing(Journal(root / "out", tmp_path / "journal")) as journal:
+        recorder = JournalRecorder(journal, RUN_FINGERPRINT)
+        run = ray_scheduler.run_jobs(
+            plan.jobs, cluster, worker_settings(None), console=Console(), recorder=recorder
+        )
         assert {outcome.status for outcome in run} == {"filled"}
     assert sorted(url.name for url in (root / "out").files_below()) == NAMES
 
 
-def test_once_told_to_stop_no_other_photo_is_begun_and_those_at_work_are_told(run, out):
+def test_once_asked_to_stop_no_other_photo_is_begun_and_those_in_progress_are_reported(run, out):
     done = run(FakeRay(), workers=1, stop=bool)
     assert 1 <= len(done) <= 1 + ray_scheduler.SPARE_THREADS
     assert outputs(out) == sorted(done)
 
 
-def test_closing_lets_the_photos_at_work_finish(run, out):
+def test_closing_lets_the_photos_in_progress_finish(run, out):
     class StopError(Exception):
         pass
 
@@ -252,7 +252,7 @@ def test_a_cluster_without_room_ends_the_run(run, monkeypatch):
         def wait(self, calls, **_):
             return [], calls
 
-    monkeypatch.setattr(ray_scheduler, "START_S", 0.0)
+    monkeypatch.setattr(ray_scheduler, "START_TIMEOUT_S", 0.0)
     with pytest.raises(EngineUnavailableError, match="No worker could be started"):
         run(Full())
 
@@ -272,9 +272,9 @@ def test_a_cluster_without_room_ends_the_run(run, monkeypatch):
     ],
 )
 def test_every_worker_finds_its_cores_on_one_machine(cores_of, jobs, workers, shares):
-    assert divided(cores_of, jobs, workers) == shares
+    assert divide_cores(cores_of, jobs, workers) == shares
 
 
 def test_more_workers_than_cores_are_refused_on_a_cluster():
     with pytest.raises(UsageError, match="the cluster has 4"):
-        divided([2, 2], 100, 5)
+        divide_cores([2, 2], 100, 5)

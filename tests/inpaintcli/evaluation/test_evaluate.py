@@ -10,13 +10,14 @@ from PIL import Image
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.evaluation import evaluate
-from inpaintcli.evaluation.scoring import Reading
+from inpaintcli.inpaint import pipeline
+from inpaintcli.options import MaskOptions
 from tests.conftest import photo_pixels
 
 
 @pytest.fixture(autouse=True)
 def _no_engine(grey_model, monkeypatch) -> None:
-    monkeypatch.setattr(evaluate, "open_model", lambda *_, **__: grey_model)
+    monkeypatch.setattr(pipeline, "open_model", lambda *_, **__: grey_model)
 
 
 @pytest.fixture
@@ -28,8 +29,12 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def run(**changes) -> evaluate.EvaluationRequest:
-    fields = {"console": Console(json=True), "drawn": ("10-20", "centre"), "details": ("network",)}
+def request(**changes) -> evaluate.EvaluationRequest:
+    fields = {
+        "console": Console(json=True),
+        "drawn_kinds": ("10-20", "centre"),
+        "details": ("network",),
+    }
     return evaluate.EvaluationRequest(**{**fields, **changes})
 
 
@@ -38,7 +43,7 @@ def records(capsys) -> list[dict]:
 
 
 def test_every_photo_gets_every_kind_of_hole_by_every_method(photos, capsys):
-    assert evaluate.evaluate_folder(run(), photos, None, None) == ExitCode.OK
+    assert evaluate.evaluate_folder(request(), photos, None, None) == ExitCode.OK
     *rows, last = records(capsys)
     assert {row["method"] for row in rows} == {"photo", "grey-network", "telea", "navier-stokes"}
     assert {(row["photo"], row["holes"]) for row in rows} == {
@@ -55,7 +60,7 @@ def test_every_photo_gets_every_kind_of_hole_by_every_method(photos, capsys):
 
 def test_the_same_seed_is_the_same_holes_whatever_else_is_in_the_folder(photos, capsys):
     def digests(**changes):
-        evaluate.evaluate_folder(run(**changes), photos, None, None)
+        evaluate.evaluate_folder(request(**changes), photos, None, None)
         *rows, last = records(capsys)
         first = [row["mask_sha256"] for row in rows if row["photo"] == "sub/b.jpg"]
         return first, last["summary"]["masks_sha256"]
@@ -71,12 +76,12 @@ def test_the_same_seed_is_the_same_holes_whatever_else_is_in_the_folder(photos, 
 
 def test_saved_masks_give_the_same_scores_again(photos, tmp_path, capsys):
     saved = tmp_path / "saved"
-    evaluate.evaluate_folder(run(output=saved, drawn=("10-20",)), photos, None, None)
+    evaluate.evaluate_folder(request(output=saved, drawn_kinds=("10-20",)), photos, None, None)
     *drawn, _ = records(capsys)
     assert (saved / "masks/10-20/sub/b.png").exists()
     fill = np.asarray(Image.open(saved / "fills/telea/10-20/a.png"))
     assert fill.shape == (64, 80, 3)
-    evaluate.evaluate_folder(run(), photos, str(saved / "masks/10-20"), None)
+    evaluate.evaluate_folder(request(), photos, str(saved / "masks/10-20"), None)
     *again, _ = records(capsys)
     for one, other in zip(drawn, again, strict=True):
         for scores in (one, other):
@@ -92,7 +97,7 @@ def test_fills_are_kept_under_their_photos_names_for_own_masks(photos, capsys):
     inside = photos / "out"  # and what lies there is no photo
     for _ in range(2):
         code = evaluate.evaluate_folder(
-            run(output=inside, overwrite=True), photos, str(photos), None
+            request(output=inside, overwrite=True), photos, str(photos), None
         )
         assert code == ExitCode.OK
         assert records(capsys)[-1]["summary"]["photos"] == 2
@@ -102,7 +107,7 @@ def test_fills_are_kept_under_their_photos_names_for_own_masks(photos, capsys):
 
 def test_masks_beside_the_photos_are_used_only_when_named(photos, capsys):
     Image.new("L", (80, 64), 255).save(photos / "a.mask.png")
-    evaluate.evaluate_folder(run(drawn=("centre",)), photos, None, None)
+    evaluate.evaluate_folder(request(drawn_kinds=("centre",)), photos, None, None)
     captured = capsys.readouterr()
     assert json.loads(captured.out.splitlines()[-1])["summary"]["photos"] == 2
     assert "1 masks lie beside the photos" in captured.err
@@ -112,7 +117,7 @@ def test_unreadable_files_are_skipped_and_counted(photos, tmp_path, capsys):
     (photos / "bad.jpg").write_bytes(b"no picture")
     Image.fromarray(photo_pixels(20, 20)).save(photos / "tiny.png")
     report = tmp_path / "r.html"
-    code = evaluate.evaluate_folder(run(report=report), photos, None, None)
+    code = evaluate.evaluate_folder(request(report=report), photos, None, None)
     assert code == ExitCode.SOME_FAILED
     captured = capsys.readouterr()
     lines = [json.loads(line) for line in captured.out.splitlines()]
@@ -122,7 +127,7 @@ def test_unreadable_files_are_skipped_and_counted(photos, tmp_path, capsys):
     assert "bad.jpg" in report.read_text()
 
 
-def test_photos_without_a_mask_are_told_and_own_groups_are_taken(photos, tmp_path, capsys):
+def test_photos_without_a_mask_are_reported_and_own_groups_are_taken(photos, tmp_path, capsys):
     masks = tmp_path / "masks"
     masks.mkdir()
     mask = Image.new("L", (80, 64))
@@ -130,7 +135,7 @@ def test_photos_without_a_mask_are_told_and_own_groups_are_taken(photos, tmp_pat
     mask.save(masks / "a.png")
     groups = tmp_path / "kinds.csv"
     groups.write_text("file,kind\na.png,stamp\n")
-    evaluate.evaluate_folder(run(groups=groups), photos, str(masks), None)
+    evaluate.evaluate_folder(request(groups=groups), photos, str(masks), None)
     captured = capsys.readouterr()
     summary = json.loads(captured.out.splitlines()[-1])["summary"]
     assert [group["holes"] for group in summary["groups"]] == ["all", "stamp"]
@@ -139,7 +144,7 @@ def test_photos_without_a_mask_are_told_and_own_groups_are_taken(photos, tmp_pat
 
 
 def test_the_table_goes_to_standard_output_and_what_is_left_out_is_said_once(photos, capsys):
-    without = run(console=Console(), left_out=("P: no network.",))
+    without = request(console=Console(), left_out=("P: no network.",))
     evaluate.evaluate_folder(without, photos, None, None)
     captured = capsys.readouterr()
     assert "hole PSNR" in captured.out
@@ -166,13 +171,13 @@ def test_the_numpy_metrics_need_no_torch_and_the_rest_is_left_out_with_the_reaso
 
 def test_two_photos_that_would_be_saved_as_one_are_refused(photos, tmp_path, capsys):
     Image.fromarray(photo_pixels(64, 80)).save(photos / "a.jpg")
-    code = evaluate.evaluate_folder(run(output=tmp_path / "out"), photos, None, None)
+    code = evaluate.evaluate_folder(request(output=tmp_path / "out"), photos, None, None)
     assert code == ExitCode.SOME_FAILED
     assert "would both be saved" in capsys.readouterr().err
 
 
-def test_models_of_one_name_are_told_apart(photos, capsys):
-    evaluate.evaluate_folder(run(models=(None, "again"), limit=1), photos, None, None)
+def test_models_of_one_name_are_distinguished(photos, capsys):
+    evaluate.evaluate_folder(request(models=(None, "again"), limit=1), photos, None, None)
     methods = records(capsys)[-1]["summary"]["methods"]
     assert list(methods) == ["grey-network", "grey-network#2", "telea", "navier-stokes"]
 
@@ -180,20 +185,20 @@ def test_models_of_one_name_are_told_apart(photos, capsys):
 def test_what_cannot_be_is_refused_before_any_work(photos, tmp_path):
     (tmp_path / "r.html").touch()
     with pytest.raises(OutputError, match=r"r\.html exists"):
-        evaluate.evaluate_folder(run(report=tmp_path / "r.html"), photos, None, None)
+        evaluate.evaluate_folder(request(report=tmp_path / "r.html"), photos, None, None)
     with pytest.raises(OutputError, match="not a folder"):
-        evaluate.evaluate_folder(run(report=tmp_path / "no/r.html"), photos, None, None)
+        evaluate.evaluate_folder(request(report=tmp_path / "no/r.html"), photos, None, None)
     with pytest.raises(UsageError, match="takes a folder"):
-        evaluate.evaluate_folder(run(output=tmp_path / "r.html"), photos, None, None)
-    with pytest.raises(UsageError, match="no truth"):
-        evaluate.evaluate_folder(run(), photos, "alpha", None)
+        evaluate.evaluate_folder(request(output=tmp_path / "r.html"), photos, None, None)
+    with pytest.raises(UsageError, match="no original"):
+        evaluate.evaluate_folder(request(), photos, "alpha", None)
     with pytest.raises(UsageError, match="--groups"):
-        evaluate.evaluate_folder(run(groups=tmp_path / "k.csv"), photos, None, None)
+        evaluate.evaluate_folder(request(groups=tmp_path / "k.csv"), photos, None, None)
 
 
 def test_an_empty_folder_is_nothing_to_do(tmp_path, capsys):
     report = tmp_path / "r.html"
-    assert evaluate.evaluate_folder(run(report=report), tmp_path, None, None) == ExitCode.OK
+    assert evaluate.evaluate_folder(request(report=report), tmp_path, None, None) == ExitCode.OK
     captured = capsys.readouterr()
     assert "no photo" in captured.err
     assert json.loads(captured.out)["summary"]["holes"] == 0
@@ -204,7 +209,9 @@ def test_how_masks_are_read_can_be_changed(photos, tmp_path, capsys):
     mask = Image.new("L", (80, 64), 100)
     mask.paste(0, (10, 10, 30, 30))
     mask.save(tmp_path / "mask.png")
-    reading = Reading(invert_mask=True, mask_threshold=50)
+    mask_options = MaskOptions(invert_mask=True, mask_threshold=50)
     (photos / "sub/b.jpg").unlink()
-    evaluate.evaluate_folder(run(reading=reading), photos, str(tmp_path / "mask.png"), None)
+    evaluate.evaluate_folder(
+        request(mask_options=mask_options), photos, str(tmp_path / "mask.png"), None
+    )
     assert records(capsys)[0]["hole_ratio"] == pytest.approx(400 / 5120, abs=1e-6)

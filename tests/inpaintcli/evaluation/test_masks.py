@@ -11,22 +11,22 @@ BINS = [kind for kind in masks.KINDS if kind != masks.CENTRE]
 @pytest.mark.parametrize("size", [(32, 32), (96, 256), (300, 200)])
 def test_drawn_holes_are_of_their_bin(kind, size):
     for number in range(4):
-        mask = masks.draw(kind, *size, seed=3, name=f"{number}.jpg")
+        mask = masks.draw_mask(kind, *size, seed=3, name=f"{number}.jpg")
         assert mask.shape == size
         assert masks.ratio_bin(mask) == kind
 
 
 def test_the_centre_is_half_the_shorter_side():
-    mask = masks.draw("centre", 256, 256, seed=0, name="a")
+    mask = masks.draw_mask("centre", 256, 256, seed=0, name="a")
     assert mask[64:192, 64:192].all()
     assert mask.sum() == 128**2
-    assert masks.draw("centre", 60, 100, seed=0, name="a").sum() == 30**2
+    assert masks.draw_mask("centre", 60, 100, seed=0, name="a").sum() == 30**2
 
 
 def test_a_box_has_a_quarter_to_half_of_each_side_and_lies_anywhere():
     tops = set()
     for number in range(30):
-        mask = masks.draw("box", 96, 160, seed=1, name=f"{number}.jpg")
+        mask = masks.draw_mask("box", 96, 160, seed=1, name=f"{number}.jpg")
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         assert mask.sum() == len(rows) * len(columns)
         assert 24 <= len(rows) <= 48
@@ -38,20 +38,20 @@ def test_a_box_has_a_quarter_to_half_of_each_side_and_lies_anywhere():
 
 
 def test_a_mask_depends_on_seed_name_size_and_kind_and_on_nothing_else():
-    first = masks.digest(masks.draw("20-30", 80, 90, seed=1, name="sub/a.jpg"))
-    assert first == masks.digest(masks.draw("20-30", 80, 90, seed=1, name="sub/a.jpg"))
+    first = masks.digest(masks.draw_mask("20-30", 80, 90, seed=1, name="sub/a.jpg"))
+    assert first == masks.digest(masks.draw_mask("20-30", 80, 90, seed=1, name="sub/a.jpg"))
     others = [
-        masks.draw("20-30", 80, 90, seed=2, name="sub/a.jpg"),
-        masks.draw("20-30", 80, 90, seed=1, name="sub/b.jpg"),
-        masks.draw("20-30", 90, 80, seed=1, name="sub/a.jpg"),
-        masks.draw("30-40", 80, 90, seed=1, name="sub/a.jpg"),
+        masks.draw_mask("20-30", 80, 90, seed=2, name="sub/a.jpg"),
+        masks.draw_mask("20-30", 80, 90, seed=1, name="sub/b.jpg"),
+        masks.draw_mask("20-30", 90, 80, seed=1, name="sub/a.jpg"),
+        masks.draw_mask("30-40", 80, 90, seed=1, name="sub/a.jpg"),
     ]
     assert len({first, *map(masks.digest, others)}) == 5
 
 
 def test_the_frozen_masks_stay_what_they_are():
     """Figures of different versions are comparable only as long as this holds."""
-    mask = masks.draw("20-30", 64, 80, seed=1, name="a.jpg")
+    mask = masks.draw_mask("20-30", 64, 80, seed=1, name="a.jpg")
     assert masks.digest(mask)[:16] == "ec09d51f27d2b1c9"
 
 
@@ -80,4 +80,4 @@ def test_kinds_are_parsed_in_order_and_strangers_refused():
 
 def test_small_photos_are_refused():
     with pytest.raises(MaskMismatchError, match=r"tiny.png is 40x31"):
-        masks.draw("centre", 31, 40, seed=1, name="tiny.png")
+        masks.draw_mask("centre", 31, 40, seed=1, name="tiny.png")

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inpaintcli.evaluation import page, plots, run
-from inpaintcli.evaluation.methods import classical
+from inpaintcli.evaluation import plots, report, scoring
+from inpaintcli.evaluation.methods import classical_methods
 from inpaintcli.evaluation.metrics import METRICS
 from inpaintcli.evaluation.score_table import ScoreTable
 from inpaintcli.imaging.images import write_picture
 from inpaintcli.imaging.picture import Picture
+from inpaintcli.options import MaskOptions
 from tests.conftest import photo_pixels
 
 EVIL = "<script>alert('&\").png"
@@ -25,21 +26,21 @@ def scored(tmp_path):
     path = tmp_path / "photo.png"
     write_picture(Picture(photo_pixels(80, 400)), path)
     cases = [
-        run.Case(name=name, photo=path, kind=kind)
+        scoring.Case(name=name, photo=path, kind=kind)
         for name in (EVIL, "b.png", "c.png", "d.png")
         for kind in ("10-20", "centre")
     ]
-    return list(run.evaluate(cases, classical(), run.Reading()))
+    return list(scoring.evaluate(cases, classical_methods(), MaskOptions()))
 
 
 @pytest.fixture
 def html(scored):
-    tally, examples = ScoreTable(("telea", "navier-stokes")), page.Examples()
+    score_table, examples = ScoreTable(("telea", "navier-stokes")), report.Examples()
     for one in scored:
-        tally.add(one)
+        score_table.add(one)
         examples.add(one)
-    facts = {"seed": 1, "masks": EVIL, "left_out": ["FID: <no file>"]}
-    return page.render(tally, examples, facts, [f"{EVIL}: broken"], each=2)
+    details = {"seed": 1, "masks": EVIL, "left_out": ["FID: <no file>"]}
+    return report.render(score_table, examples, details, [f"{EVIL}: broken"], each=2)
 
 
 def test_names_are_escaped_everywhere(html):
@@ -83,7 +84,7 @@ def test_pictures_are_small_jpegs_and_the_hole_is_shown(html):
     assert np.abs(shown.astype(int) - photo).max() > 60
 
 
-def test_the_best_of_each_column_is_bold_and_what_failed_is_told(html):
+def test_the_best_of_each_column_is_bold_and_what_failed_is_reported(html):
     assert 'class="best"' in html
     assert "Left out" in html
     assert "Not computed: FID: &lt;no file&gt;" in html
@@ -92,29 +93,29 @@ def test_the_best_of_each_column_is_bold_and_what_failed_is_told(html):
 
 def test_what_looks_the_same_as_the_best_is_bold_too():
     (metric,) = [metric for metric in METRICS if metric.key == "hole_psnr"]
-    shown = [page._cell(metric, value, 20.001) for value in (20.001, 19.999, 19.9, float("nan"))]
+    shown = [report._cell(metric, value, 20.001) for value in (20.001, 19.999, 19.9, float("nan"))]
     assert ["best" in cell for cell in shown] == [True, True, False, False]
-    assert "best" not in page._cell(metric, float("nan"), float("nan"))
+    assert "best" not in report._cell(metric, float("nan"), float("nan"))
 
 
 def test_a_single_example_is_neither_the_worst_nor_the_best(scored):
-    tally, examples = ScoreTable(("telea", "navier-stokes")), page.Examples()
-    tally.add(scored[0])
+    score_table, examples = ScoreTable(("telea", "navier-stokes")), report.Examples()
+    score_table.add(scored[0])
     examples.add(scored[0])
-    assert "From the worst" not in page.render(tally, examples, {}, [])
+    assert "From the worst" not in report.render(score_table, examples, {}, [])
 
 
 def test_examples_go_from_the_worst_to_the_best(scored):
-    examples = page.Examples()
+    examples = report.Examples()
     for one in scored:
         examples.add(one)
-    ranks = [example.rank for example in examples.chosen("10-20", 3)]
+    ranks = [example.rank for example in examples.selected("10-20", 3)]
     everything = sorted(s.fills[0].scores["hole_psnr"] for s in scored if s.group == "10-20")
     assert ranks[0] == everything[0]
     assert ranks[-1] == everything[-1]
     assert ranks == sorted(ranks)
-    assert len(examples.chosen("10-20", 9)) == 4
-    assert examples.chosen("nothing", 3) == []
+    assert len(examples.selected("10-20", 9)) == 4
+    assert examples.selected("nothing", 3) == []
 
 
 VALUES = st.one_of(st.floats(-1e6, 1e6), st.just(float("nan")))

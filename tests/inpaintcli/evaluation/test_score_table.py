@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from inpaintcli.evaluation.metrics import METRICS, Metric
-from inpaintcli.evaluation.score_table import ORIGINAL, ScoreTable, in_words, table, worth_telling
+from inpaintcli.evaluation.score_table import (
+    ORIGINAL,
+    ScoreTable,
+    group_title,
+    groups_to_show,
+    table,
+)
 from inpaintcli.evaluation.scoring import Case, Fill, Scored
 from inpaintcli.imaging.picture import Picture
 from tests.conftest import photo_pixels
@@ -24,16 +30,16 @@ def scored(name: str, group: str, values: dict[str, float], *, digest: str = "0"
 
 
 @pytest.fixture
-def tally():
-    tally = ScoreTable(("ours", "other"))
-    tally.add(scored("a", "centre", {"hole_l1": 0.2, "sharpness": 1.0}))
-    tally.add(scored("b", "00-10", {"hole_l1": 0.4, "sharpness": 5.0}))
-    tally.add(scored("c", "00-10", {"hole_l1": NAN, "sharpness": 2.0}))
-    return tally
+def score_table():
+    score_table = ScoreTable(("ours", "other"))
+    score_table.add(scored("a", "centre", {"hole_l1": 0.2, "sharpness": 1.0}))
+    score_table.add(scored("b", "00-10", {"hole_l1": 0.4, "sharpness": 5.0}))
+    score_table.add(scored("c", "00-10", {"hole_l1": NAN, "sharpness": 2.0}))
+    return score_table
 
 
-def test_means_and_medians_by_group_skip_what_is_no_number(tally):
-    whole, small, centre = tally.groups()
+def test_means_and_medians_by_group_skip_what_is_no_number(score_table):
+    whole, small, centre = score_table.groups()
     assert [(g.name, g.photos) for g in (whole, small, centre)] == [
         ("all", 3), ("00-10", 2), ("centre", 1),
     ]  # fmt: skip
@@ -44,30 +50,30 @@ def test_means_and_medians_by_group_skip_what_is_no_number(tally):
     assert centre.values["ours"]["seconds"] == 2.0
 
 
-def test_the_photo_has_its_own_total_variation_and_nothing_else(tally):
-    own = tally.groups()[0].values[ORIGINAL]
+def test_the_photo_has_its_own_total_variation_and_nothing_else(score_table):
+    own = score_table.groups()[0].values[ORIGINAL]
     assert {key for key, value in own.items() if not np.isnan(value)} == {"hole_tv", "tv"}
 
 
-def test_rows_are_json_without_nan(tally):
-    row = next(row for row in tally.rows if (row.photo, row.method) == ("c", "ours"))
-    told = row.to_json(1)
-    assert told["scores"]["hole_l1"] is None
-    assert told["hole_ratio"] == 0.125
-    assert told["scores"]["seconds"] == 2.0
-    assert tally.groups()[0].to_json()["methods"][ORIGINAL]["hole_l1"] is None
+def test_rows_are_json_without_nan(score_table):
+    row = next(row for row in score_table.rows if (row.photo, row.method) == ("c", "ours"))
+    row_json = row.to_json(1)
+    assert row_json["scores"]["hole_l1"] is None
+    assert row_json["hole_ratio"] == 0.125
+    assert row_json["scores"]["seconds"] == 2.0
+    assert score_table.groups()[0].to_json()["methods"][ORIGINAL]["hole_l1"] is None
 
 
-def test_the_sha256_of_all_masks_tells_sets_of_holes_apart(tally):
-    again = ScoreTable(tally.methods)
+def test_the_sha256_of_all_masks_tells_sets_of_holes_apart(score_table):
+    again = ScoreTable(score_table.methods)
     for name, group in (("c", "00-10"), ("a", "centre"), ("b", "00-10")):  # in another order
         again.add(scored(name, group, {}))
-    assert again.masks_sha256() == tally.masks_sha256()
+    assert again.masks_sha256() == score_table.masks_sha256()
     again.add(scored("d", "centre", {}, digest="1"))
-    assert again.masks_sha256() != tally.masks_sha256()
+    assert again.masks_sha256() != score_table.masks_sha256()
 
 
-def test_what_a_judge_pools_is_asked_for_each_group():
+def test_pooled_scores_are_computed_for_each_group():
     class FeatureScorer:
         metrics = (Metric(key="fd", label="FD", digits=1, meaning="pooled"),)
         networks = left_out = ()
@@ -78,16 +84,16 @@ def test_what_a_judge_pools_is_asked_for_each_group():
         def pooled(self, method, groups):
             return {"fd": float(len(groups)) if method == "ours" else 7.0}
 
-    tally = ScoreTable(("ours", "other"), FeatureScorer())
+    score_table = ScoreTable(("ours", "other"), FeatureScorer())
     for name, group in (("a", "centre"), ("b", "00-10")):
-        tally.add(scored(name, group, {}))
-    assert [group.values["ours"]["fd"] for group in tally.groups()] == [2.0, 1.0, 1.0]
-    assert tally.groups()[0].values["other"]["fd"] == 7.0
-    assert np.isnan(tally.groups()[0].values[ORIGINAL]["fd"])
+        score_table.add(scored(name, group, {}))
+    assert [group.values["ours"]["fd"] for group in score_table.groups()] == [2.0, 1.0, 1.0]
+    assert score_table.groups()[0].values["other"]["fd"] == 7.0
+    assert np.isnan(score_table.groups()[0].values[ORIGINAL]["fd"])
 
 
-def test_the_table_is_aligned_and_leaves_out_what_is_not_brief(tally):
-    lines = table(tally.groups(), tally.metrics, tally.methods)
+def test_the_table_is_aligned_and_leaves_out_what_is_not_brief(score_table):
+    lines = table(score_table.groups(), score_table.metrics, score_table.methods)
     heads, first = lines[0], lines[1]
     assert first == "all holes (3)"
     assert "hole PSNR" in heads
@@ -96,18 +102,18 @@ def test_the_table_is_aligned_and_leaves_out_what_is_not_brief(tally):
     column = heads.index("hole L1 %") + len("hole L1 %")
     assert row[:column].endswith("30.00")
     assert sum(line.startswith("  photo") for line in lines) == 3
-    assert table([], tally.metrics, tally.methods) == []
+    assert table([], score_table.metrics, score_table.methods) == []
 
 
-def test_one_kind_of_hole_is_told_once():
-    tally = ScoreTable(("ours", "other"))
-    tally.add(scored("a", "centre", {}))
-    assert [group.name for group in worth_telling(tally.groups())] == ["centre"]
+def test_one_group_is_shown_once():
+    score_table = ScoreTable(("ours", "other"))
+    score_table.add(scored("a", "centre", {}))
+    assert [group.name for group in groups_to_show(score_table.groups())] == ["centre"]
     assert ScoreTable(("ours",)).groups() == []
 
 
 def test_groups_in_words():
-    assert in_words("00-10") == "0-10 % hidden"
-    assert in_words("60-99") == "60-99 % hidden"
-    assert in_words("brush00-10") == "brush00-10"
-    assert in_words("all") == "all holes"
+    assert group_title("00-10") == "0-10 % hidden"
+    assert group_title("60-99") == "60-99 % hidden"
+    assert group_title("brush00-10") == "brush00-10"
+    assert group_title("all") == "all holes"

@@ -6,10 +6,11 @@ from inpaintcli_engines.base import EngineFailedError
 from PIL import Image
 
 from inpaintcli.errors import UnreadableError
-from inpaintcli.evaluation import run
-from inpaintcli.evaluation.methods import Method, classical
+from inpaintcli.evaluation import scoring
+from inpaintcli.evaluation.methods import Method, classical_methods
 from inpaintcli.imaging.images import write_picture
 from inpaintcli.imaging.picture import Picture
+from inpaintcli.options import MaskOptions
 from tests.conftest import photo_pixels
 
 
@@ -30,12 +31,16 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
-def case(photo: Path, **changes) -> run.Case:
-    return run.Case(**{"name": photo.name, "photo": photo, "kind": "centre", **changes})
+def case(photo: Path, **changes) -> scoring.Case:
+    return scoring.Case(**{"name": photo.name, "photo": photo, "kind": "centre", **changes})
 
 
-def score(cases, methods=None, judge=None, **reading):
-    return list(run.evaluate(cases, methods or classical(), run.Reading(**reading), judge))
+def score(cases, methods=None, feature_scorer=None, **mask_options):
+    return list(
+        scoring.evaluate(
+            cases, methods or classical_methods(), MaskOptions(**mask_options), feature_scorer
+        )
+    )
 
 
 def test_no_method_sees_what_is_hidden_and_known_pixels_count_as_the_photos(photo):
@@ -50,13 +55,13 @@ def test_no_method_sees_what_is_hidden_and_known_pixels_count_as_the_photos(phot
     assert peek.scores["hole_l1"] < black.scores["hole_l1"]
 
 
-def test_own_masks_are_grouped_by_ratio_or_as_they_are_told(photo, tmp_path):
+def test_own_masks_are_grouped_by_ratio_or_by_their_given_kind(photo, tmp_path):
     mask = tmp_path / "mask.png"
     Image.fromarray(np.pad(np.full((32, 40), 255, np.uint8), ((0, 32), (0, 40)))).save(mask)
-    by_ratio, told = score(
+    by_ratio, by_kind = score(
         [case(photo, mask=mask, kind=None), case(photo, mask=mask, kind="corner")]
     )
-    assert (by_ratio.group, told.group) == ("20-30", "corner")
+    assert (by_ratio.group, by_kind.group) == ("20-30", "corner")
     assert by_ratio.hole.mean() == 0.25
     [inverted] = score([case(photo, mask=mask, kind=None)], invert_mask=True)
     assert inverted.group == "60-99"
@@ -77,9 +82,9 @@ def test_one_bad_file_never_stops_the_rest(photo, tmp_path):
     Image.new("L", (80, 64)).save(empty)
     outcomes = score([case(broken), case(photo, mask=empty), case(tmp_path / "no"), case(photo)])
     *failures, scored = outcomes
-    assert all(isinstance(failure, run.Failed) for failure in failures)
-    assert "hides nothing" in failures[1].error.message
-    assert isinstance(scored, run.Scored)
+    assert all(isinstance(failure, scoring.Failed) for failure in failures)
+    assert "hides no visible pixel" in failures[1].error.message
+    assert isinstance(scored, scoring.Scored)
 
 
 def test_engine_errors_and_faults_of_a_method_are_outcomes(photo):
@@ -105,8 +110,8 @@ def test_grey_and_deep_photos_are_scored_as_they_are(tmp_path, channels, depth):
     assert 10 < scored.fills[0].scores["hole_psnr"] < 40
 
 
-def test_what_is_transparent_is_no_truth(tmp_path):
-    """Under transparent pixels lies rubbish: scores are those of what shows."""
+def test_transparent_pixels_are_not_scored(tmp_path):
+    """Colours under transparent pixels are arbitrary: only visible pixels are scored."""
     pixels, alpha = photo_pixels(64, 80), np.full((64, 80), 255, np.uint8)
     alpha[:32] = 0
     first, other = tmp_path / "a.png", tmp_path / "b.png"
@@ -121,10 +126,10 @@ def test_what_is_transparent_is_no_truth(tmp_path):
     alpha[:] = 0
     write_picture(Picture(pixels, alpha), first, overwrite=True)
     [failed] = score([case(first)])
-    assert "hides nothing" in failed.error.message
+    assert "hides no visible pixel" in failed.error.message
 
 
-def test_a_judge_sees_eight_bit_colour_and_adds_its_scores(tmp_path):
+def test_a_feature_scorer_sees_eight_bit_colour_and_adds_its_scores(tmp_path):
     path = tmp_path / "photo.png"
     write_picture(Picture(photo_pixels(64, 80, 1, 16)), path)
 
@@ -140,16 +145,16 @@ def test_a_judge_sees_eight_bit_colour_and_adds_its_scores(tmp_path):
         def pooled(self, _method, _groups):
             raise AssertionError
 
-    [scored] = score([case(path)], judge=FeatureScorer())
+    [scored] = score([case(path)], feature_scorer=FeatureScorer())
     assert [fill.scores["deep"] for fill in scored.fills] == [5, 13]
 
 
 def test_groups_come_from_a_table(tmp_path):
     table = tmp_path / "kinds.csv"
     table.write_text("file,kind,hole_ratio\na.jpg,thin,0.1\nsub/b.jpg,blob,0.2\n")
-    assert run.read_kinds(table) == {"a.jpg": "thin", "sub/b.jpg": "blob"}
+    assert scoring.read_kinds(table) == {"a.jpg": "thin", "sub/b.jpg": "blob"}
     table.write_text("name,kind\na.jpg,thin\n")
     with pytest.raises(UnreadableError, match="file"):
-        run.read_kinds(table)
+        scoring.read_kinds(table)
     with pytest.raises(UnreadableError, match="gone"):
-        run.read_kinds(tmp_path / "gone.csv")
+        scoring.read_kinds(tmp_path / "gone.csv")

@@ -18,7 +18,7 @@ def test_pictures_at_any_depth_in_order_without_hidden_ones(tmp_path):
     ]
 
 
-def test_loops_of_links_are_told_not_followed(tmp_path):
+def test_loops_of_links_are_reported_not_followed(tmp_path):
     touch(tmp_path, "sub/a.png")
     (tmp_path / "sub/up").symlink_to(tmp_path)
     (tmp_path / "circle.png").symlink_to("circle.png")
@@ -30,7 +30,7 @@ def test_loops_of_links_are_told_not_followed(tmp_path):
     assert sorted(path.name for path, _ in found.unreadable) == ["circle.png", "gone.png"]
 
 
-def test_a_folder_that_cannot_be_listed_is_told_and_the_rest_goes_on(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_listed_is_reported_and_the_rest_goes_on(tmp_path, monkeypatch):
     touch(tmp_path, "closed/a.png", "open/b.png")
     import os
 
@@ -83,6 +83,6 @@ def test_globs(glob, hits):
 
 
 def test_exclude_wins_over_include():
-    wanted = GlobFilter(("*.jpg",), ("raw",))
-    assert wanted(PurePath("a.jpg"))
-    assert not wanted(PurePath("raw/a.jpg"))
+    selected = GlobFilter(("*.jpg",), ("raw",))
+    assert selected(PurePath("a.jpg"))
+    assert not selected(PurePath("raw/a.jpg"))

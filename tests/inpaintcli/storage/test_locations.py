@@ -105,7 +105,7 @@ def test_what_lies_in_what():
     assert not is_same_file(Path("a"), StoreUrl("s3://b/a"))
 
 
-def test_publishing_never_replaces_unless_told_to(root, tmp_path):
+def test_publishing_never_replaces_unless_asked_to(root, tmp_path):
     for target in (root / "a.png", tmp_path / "a.png"):
         publish(b"1", target, overwrite=False, temporary=".t")
         with pytest.raises(OutputError, match=r"a\.png exists"):

@@ -48,7 +48,7 @@ def test_a_batch_is_filled_replaced_where_it_must_be_and_nothing_is_left_over(se
     assert {name for name in first if first[name] != second[name]} == {"3.png", "4.png"}
 
 
-def test_what_is_there_and_unknown_is_not_replaced_unless_told(server, fill):
+def test_what_is_there_and_unknown_is_not_replaced_unless_asked_to(server, fill):
     url, behind = server
     (behind / "out").mkdir()
     (behind / "out/3.png").write_bytes(b"mine")
@@ -76,7 +76,7 @@ def test_an_output_grows_under_another_name(server, monkeypatch):
     assert (behind / "a.png").read_bytes() == b"whole"
 
 
-def test_a_folder_that_is_not_there_is_told(server, fill):
+def test_a_folder_that_is_not_there_is_reported(server, fill):
     url, _ = server
     with pytest.raises(UnreadableError, match="nowhere"):
         fill(url / "nowhere", url / "out")

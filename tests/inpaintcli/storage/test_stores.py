@@ -68,7 +68,7 @@ def test_the_parts_of_a_name():
 
 
 @pytest.mark.parametrize("renaming", [False, True], ids=["objects", "files"])
-def test_what_exists_is_replaced_only_when_told_to(root, tmp_path, monkeypatch, renaming):
+def test_what_exists_is_replaced_only_when_asked_to(root, tmp_path, monkeypatch, renaming):
     if renaming:
         monkeypatch.setattr(stores, "RENAMING_STORES", frozenset({"memory"}))
         monkeypatch.setattr(stores, "CREATE_ONLY_STORES", frozenset())
@@ -82,7 +82,7 @@ def test_what_exists_is_replaced_only_when_told_to(root, tmp_path, monkeypatch, 
     assert names(root) == [str(url)]
 
 
-def test_a_file_that_grows_has_another_name_until_it_is_whole(root, monkeypatch):
+def test_a_file_that_grows_has_another_name_until_it_is_complete(root, monkeypatch):
     monkeypatch.setattr(stores, "RENAMING_STORES", frozenset({"memory"}))
     monkeypatch.setattr(stores, "CREATE_ONLY_STORES", frozenset())
     seen = []
@@ -116,7 +116,7 @@ def test_what_was_listed_is_not_asked_for_again(root, monkeypatch):
     assert url.file_info().size == 3
 
 
-def test_below_looks_as_deep_as_told(root):
+def test_below_looks_as_deep_as_reported(root):
     for name in ("a.png", "x/b.png", "x/y/c.png"):
         put(root / name, b"1")
     assert len(root.files_below()) == 3
@@ -136,7 +136,7 @@ def test_a_changed_file_has_another_tag(root):
 
 
 @pytest.mark.parametrize(("age", "known"), [(0, False), (60, True)])
-def test_a_time_in_whole_seconds_counts_only_once_it_is_over(age, known):
+def test_a_time_in_complete_seconds_counts_only_once_it_is_over(age, known):
     info = {"type": "file", "size": 1, "mtime": float(int(time.time()) - age)}
     assert bool(stores._parsed(info).version) is known
 
@@ -174,6 +174,6 @@ def test_fsspec_itself_is_named(monkeypatch):
     assert caught.value.hint == "pip install 'inpaintcli[remote]'"
 
 
-def test_unknown_stores_are_told():
+def test_unknown_stores_are_reported():
     with pytest.raises(UsageError, match="nope"):
         parse_location("nope://a.png").exists()

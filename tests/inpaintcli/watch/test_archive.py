@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inpaintcli.batch.fill_settings import FillSettings
-from inpaintcli.batch.job_runner import fill_file
+from inpaintcli.batch.job_runner import JobRunner
 from inpaintcli.batch.jobs import LocalJob
 from inpaintcli.batch.outcome import Outcome
 from inpaintcli.errors import OutputError, UnreadableError
+from inpaintcli.options import FillOptions
 from inpaintcli.watch import archive
-from inpaintcli.watch.archive import Archive, proven
+from inpaintcli.watch.archive import Archive, verified
 from tests.conftest import photo_pixels
 
 
@@ -48,50 +48,50 @@ def names(folder):
 
 
 @pytest.mark.parametrize("kind", ["png", "tiff", "bmp", "jpg", "webp"])
-def test_a_fill_proves_itself_in_every_format(job, tmp_path, grey_model, kind):
+def test_a_fill_is_verified_in_every_format(job, tmp_path, grey_model, kind):
     job = pair_of(tmp_path, kind)
-    filled = fill_file(job, grey_model, FillSettings(grow=2), print)
-    assert proven(filled, job, FillSettings(grow=2)) is filled
+    filled = JobRunner.for_one(grey_model, FillOptions(grow=2), print).run_or_raise(job)
+    assert verified(filled, job, FillOptions(grow=2)) is filled
 
 
 @pytest.mark.parametrize(("kind", "options"), [("png", {}), ("webp", {"lossless": True})])
 def test_an_output_that_is_not_what_was_written_is_a_failure(tmp_path, grey_model, kind, options):
     job = pair_of(tmp_path, kind, **options)
-    filled = fill_file(job, grey_model, FillSettings(), print)
-    assert proven(filled, job, FillSettings()) is filled
+    filled = JobRunner.for_one(grey_model, FillOptions(), print).run_or_raise(job)
+    assert verified(filled, job, FillOptions()) is filled
     pixels = np.asarray(Image.open(job.output)).copy()
     pixels[0, 0, 0] ^= 1
     for content in (pixels, pixels[:-1]):
         Image.fromarray(content).save(job.output, **options)
-        found = proven(filled, job, FillSettings())
+        found = verified(filled, job, FillOptions())
         assert found.status == "failed"
         assert isinstance(found.error, OutputError)
     job.output.write_bytes(job.output.read_bytes()[:100])
-    assert proven(filled, job, FillSettings()).status == "failed"
+    assert verified(filled, job, FillOptions()).status == "failed"
     job.output.unlink()
-    assert proven(filled, job, FillSettings()).status == "failed"
+    assert verified(filled, job, FillOptions()).status == "failed"
 
 
 def test_a_lossy_output_of_another_photo_is_a_failure(tmp_path, job, grey_model):
     job = pair_of(tmp_path, "jpg", quality=90)
-    filled = fill_file(job, grey_model, FillSettings(), print)
+    filled = JobRunner.for_one(grey_model, FillOptions(), print).run_or_raise(job)
     Image.fromarray(255 - photo_pixels(48, 64)).save(job.output)
-    assert proven(filled, job, FillSettings()).status == "failed"
+    assert verified(filled, job, FillOptions()).status == "failed"
 
 
 def test_without_options_nothing_happens_to_inputs(job, tmp_path):
     keep = keeper(tmp_path)
-    assert not keep.wants_proof(outcome(job))
-    keep.put_away(outcome(job), job.mask)
-    keep.put_away(outcome(job, UnreadableError("damaged")), job.mask)
+    assert not keep.needs_verification(outcome(job))
+    keep.archive_inputs(outcome(job), job.mask)
+    keep.archive_inputs(outcome(job, UnreadableError("damaged")), job.mask)
     assert names(tmp_path / "in") == ["sub/a.png", "sub/a_mask.png"]
 
 
 def test_done_inputs_lie_so_that_fill_finds_them_again(job, tmp_path):
     content, times = job.photo.read_bytes(), job.photo.stat().st_mtime_ns
     keep = keeper(tmp_path, done=tmp_path / "done")
-    assert keep.wants_proof(outcome(job))
-    keep.put_away(outcome(job), job.mask)
+    assert keep.needs_verification(outcome(job))
+    keep.archive_inputs(outcome(job), job.mask)
     assert names(tmp_path / "in") == []
     assert names(tmp_path / "done") == ["sub/a.mask.png", "sub/a.png"]
     moved = tmp_path / "done/sub/a.png"
@@ -100,7 +100,7 @@ def test_done_inputs_lie_so_that_fill_finds_them_again(job, tmp_path):
 
 def test_failed_inputs_have_the_error_beside_them(job, tmp_path):
     error = UnreadableError("It is damaged.", hint="Copy it again.")
-    keeper(tmp_path, failed=tmp_path / "bad").put_away(outcome(job, error), job.mask)
+    keeper(tmp_path, failed=tmp_path / "bad").archive_inputs(outcome(job, error), job.mask)
     assert names(tmp_path / "bad") == [
         "sub/a.error.json", "sub/a.error.txt", "sub/a.mask.png", "sub/a.png",
     ]  # fmt: skip
@@ -113,7 +113,7 @@ def test_nothing_in_the_way_is_replaced(job, tmp_path):
     place = tmp_path / "done/sub"
     place.mkdir(parents=True)
     (place / "a.mask.png").write_text("of somebody")
-    keeper(tmp_path, done=tmp_path / "done").put_away(outcome(job), job.mask)
+    keeper(tmp_path, done=tmp_path / "done").archive_inputs(outcome(job), job.mask)
     assert names(place) == ["a-2.mask.png", "a-2.png", "a.mask.png"]
     assert (place / "a.mask.png").read_text() == "of somebody"
 
@@ -122,28 +122,28 @@ def test_names_as_long_as_can_be_get_shorter_ones_beside_the_error(job, tmp_path
     photo = job.photo.rename(job.photo.with_name("ü" * 125 + "a.png"))
     moved = LocalJob(photo, job.mask, job.output)
     keep = keeper(tmp_path, failed=tmp_path / "bad")
-    keep.put_away(outcome(moved, UnreadableError("damaged")), job.mask)
+    keep.archive_inputs(outcome(moved, UnreadableError("damaged")), job.mask)
     assert names(tmp_path / "in") == []
     assert len(names(tmp_path / "bad")) == 4
 
 
 def test_a_mask_that_others_need_stays(job, tmp_path):
-    keeper(tmp_path, done=tmp_path / "done").put_away(outcome(job), None)
+    keeper(tmp_path, done=tmp_path / "done").archive_inputs(outcome(job), None)
     assert names(tmp_path / "in") == ["sub/a_mask.png"]
 
 
 def test_inputs_are_removed_only_where_that_was_asked_for_and_never_after_a_failure(job, tmp_path):
     keep = keeper(tmp_path, delete=True)
-    keep.put_away(outcome(job, UnreadableError("damaged")), job.mask)
+    keep.archive_inputs(outcome(job, UnreadableError("damaged")), job.mask)
     assert len(names(tmp_path / "in")) == 2
-    keep.put_away(outcome(job), job.mask)
+    keep.archive_inputs(outcome(job), job.mask)
     assert names(tmp_path / "in") == []
 
 
-def test_across_disks_inputs_are_copied_whole_before_they_go(job, tmp_path, monkeypatch):
+def test_across_disks_inputs_are_copied_complete_before_they_go(job, tmp_path, monkeypatch):
     content, times = job.photo.read_bytes(), job.photo.stat().st_mtime_ns
     monkeypatch.setattr(archive, "_linked", lambda *_: False)
-    keeper(tmp_path, done=tmp_path / "done").put_away(outcome(job), None)
+    keeper(tmp_path, done=tmp_path / "done").archive_inputs(outcome(job), None)
     moved = tmp_path / "done/sub/a.png"
     assert (moved.read_bytes(), moved.stat().st_mtime_ns) == (content, times)
     assert not job.photo.exists()
@@ -153,7 +153,7 @@ def test_what_a_link_points_to_is_never_touched(job, tmp_path):
     original = tmp_path / "elsewhere.png"
     job.photo.rename(original)
     job.photo.symlink_to(original)
-    keeper(tmp_path, done=tmp_path / "done").put_away(outcome(job), None)
+    keeper(tmp_path, done=tmp_path / "done").archive_inputs(outcome(job), None)
     assert original.exists()
     assert not os.path.lexists(job.photo)
     moved = tmp_path / "done/sub/a.png"
@@ -164,5 +164,5 @@ def test_what_a_link_points_to_is_never_touched(job, tmp_path):
 def test_inputs_that_cannot_be_moved_stay(job, tmp_path):
     (tmp_path / "done").write_text("a file")
     with pytest.raises(OutputError):
-        keeper(tmp_path, done=tmp_path / "done").put_away(outcome(job), job.mask)
+        keeper(tmp_path, done=tmp_path / "done").archive_inputs(outcome(job), job.mask)
     assert len(names(tmp_path / "in")) == 2

@@ -5,14 +5,22 @@ import os
 import socket
 import sys
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from inpaintcli.batch.outcome import Outcome
 from inpaintcli.errors import UsageError
-from inpaintcli.watch.jobs import Counts
-from inpaintcli.watch.monitor import HEARTBEAT_S, STATUS_S, Log, Metrics, Monitor, Status
+from inpaintcli.watch.monitor import (
+    HEARTBEAT_S,
+    STATUS_S,
+    EventLog,
+    Monitor,
+    PrometheusMetrics,
+    StatusFile,
+)
+from inpaintcli.watch.state import WatchCounts
 from tests.inpaintcli.watch.watched import Clock
 
 DONE = Outcome(status="filled", input=Path("a.png"), mask=None, output=Path("b.png"), seconds=0.5)
@@ -23,7 +31,7 @@ def lines(path):
 
 
 def test_the_log_is_json_lines_and_goes_on_after_rotation(tmp_path):
-    log = Log(tmp_path / "log")
+    log = EventLog(tmp_path / "log")
     log.write("first", {"name": "Täst"})
     (tmp_path / "log").rename(tmp_path / "log.1")
     log.write("second", {})
@@ -32,17 +40,17 @@ def test_the_log_is_json_lines_and_goes_on_after_rotation(tmp_path):
     assert lines(tmp_path / "log.1")[0]["name"] == "Täst"
 
 
-def test_names_that_are_no_text_are_told_too(tmp_path):
+def test_names_that_are_no_text_are_reported_too(tmp_path):
     name = os.fsdecode(b"\xff.png")
-    Log(tmp_path / "log").write("outcome", {"input": name})
-    Status(tmp_path / "st.json", {"folder": name}).show({})
+    EventLog(tmp_path / "log").write("outcome", {"input": name})
+    StatusFile(tmp_path / "st.json", {"folder": name}).show({})
     assert lines(tmp_path / "log")[0]["input"] == name
     assert json.loads((tmp_path / "st.json").read_text())["folder"] == name
 
 
-def test_a_log_that_cannot_be_written_is_told_once_and_again_after_it_worked(tmp_path):
+def test_a_log_that_cannot_be_written_is_reported_once_and_again_after_it_worked(tmp_path):
     told = []
-    log = Log(tmp_path / "gone/log", told.append)
+    log = EventLog(tmp_path / "gone/log", told.append)
     log.write("lost", {})
     log.write("lost", {})
     assert len(told) == 1
@@ -53,9 +61,9 @@ def test_a_log_that_cannot_be_written_is_told_once_and_again_after_it_worked(tmp
     assert len(told) == 2
 
 
-def test_the_status_file_is_whole_not_too_often_and_shows_signs_of_life(tmp_path):
+def test_the_status_file_is_complete_not_too_often_and_shows_signs_of_life(tmp_path):
     clock = Clock()
-    status = Status(tmp_path / "st.json", {"pid": 1}, clock=clock)
+    status = StatusFile(tmp_path / "st.json", {"pid": 1}, clock=clock)
 
     def shown(fields, **options):
         (tmp_path / "st.json").unlink(missing_ok=True)
@@ -77,18 +85,19 @@ def test_the_status_file_is_whole_not_too_often_and_shows_signs_of_life(tmp_path
 
 def test_a_status_file_that_cannot_be_written_never_stops_the_watch(tmp_path):
     told = []
-    status = Status(tmp_path / "gone/st.json", {}, told.append)
+    status = StatusFile(tmp_path / "gone/st.json", {}, told.append)
     status.show({}, at_once=True)
     status.show({}, at_once=True)
     assert len(told) == 1
 
 
 def test_the_monitor_counts_and_tells_the_end(tmp_path):
-    with Monitor(
+    monitor = Monitor(
         log=tmp_path / "log", status=tmp_path / "st.json", metrics_port=None, folder="in"
-    ) as monitor:
+    )
+    with closing(monitor):
         monitor.outcome(DONE, started="now")
-        monitor.show(Counts(3, 1, 2, 0), present=True)
+        monitor.show(WatchCounts(3, 1, 2, 0), present=True)
     status = json.loads((tmp_path / "st.json").read_text())
     assert status["running"] is False
     assert status["counts"] == {"filled": 1, "skipped": 0, "failed": 0}
@@ -100,11 +109,11 @@ def test_the_monitor_counts_and_tells_the_end(tmp_path):
 
 def test_metrics_are_served_on_the_loopback_address_only():
     pytest.importorskip("prometheus_client", reason="the extra `metrics` is not installed")
-    with Monitor(log=None, status=None, metrics_port=0) as monitor:
+    with closing(Monitor(log=None, status=None, metrics_port=0)) as monitor:
         metrics = monitor._metrics
         assert metrics is not None
         monitor.outcome(DONE)
-        monitor.show(Counts(3, 1, 2, 0), present=True)
+        monitor.show(WatchCounts(3, 1, 2, 0), present=True)
         assert metrics._server.server_address[0] == "127.0.0.1"
         with urllib.request.urlopen(metrics.url) as answer:  # noqa: S310 - http, above
             text = answer.read().decode()
@@ -114,17 +123,17 @@ def test_metrics_are_served_on_the_loopback_address_only():
     assert "inpaintcli_fill_seconds_sum 0.5" in text
 
 
-def test_a_port_that_is_taken_is_told():
+def test_a_port_that_is_taken_is_reported():
     pytest.importorskip("prometheus_client", reason="the extra `metrics` is not installed")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(UsageError, match="cannot be had"):
-            Metrics(taken.getsockname()[1])
+        with pytest.raises(UsageError, match="cannot be used"):
+            PrometheusMetrics(taken.getsockname()[1])
 
 
 def test_without_the_extra_the_way_to_get_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(UsageError) as caught:
-        Metrics(0)
+        PrometheusMetrics(0)
     assert "inpaintcli[metrics]" in caught.value.hint

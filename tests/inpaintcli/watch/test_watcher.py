@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,8 @@ import pytest
 from PIL import Image
 
 from inpaintcli.batch.fill_many import BatchOptions, fill_many
-from inpaintcli.batch.fill_one import FillRequest
-from inpaintcli.batch.fill_settings import FillSettings
 from inpaintcli.batch.journal import NAME, Journal
+from inpaintcli.batch.requests import FillRequest
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.inpaint.pipeline import Model
@@ -31,22 +30,14 @@ def photos(tmp_path):
 
 
 @pytest.fixture
-def run(monkeypatch):
+def fill_request(monkeypatch):
     """A run with the engine of the tests."""
     monkeypatch.setattr(FillRequest, "open_model", lambda *_, **__: Model(card(), GreyEngine(), ""))
     return run_with()
 
 
 def run_with(*, dry_run=False):
-    return FillRequest(
-        settings=FillSettings(),
-        console=Console(json=True),
-        model=None,
-        engine="auto",
-        device="auto",
-        precision="auto",
-        dry_run=dry_run,
-    )
+    return FillRequest(console=Console(json=True), dry_run=dry_run)
 
 
 def put_pair(folder, name, *, age_s=100.0):
@@ -62,9 +53,9 @@ def put_pair(folder, name, *, age_s=100.0):
     return path
 
 
-def once(run, photos, mask=None, **options):
+def once(fill_request, photos, mask=None, **options):
     out = photos.parent / "out"
-    return watch_folder(run, WatchOptions(once=True, **options), photos, mask, out)
+    return watch_folder(fill_request, WatchOptions(once=True, **options), photos, mask, out)
 
 
 def names(folder):
@@ -84,22 +75,24 @@ def test_poll_takes_a_number_or_none(tmp_path, poll, program):
     assert b"nowhere is not a folder" in done.stderr
 
 
-def test_once_does_what_is_there_and_stops(photos, tmp_path, run, capsys):
+def test_once_does_what_is_there_and_stops(photos, tmp_path, fill_request, capsys):
     for name in ("a", "b", "sub/c with spaces", "ü" * 100):
         put_pair(photos, name)
-    assert once(run, photos, workers=2) == ExitCode.OK
+    assert once(fill_request, photos, workers=2) == ExitCode.OK
     assert len(names(tmp_path / "out")) == 4
     lines = records(capsys.readouterr().out)
     assert [line["status"] for line in lines[:-1]] == ["filled"] * 4
     assert lines[-1]["summary"]["filled"] == 4
 
 
-def test_what_has_an_output_is_skipped_and_what_has_no_mask_is_told(photos, run, tmp_path, capsys):
+def test_what_has_an_output_is_skipped_and_what_has_no_mask_is_reported(
+    photos, fill_request, tmp_path, capsys
+):
     put_pair(photos, "a")
     put_pair(photos, "b").with_suffix(".mask.png").unlink()
     (tmp_path / "out").mkdir()
     (tmp_path / "out/a.png").write_text("of an earlier run")
-    assert once(run, photos) == ExitCode.OK
+    assert once(fill_request, photos) == ExitCode.OK
     assert (tmp_path / "out/a.png").read_text() == "of an earlier run"
     told = {line["input"][-5:]: line["note"] for line in records(capsys.readouterr().out)[:-1]}
     assert told == {
@@ -108,14 +101,16 @@ def test_what_has_an_output_is_skipped_and_what_has_no_mask_is_told(photos, run,
     }
 
 
-def test_bad_files_are_told_and_set_aside_and_never_stop_the_rest(photos, tmp_path, run):
+def test_bad_files_are_reported_and_set_aside_and_never_stop_the_rest(
+    photos, tmp_path, fill_request
+):
     for name in ("a", "bad", "sub/misfit"):
         put_pair(photos, name)
     (photos / "bad.png").write_bytes(b"no picture")
     Image.new("L", (5, 5)).save(photos / "sub/misfit.mask.png")
     (photos / "notes.txt").write_text("mine")
     done, failed = tmp_path / "done", tmp_path / "failed"
-    assert once(run, photos, done=done, failed=failed) == ExitCode.SOME_FAILED
+    assert once(fill_request, photos, done=done, failed=failed) == ExitCode.SOME_FAILED
     assert names(tmp_path / "out") == ["a.png"]
     assert names(done) == ["a.mask.png", "a.png"]
     assert {"bad.png", "bad.error.txt", "sub/misfit.mask.png", "sub/misfit.error.json"} <= set(
@@ -124,39 +119,39 @@ def test_bad_files_are_told_and_set_aside_and_never_stop_the_rest(photos, tmp_pa
     assert names(photos) == ["notes.txt"]
 
 
-def test_delete_inputs_removes_what_was_filled_and_nothing_else(photos, tmp_path, run):
+def test_delete_inputs_removes_what_was_filled_and_nothing_else(photos, tmp_path, fill_request):
     put_pair(photos, "a")
     put_pair(photos, "bad")
     (photos / "bad.png").write_bytes(b"no picture")
-    once(run, photos, delete_inputs=True)
+    once(fill_request, photos, delete_inputs=True)
     assert names(photos) == ["bad.mask.png", "bad.png"]
     assert names(tmp_path / "out") == ["a.png"]
 
 
-def test_an_input_whose_output_is_not_proven_stays(photos, run, monkeypatch):
+def test_an_input_whose_output_is_not_verified_stays(photos, fill_request, monkeypatch):
     put_pair(photos, "a")
     monkeypatch.setattr("inpaintcli.watch.archive._is_same_outside", lambda *_: False)
-    assert once(run, photos, delete_inputs=True) == ExitCode.SOME_FAILED
+    assert once(fill_request, photos, delete_inputs=True) == ExitCode.SOME_FAILED
     assert names(photos) == ["a.mask.png", "a.png"]
 
 
-def test_one_mask_for_all_is_never_moved(photos, tmp_path, run):
+def test_one_mask_for_all_is_never_moved(photos, tmp_path, fill_request):
     photo = put_pair(photos, "a")
     mask = tmp_path / "mask.png"
     photo.with_suffix(".mask.png").rename(mask)
-    assert once(run, photos, str(mask), delete_inputs=True) == ExitCode.OK
+    assert once(fill_request, photos, str(mask), delete_inputs=True) == ExitCode.OK
     assert names(photos) == []
     assert mask.exists()
 
 
-def test_a_second_watch_does_what_is_missing_or_changed(photos, tmp_path, run, capsys):
+def test_a_second_watch_does_what_is_missing_or_changed(photos, tmp_path, fill_request, capsys):
     for name in "abc":
         put_pair(photos, name)
-    assert once(run, photos) == ExitCode.OK
+    assert once(fill_request, photos) == ExitCode.OK
     (tmp_path / "out/b.png").unlink()
     Image.fromarray(255 - photo_pixels(48, 64)).save(photos / "c.png")
     capsys.readouterr()
-    assert once(run, photos) == ExitCode.OK
+    assert once(fill_request, photos) == ExitCode.OK
     told = {Path(line["input"]).stem: line for line in records(capsys.readouterr().out)[:-1]}
     assert {name: line["status"] for name, line in told.items()} == {
         "a": "skipped",
@@ -166,28 +161,31 @@ def test_a_second_watch_does_what_is_missing_or_changed(photos, tmp_path, run, c
     assert told["a"]["note"] == "done already"
 
 
-def test_watch_and_fill_keep_one_journal(photos, tmp_path, run, capsys):
+def test_watch_and_fill_keep_one_journal(photos, tmp_path, fill_request, capsys):
     put_pair(photos, "a")
     fill = BatchOptions(source=photos, mask=None, output=tmp_path / "out")
-    once(run, photos)
+    once(fill_request, photos)
     capsys.readouterr()
-    fill_many(run, fill)
+    fill_many(fill_request, fill)
     put_pair(photos, "b")
-    fill_many(run, fill)
-    once(run, photos)
+    fill_many(fill_request, fill)
+    once(fill_request, photos)
     statuses = [line.get("status") for line in records(capsys.readouterr().out)]
     assert statuses == ["skipped", None, "skipped", "filled", None, "skipped", "skipped", None]
 
 
-def test_two_runs_cannot_write_to_one_folder(photos, tmp_path, run):
+def test_two_runs_cannot_write_to_one_folder(photos, tmp_path, fill_request):
     (tmp_path / "out").mkdir()
-    with Journal(tmp_path / "out"), pytest.raises(OutputError, match="Another run is writing"):
-        once(run, photos)
+    with (
+        closing(Journal(tmp_path / "out")),
+        pytest.raises(OutputError, match="Another run is writing"),
+    ):
+        once(fill_request, photos)
 
 
-def test_the_log_tells_everything_and_the_status_file_the_end(photos, tmp_path, run):
+def test_the_log_tells_everything_and_the_status_file_the_end(photos, tmp_path, fill_request):
     put_pair(photos, "a")
-    once(run, photos, log=tmp_path / "log", status=tmp_path / "st.json")
+    once(fill_request, photos, log=tmp_path / "log", status=tmp_path / "st.json")
     events = records((tmp_path / "log").read_text())
     assert [event["event"] for event in events] == ["started", "outcome", "stopped"]
     assert events[1]["status"] == "filled"
@@ -197,9 +195,9 @@ def test_the_log_tells_everything_and_the_status_file_the_end(photos, tmp_path, 
     assert (status["queued"], status["working"]) == (0, 0)
 
 
-def test_the_port_that_was_free_is_told(photos, tmp_path, run, capsys):
+def test_the_port_that_was_free_is_reported(photos, tmp_path, fill_request, capsys):
     pytest.importorskip("prometheus_client", reason="the extra `metrics` is not installed")
-    once(run, photos, metrics_port=0, log=tmp_path / "log", status=tmp_path / "st.json")
+    once(fill_request, photos, metrics_port=0, log=tmp_path / "log", status=tmp_path / "st.json")
     told = re.search(
         r"Metrics are on (http://127\.0\.0\.1:[1-9]\d*/metrics)\.", capsys.readouterr().err
     )
@@ -222,9 +220,9 @@ def test_a_dry_run_does_nothing(photos, tmp_path, capsys):
         (WatchOptions(done=Path("done"), delete_inputs=True), Path("out")),
     ],
 )
-def test_options_that_contradict_each_other_are_refused(photos, run, options, output):
+def test_options_that_contradict_each_other_are_refused(photos, fill_request, options, output):
     with pytest.raises(UsageError):
-        watch_folder(run, options, photos, None, output)
+        watch_folder(fill_request, options, photos, None, output)
 
 
 class Program:
@@ -271,7 +269,7 @@ def start(tmp_path):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_a_signal_lets_the_photo_at_work_finish(tmp_path, start, number, code):
+def test_a_signal_lets_the_photo_in_progress_finish(tmp_path, start, number, code):
     program = start()
     for name in "abcde":
         put_pair(tmp_path / "in", name)

@@ -89,7 +89,7 @@ def test_pictures_reach_the_network_as_rgb_in_plus_minus_one(colours: Fid) -> No
     np.testing.assert_allclose(kept["m"], [1, -1, -1], atol=1e-6)
 
 
-def test_the_command_tells_fid_on_the_console_in_json_and_in_the_report(
+def test_the_command_reports_fid_on_the_console_in_json_and_in_the_report(
     folder: Path, tmp_path: Path, photo_folder: Path, capsys, monkeypatch
 ) -> None:
     photos = tmp_path / "photos"
@@ -98,25 +98,25 @@ def test_the_command_tells_fid_on_the_console_in_json_and_in_the_report(
         picture = cv2.resize(cv2.imread(str(path)), (64, 64))
         cv2.imwrite(str(photos / f"{number}.png"), picture)
     monkeypatch.setattr(
-        "inpaintcli.evaluation.evaluate._methods", lambda *_: list(methods.classical())
+        "inpaintcli.evaluation.evaluate._methods", lambda *_: list(methods.classical_methods())
     )
     report = tmp_path / "report.html"
     for as_json in (True, False):
         run = EvaluationRequest(
-            console=Console(json=as_json), drawn=("centre",), report=report, overwrite=True
+            console=Console(json=as_json), drawn_kinds=("centre",), report=report, overwrite=True
         )
         evaluate_folder(run, photos, None, FeatureScores(folder))
-        told = capsys.readouterr()
-        assert "FID is of 3 fills" in told.err
+        printed = capsys.readouterr()
+        assert "FID is of 3 fills" in printed.err
         if as_json:
-            summary = json.loads(told.out.splitlines()[-1])["summary"]
+            summary = json.loads(printed.out.splitlines()[-1])["summary"]
             assert "FID is of 3 fills" in summary["remarks"][0]
             scores = summary["groups"][0]["methods"]
             assert scores["telea"]["fid"] > 0
             assert scores["photo"]["fid"] is None
             assert summary["networks"][0].startswith(inception_file.FILE)
         else:
-            assert re.search(r"\bFID\b", told.out)
+            assert re.search(r"\bFID\b", printed.out)
     html = report.read_text()
     assert "FID is of 3 fills" in html
     assert ">FID</th>" in html

@@ -22,7 +22,7 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["a.png", "a.mask.png"])))
-def test_a_pair_is_ready_once_both_are_whole_whichever_comes_first(folder, order):
+def test_a_pair_is_ready_once_both_are_complete_whichever_comes_first(folder, order):
     first, second = order
     folder.put(first)
     assert folder.ready(30) == []
@@ -33,20 +33,20 @@ def test_a_pair_is_ready_once_both_are_whole_whichever_comes_first(folder, order
 
 def test_the_output_mirrors_the_tree(folder):
     folder.pair("sub/deep/a")
-    (task,) = folder.wait(1)
-    assert task.job.output == folder.out / "sub/deep/a.png"
-    assert task.job.mask == folder.photos / "sub/deep/a.mask.png"
+    (pair,) = folder.wait(1)
+    assert pair.job.output == folder.out / "sub/deep/a.png"
+    assert pair.job.mask == folder.photos / "sub/deep/a.mask.png"
 
 
 def test_a_photo_without_a_mask_is_reported_once_and_done_when_the_mask_comes(folder):
     folder.put("a.png")
     assert folder.ready(1) == []
     assert folder.ready(TIMING.mask_s - 1) == []
-    assert folder.told() == []
+    assert folder.reported() == []
     assert folder.ready(1) == []
-    assert folder.told() == [("a.png", "no mask has come; it is filled when one comes")]
+    assert folder.reported() == [("a.png", "no mask has come; it is filled when one comes")]
     assert folder.ready(TIMING.mask_s) == []
-    assert folder.told() == []
+    assert folder.reported() == []
     folder.put("a.mask.png")
     assert folder.ready() == ["a.png"]
 
@@ -55,28 +55,30 @@ def test_a_mask_without_a_photo_is_reported_once_and_used_when_the_photo_comes(f
     folder.put("a.mask.png")
     folder.wait(1)
     folder.wait(TIMING.mask_s)
-    assert folder.told() == [("a.mask.png", "a mask without a photo; it is used when one comes")]
+    assert folder.reported() == [
+        ("a.mask.png", "a mask without a photo; it is used when one comes")
+    ]
     folder.put("a.png")
     assert folder.ready() == ["a.png"]
     folder.wait(TIMING.mask_s)
-    assert folder.told() == []
+    assert folder.reported() == []
 
 
 def test_a_folder_that_cannot_be_listed_is_reported_once_until_it_can(folder, monkeypatch):
-    closed = folder.photos / "closed"
-    closed.mkdir()
+    unlistable = folder.photos / "closed"
+    unlistable.mkdir()
     scandir = os.scandir
 
     def refuse(place):
-        if place == str(closed):
+        if place == str(unlistable):
             raise PermissionError(errno.EACCES, "Permission denied")
         return scandir(place)
 
     def looked():
-        folder.watch.scan([folder.photos])
-        return [str(outcome.error) for outcome in folder.watch.reports()]
+        folder.tracker.scan([folder.photos])
+        return [str(outcome.error) for outcome in folder.tracker.take_notices()]
 
-    told = f"{closed} cannot be listed: Permission denied."
+    told = f"{unlistable} cannot be listed: Permission denied."
     monkeypatch.setattr(os, "scandir", refuse)
     assert (looked(), looked()) == ([told], [])
     monkeypatch.setattr(os, "scandir", scandir)
@@ -93,7 +95,7 @@ def test_masks_of_a_folder_of_their_own(tmp_path):
     for name in ("a.png", "b_mask.png"):
         mask = tmp_path / "masks" / name
         mask.write_text("x")
-        folder.watch.see(Event("closed", mask))
+        folder.tracker.handle(Event("closed", mask))
     assert sorted(folder.ready()) == ["a.jpg", "b.jpg"]
 
 
@@ -106,7 +108,7 @@ def test_with_alpha_or_one_mask_no_photo_waits(tmp_path):
         folder.put("b.mask.png")  # a photo like any other, here
         assert sorted(folder.ready()) == ["a.png", "b.mask.png"]
         folder.wait(TIMING.mask_s)
-        assert folder.told() == []
+        assert folder.reported() == []
 
 
 def test_two_masks_are_reported_and_the_photo_done_when_one_is_gone(folder):
@@ -114,7 +116,7 @@ def test_two_masks_are_reported_and_the_photo_done_when_one_is_gone(folder):
     folder.put("a.mask.tif")
     folder.put("a.png")
     assert folder.ready() == []
-    ((name, message),) = folder.told()
+    ((name, message),) = folder.reported()
     assert name == "a.png"
     assert "More than one mask" in message
     folder.remove("a.mask.tif")
@@ -127,10 +129,10 @@ def test_what_has_its_output_already_is_skipped(folder):
     folder.pair("a")
     folder.pair("b")
     assert folder.ready() == ["b.png"]
-    assert folder.told() == [("a.png", "its output exists already")]
-    folder.watch.scan(folder.layout.roots)
+    assert folder.reported() == [("a.png", "its output exists already")]
+    folder.tracker.scan(folder.layout.roots)
     assert folder.ready(99) == []
-    assert folder.told() == []
+    assert folder.reported() == []
 
 
 def test_overwrite_replaces_what_is_there(tmp_path):
@@ -138,8 +140,8 @@ def test_overwrite_replaces_what_is_there(tmp_path):
     folder.out.mkdir()
     (folder.out / "a.png").write_text("of an earlier run")
     folder.pair("a")
-    (task,) = folder.wait(1)
-    assert task.replaces
+    (pair,) = folder.wait(1)
+    assert pair.replaces
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.mask.png"])
@@ -147,9 +149,9 @@ def test_a_changed_photo_or_mask_is_filled_again_in_place_of_our_output(folder, 
     folder.pair("a")
     assert folder.ready() == ["a.png"]
     folder.put(name, "anew")
-    (task,) = folder.wait(1)
-    assert task.replaces
-    folder.fill(task)
+    (pair,) = folder.wait(1)
+    assert pair.replaces
+    folder.fill(pair)
     assert folder.ready(99) == []
 
 
@@ -159,7 +161,7 @@ def test_an_output_that_somebody_has_changed_is_not_replaced(folder):
     (folder.out / "a.png").write_text("retouched by hand")
     folder.put("a.png", "anew")
     assert folder.ready() == []
-    assert folder.told() == [
+    assert folder.reported() == [
         ("a.png", "it has changed, and so has its output since it was written")
     ]
 
@@ -169,7 +171,7 @@ def test_a_touched_photo_is_not_filled_again(folder):
     assert folder.ready() == ["a.png"]
     folder.put("a.png", "photo")  # the same content, another time
     assert folder.ready(99) == []
-    assert folder.told() == []
+    assert folder.reported() == []
 
 
 def test_a_touched_photo_whose_output_was_removed_is_filled_again(folder):
@@ -182,10 +184,10 @@ def test_a_touched_photo_whose_output_was_removed_is_filled_again(folder):
 
 def test_a_photo_changed_during_the_fill_is_filled_again(folder):
     folder.pair("a")
-    (task,) = folder.wait(1)
+    (pair,) = folder.wait(1)
     folder.put("a.png", "anew")
     assert folder.wait(1) == []
-    folder.fill(task, is_last=False)
+    folder.fill(pair, is_last=False)
     assert folder.ready() == ["a.png"]
     assert folder.ready(99) == []
 
@@ -194,17 +196,17 @@ def test_a_photo_changed_during_the_fill_and_back_is_filled_again(folder):
     folder.pair("a")
     assert folder.ready() == ["a.png"]
     folder.put("a.png", "anew")
-    (task,) = folder.wait(1)
+    (pair,) = folder.wait(1)
     folder.put("a.png", "photo")
-    folder.fill(task, is_last=False)
+    folder.fill(pair, is_last=False)
     assert folder.ready() == ["a.png"]
 
 
 def test_a_photo_deleted_during_the_fill_was_filled(folder):
     folder.pair("a")
-    (task,) = folder.wait(1)
+    (pair,) = folder.wait(1)
     folder.remove("a.png")
-    folder.fill(task)
+    folder.fill(pair)
     assert folder.ready(99) == []
 
 
@@ -215,9 +217,9 @@ def test_editors_that_delete_and_rename_change_a_photo(folder):
     folder.wait(0.1)
     temporary = folder.put("a.png~", "anew", event="closed")
     temporary.rename(folder.photos / "a.png")
-    folder.watch.see(Event("moved", temporary, target=folder.photos / "a.png"))
-    (task,) = folder.wait(1)
-    assert task.replaces
+    folder.tracker.handle(Event("moved", temporary, target=folder.photos / "a.png"))
+    (pair,) = folder.wait(1)
+    assert pair.replaces
 
 
 def test_a_photo_of_the_name_of_one_long_gone_does_not_replace_its_output(folder):
@@ -228,7 +230,7 @@ def test_a_photo_of_the_name_of_one_long_gone_does_not_replace_its_output(folder
     folder.wait(TIMING.forget_s)
     folder.put("a.png", "of another day")
     assert folder.ready() == []
-    assert folder.told() == [("a.png", "its output exists already")]
+    assert folder.reported() == [("a.png", "its output exists already")]
 
 
 def test_a_moved_photo_is_a_new_one(folder):
@@ -236,16 +238,16 @@ def test_a_moved_photo_is_a_new_one(folder):
     folder.put("b.mask.png")
     assert folder.ready() == ["a.png"]
     (folder.photos / "a.png").rename(folder.photos / "b.png")
-    folder.watch.see(Event("moved", folder.photos / "a.png", target=folder.photos / "b.png"))
+    folder.tracker.handle(Event("moved", folder.photos / "a.png", target=folder.photos / "b.png"))
     assert folder.ready() == ["b.png"]
 
 
 def test_what_is_deleted_while_it_waits_in_the_queue_is_no_failure(folder):
     folder.pair("a")
     folder.clock.now += 1
-    folder.watch.tick()
+    folder.tracker.tick()
     (folder.photos / "a.png").unlink()  # its event has yet to come
-    assert list(folder.watch.tasks()) == []
+    assert list(folder.tracker.ready_pairs()) == []
     assert folder.wait(99) == []
     folder.put("a.png")
     assert folder.ready() == ["a.png"]
@@ -254,32 +256,32 @@ def test_what_is_deleted_while_it_waits_in_the_queue_is_no_failure(folder):
 def test_a_photo_that_goes_and_comes_back_during_a_long_backlog_is_filled_once(folder):
     folder.pair("a")
     folder.clock.now += 1
-    folder.watch.tick()  # in the queue now
+    folder.tracker.tick()  # in the queue now
     folder.remove("a.png")
-    folder.watch.tick()
+    folder.tracker.tick()
     folder.clock.now += TIMING.forget_s
-    folder.watch.tick()
+    folder.tracker.tick()
     folder.put("a.png", "anew")
     folder.clock.now += 1
-    folder.watch.tick()
-    assert [task.job.photo.name for task in folder.watch.tasks()] == ["a.png"]
+    folder.tracker.tick()
+    assert [pair.job.photo.name for pair in folder.tracker.ready_pairs()] == ["a.png"]
 
 
 def test_what_cannot_be_read_is_tried_again_before_it_has_failed(folder):
     folder.pair("a")
-    (task,) = folder.wait(1)
-    wait = folder.fail(task, UnreadableError("not a picture"))
+    (pair,) = folder.wait(1)
+    wait = folder.fail(pair, UnreadableError("not a picture"))
     assert wait is not None
     assert folder.wait(wait - 0.1) == []
-    (task,) = folder.wait(0.2)
-    assert folder.fail(task, UnreadableError("not a picture")) is None
+    (pair,) = folder.wait(0.2)
+    assert folder.fail(pair, UnreadableError("not a picture")) is None
     assert folder.wait(9999) == []
 
 
 def test_what_could_not_be_read_is_tried_at_once_when_it_is_written_anew(folder):
     folder.pair("a")
-    (task,) = folder.wait(1)
-    assert folder.fail(task, UnreadableError("cut off"))
+    (pair,) = folder.wait(1)
+    assert folder.fail(pair, UnreadableError("cut off"))
     folder.put("a.png", "whole now")
     assert folder.ready(0.2) == ["a.png"]
     assert folder.ready(9999) == []
@@ -287,35 +289,35 @@ def test_what_could_not_be_read_is_tried_at_once_when_it_is_written_anew(folder)
 
 def test_a_mask_that_does_not_fit_a_photo_just_written_anew_gets_time_to_follow(folder):
     folder.pair("a")
-    (task,) = folder.wait(1)
-    assert folder.fail(task, MaskMismatchError("sizes differ"))
+    (pair,) = folder.wait(1)
+    assert folder.fail(pair, MaskMismatchError("sizes differ"))
     folder.put("a.mask.png", "of the new size")
     assert folder.ready(0.2) == ["a.png"]
 
 
 def test_an_output_that_cannot_be_written_is_tried_again_and_again_with_longer_waits(folder):
     folder.pair("a")
-    waits, tasks = [], folder.wait(1)
-    while (wait := folder.fail(tasks[0], OutputError("disk full"))) is not None:
+    waits, ready_pairs = [], folder.wait(1)
+    while (wait := folder.fail(ready_pairs[0], OutputError("disk full"))) is not None:
         waits.append(wait)
-        tasks = folder.wait(wait)
+        ready_pairs = folder.wait(wait)
     assert tuple(waits) == TIMING.retry_s
 
 
 def test_a_photo_that_went_during_the_fill_is_no_failure(folder):
     folder.pair("a")
-    (task,) = folder.wait(1)
+    (pair,) = folder.wait(1)
     (folder.photos / "a.png").unlink()
-    assert folder.fail(task, UnreadableError("does not exist")) == 0.0
+    assert folder.fail(pair, UnreadableError("does not exist")) == 0.0
     assert folder.wait(99) == []
-    assert folder.told() == []
+    assert folder.reported() == []
 
 
 def test_other_failures_are_believed_at_once_and_tried_again_when_something_changes(folder):
     folder.pair("a")
-    (task,) = folder.wait(1)
+    (pair,) = folder.wait(1)
     folder.clock.now += 99
-    assert folder.fail(task, MaskMismatchError("sizes differ")) is None
+    assert folder.fail(pair, MaskMismatchError("sizes differ")) is None
     assert folder.wait(9999) == []
     folder.put("a.mask.png", "fits")
     assert folder.ready() == ["a.png"]
@@ -326,13 +328,13 @@ def test_inputs_that_we_moved_are_forgotten_at_once(folder):
     assert folder.ready() == ["a.png"]
     for path in (photo, photo.with_name("a.mask.png")):
         path.unlink()
-        folder.watch.left(path)
+        folder.tracker.input_removed(path)
     shutil.rmtree(folder.out)
     folder.pair("a")
-    (task,) = folder.wait(1)
-    assert not task.replaces
-    folder.fill(task)
-    assert folder.watch.is_idle
+    (pair,) = folder.wait(1)
+    assert not pair.replaces
+    folder.fill(pair)
+    assert folder.tracker.is_idle
 
 
 @pytest.fixture
@@ -345,27 +347,27 @@ def done(folder):
 
 
 DONE = "done already"
-THERE = "its output exists already"
+OUTPUT_EXISTS = "its output exists already"
 CHANGED = "it has changed, and so has its output since it was written"
 
 
-def test_after_a_restart_nothing_is_done_twice_and_that_is_told_once(done):
+def test_after_a_restart_nothing_is_done_twice_and_that_is_reported_once(done):
     again = done.again()
     assert again.ready(5) == []
-    assert sorted(again.told()) == [("a.png", DONE), ("b.png", DONE)]
-    again.watch.scan(again.layout.roots)
+    assert sorted(again.reported()) == [("a.png", DONE), ("b.png", DONE)]
+    again.tracker.scan(again.layout.roots)
     assert again.ready(99) == []
-    assert again.told() == []
+    assert again.reported() == []
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.mask.png"])
 def test_what_changed_while_no_watch_ran_is_done_again_and_replaced(done, name):
     done.put(name, "changed", event=None)
     again = done.again()
-    (task,) = again.wait(5)
-    assert task.job.photo.name == "a.png"
-    assert task.replaces
-    again.fill(task, "filled anew")
+    (pair,) = again.wait(5)
+    assert pair.job.photo.name == "a.png"
+    assert pair.replaces
+    again.fill(pair, "filled anew")
     assert again.ready(99) == []
     assert done.again().ready(5) == []
 
@@ -374,8 +376,8 @@ def test_what_changes_after_a_restart_is_done_again_and_replaced(done):
     again = done.again()
     assert again.ready(5) == []
     again.put("a.png", "changed")
-    (task,) = again.wait(5)
-    assert task.replaces
+    (pair,) = again.wait(5)
+    assert pair.replaces
 
 
 def test_what_is_touched_after_a_restart_is_not(done):
@@ -395,7 +397,7 @@ def test_an_output_that_somebody_changed_meanwhile_is_not_replaced(done):
     done.put("a.png", "changed", event=None)
     again = done.again()
     assert again.ready(5) == []
-    assert ("a.png", CHANGED) in again.told()
+    assert ("a.png", CHANGED) in again.reported()
 
 
 def test_a_photo_that_comes_later_under_the_name_of_one_long_done_replaces_nothing(done):
@@ -404,21 +406,21 @@ def test_a_photo_that_comes_later_under_the_name_of_one_long_done_replaces_nothi
     again.ready(5)
     again.put("a.png", "another photo")
     assert again.ready(5) == []
-    assert ("a.png", THERE) in again.told()
+    assert ("a.png", OUTPUT_EXISTS) in again.reported()
 
 
-def test_where_inputs_are_put_away_one_that_was_not_is_done_again(done):
+def test_where_inputs_are_archived_one_that_was_not_is_done_again(done):
     again = done.again(keeps_inputs=False)
-    tasks = again.wait(5)
-    assert [task.job.photo.name for task in tasks] == ["a.png", "b.png"]
-    assert all(task.replaces for task in tasks)
+    ready_pairs = again.wait(5)
+    assert [pair.job.photo.name for pair in ready_pairs] == ["a.png", "b.png"]
+    assert all(pair.replaces for pair in ready_pairs)
 
 
-def test_where_inputs_are_put_away_another_photo_of_the_name_replaces_nothing(done):
+def test_where_inputs_are_archived_another_photo_of_the_name_replaces_nothing(done):
     done.put("a.png", "another photo", event=None)
     again = done.again(keeps_inputs=False)
-    assert [task.job.photo.name for task in again.wait(5)] == ["b.png"]
-    assert again.told() == [("a.png", THERE)]
+    assert [pair.job.photo.name for pair in again.wait(5)] == ["b.png"]
+    assert again.reported() == [("a.png", OUTPUT_EXISTS)]
 
 
 def test_one_mask_may_serve_two_photos(folder):
@@ -427,10 +429,10 @@ def test_one_mask_may_serve_two_photos(folder):
     folder.put("a.jpg")
     assert sorted(folder.ready()) == ["a.jpg", "a.png"]
     mask = folder.photos / "a.mask.png"
-    assert folder.watch.is_shared(mask, photo)
+    assert folder.tracker.is_shared(mask, photo)
     folder.remove("a.jpg")
     folder.wait(0)
-    assert not folder.watch.is_shared(mask, photo)
+    assert not folder.tracker.is_shared(mask, photo)
 
 
 NAMES = ["a.png", "a.mask.png", "b.png", "b.mask.png"]
@@ -454,11 +456,11 @@ class Story:
         self.written = 0
 
     def work(self, seconds):
-        for task in self.folder.wait(seconds):
-            name, content = task.job.photo.name, content_of(task.job.photo)
-            assert self.filled.get(name) != content or not task.job.output.exists()
+        for pair in self.folder.wait(seconds):
+            name, content = pair.job.photo.name, content_of(pair.job.photo)
+            assert self.filled.get(name) != content or not pair.job.output.exists()
             self.filled[name] = content
-            self.folder.fill(task, str(content))
+            self.folder.fill(pair, str(content))
 
     def act(self, act, name):
         path, self.written = self.folder.photos / name, self.written + 1
@@ -481,7 +483,7 @@ class Story:
     def rename(self, name, path):
         temporary = self.folder.put(f"{name}.tmp", str(self.written))
         temporary.rename(path)
-        self.folder.watch.see(Event("moved", temporary, target=path))
+        self.folder.tracker.handle(Event("moved", temporary, target=path))
 
 
 def content_of(photo):
@@ -503,4 +505,4 @@ def test_after_any_story_every_pair_was_filled_once_with_what_it_holds(tmp_path,
         if photo.exists() and photo.with_suffix(".mask.png").exists():
             assert story.filled[photo.name] == content_of(photo)
     assert not any("half" in text for content in story.filled.values() for text in content)
-    assert story.folder.watch.is_idle
+    assert story.folder.tracker.is_idle

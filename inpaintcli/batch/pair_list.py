@@ -1,8 +1,8 @@
-"""Pairs named in a file: CSV with a header, or JSON lines, with the columns photo, mask, output.
+"""Plan a run from a list of pairs: CSV with a header, or JSON lines, of photo, mask and output.
 
-Photos and masks are relative to the list's folder, outputs to the output folder. A mask left out
-is looked for as for a single photo; `alpha` takes the transparent pixels. An output left out is
-the photo's relative path, or its name where the photo lies outside the list's folder.
+Photos and masks are relative to the list's folder, outputs to the output folder. A mask that is
+left out is found as for a single photo; `alpha` takes the transparent pixels. An output that is
+left out has the photo's relative path, or its name where the photo is outside the list's folder.
 """
 
 import csv
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
-from inpaintcli.batch.jobs import NO_MASK, BatchPlan, Job, Skip, job_of
+from inpaintcli.batch.jobs import NO_MASK, BatchPlan, Job, Skip, make_job
 from inpaintcli.batch.mask_lookup import ALPHA, MaskIndex, mask_for
-from inpaintcli.batch.outputs import check_folder, checked
+from inpaintcli.batch.outputs import check_output_folder, split_by_output
 from inpaintcli.errors import InpaintError, OutputError, UnreadableError, UsageError
 from inpaintcli.storage.locations import (
     Location,
@@ -30,7 +30,7 @@ COLUMNS = ("photo", "mask", "output")
 
 
 def is_list(path: Location) -> bool:
-    """Whether a path names a list of pairs rather than a photo."""
+    """Whether a location is that of a list of pairs rather than a photo."""
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
@@ -40,7 +40,7 @@ def plan_list(
     output: Location,
     *,
     overwrite: bool,
-    wanted: Callable[[PurePath], bool] = lambda _: True,
+    selected: Callable[[PurePath], bool] = lambda _: True,
 ) -> BatchPlan:
     """The jobs for all rows of a list.
 
@@ -48,20 +48,20 @@ def plan_list(
         path: the list.
         mask: for rows that name none: a folder, one file for all, `alpha`, or None for the mask
             beside the photo.
-        output: a folder, made when needed; every output is in it.
+        output: the output folder; created when needed.
         overwrite: whether existing outputs are replaced; they are skipped otherwise.
-        wanted: whether to take the photo at a path as the list writes it.
+        selected: whether a photo is to be filled, by its path as the list has it.
 
     Raises:
         UnreadableError: the list cannot be read.
         UsageError: the output is a file, or the list has other columns.
     """
-    check_folder(output)
+    check_output_folder(output)
     jobs: list[Job] = []
     skips: list[Skip] = []
-    rows = [row for row in _rows(path) if wanted(PurePath(row["photo"]))]
+    rows = [row for row in _rows(path) if selected(PurePath(row["photo"]))]
     photos = with_file_info(resolve_in(path.parent, row["photo"]) for row in rows)
-    to_job = _ToJob(path.parent, mask, output)
+    to_job = _RowReader(path.parent, mask, output)
     for row, photo in zip(rows, photos, strict=True):
         try:
             jobs.append(to_job(row, photo))
@@ -69,61 +69,60 @@ def plan_list(
             skips.append(Skip(photo, None, None, f"{NO_MASK}: {error.message}"))
         except InpaintError as error:
             skips.append(Skip(photo, None, None, error.message, error))
-    jobs, more = checked(jobs, overwrite=overwrite)
+    jobs, more = split_by_output(jobs, overwrite=overwrite)
     return BatchPlan(tuple(jobs), (*skips, *more))
 
 
-class _ToJob:
-    """Makes the job_of of a row."""
+class _RowReader:
+    """Makes a job from a row."""
 
     def __init__(self, folder: Location, mask: str | None, output: Location) -> None:
         self._folder, self._mask, self._output = folder, mask, output
-        self._output_of = locations_in(output)
+        self._location_of = locations_in(output)
         self._indexes: dict[Location, MaskIndex] = {}
 
     def __call__(self, row: dict[str, str], photo: Location) -> Job:
         if not photo.is_file():
             raise UnreadableError(f"{photo} does not exist.")
-        target = self._target(row["output"] or _mirrored(row["photo"]))
+        target = self._target(row["output"] or _default_output(row["photo"]))
         named = row["mask"]
         if named and named != ALPHA:
             named = str(resolve_in(self._folder, named))
-        return job_of(photo, mask_for(photo, named or self._mask, self._indexes), target)
+        return make_job(photo, mask_for(photo, named or self._mask, self._indexes), target)
 
     def _target(self, name: str) -> Location:
         relative = PurePath(name)
-        if (
-            isinstance(parse_location(name), StoreUrl)
-            or relative.is_absolute()
-            or ".." in relative.parts
-        ):
+        if _is_outside(name):
             raise OutputError(
-                f"{name} leads out of the output folder {self._output}.",
+                f"{name} is outside the output folder {self._output}.",
                 hint="Name outputs relative to it.",
             )
-        return self._output_of(relative)
+        return self._location_of(relative)
 
 
-def _mirrored(photo: str) -> str:
-    path = PurePath(photo)
-    is_apart = (
-        isinstance(parse_location(photo), StoreUrl) or path.is_absolute() or ".." in path.parts
-    )
-    return path.name if is_apart else photo
+def _default_output(photo: str) -> str:
+    return PurePath(photo).name if _is_outside(photo) else photo
+
+
+def _is_outside(text: str) -> bool:
+    """Whether a text names a place outside the folder to which it is relative."""
+    path = PurePath(text)
+    is_url = isinstance(parse_location(text), StoreUrl)
+    return is_url or path.is_absolute() or ".." in path.parts
 
 
 def _rows(source: Location) -> Iterator[dict[str, str]]:
-    """Every row of a list, as `_rows_of`, wherever it lies."""
+    """Every row of a list, as `_rows_of`; downloads a list in a store."""
     with local_copy(source) as path:
         yield from _rows_of(path, str(source))
 
 
 def _rows_of(path: Path, name: str) -> Iterator[dict[str, str]]:
-    """Every row, with all columns; what is left out is empty.
+    """Every row, with all columns; what is left out is an empty text.
 
     Raises:
         UnreadableError: the list cannot be read.
-        UsageError: a row is not as it should be; names its line.
+        UsageError: a row is wrong; the message names its number.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -133,7 +132,7 @@ def _rows_of(path: Path, name: str) -> Iterator[dict[str, str]]:
     except OSError as error:
         raise UnreadableError(f"{name} cannot be read: {error.strerror}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UnreadableError(f"{name} is no list of pairs: {error}.") from error
+        raise UnreadableError(f"{name} is not a list of pairs: {error}.") from error
 
 
 def _objects(lines: Iterator[str], name: str) -> Iterator[Any]:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from inpaintcli.batch.jobs import LocalJob
-from inpaintcli.batch.lists import is_list, plan_list
+from inpaintcli.batch.pair_list import is_list, plan_list
 from inpaintcli.errors import OutputError, UnreadableError, UsageError
 
 
@@ -33,12 +33,12 @@ def test_csv_and_jsonl_say_the_same(folder):
         "\ufeffphoto,mask,output\r\nx/a.jpg,m/a.png,new/a.tif\r\nb.jpg,,\r\n", encoding="utf-8"
     )
     out = folder.parent / "out"
-    wanted = (
+    selected = (
         LocalJob(folder / "x/a.jpg", folder / "m/a.png", out / "new/a.tif"),
         LocalJob(folder / "b.jpg", folder / "b.mask.png", out / "b.jpg"),
     )
-    assert planned(folder, rows).jobs == wanted
-    assert plan_list(folder / "pairs.csv", None, out, overwrite=False).jobs == wanted
+    assert planned(folder, rows).jobs == selected
+    assert plan_list(folder / "pairs.csv", None, out, overwrite=False).jobs == selected
 
 
 def test_a_mask_for_rows_that_name_none(folder):
@@ -76,7 +76,7 @@ def test_rows_that_would_write_one_output_are_refused(folder):
 
 def test_globs_choose_rows_too(folder):
     rows = [{"photo": "b.jpg"}, {"photo": "x/a.jpg", "mask": "alpha"}]
-    plan = planned(folder, rows, wanted=lambda path: path.name == "b.jpg")
+    plan = planned(folder, rows, selected=lambda path: path.name == "b.jpg")
     assert [job.photo.name for job in plan.jobs] == ["b.jpg"]
     assert not plan.skips
 
@@ -100,7 +100,7 @@ def test_a_bad_line_is_named(folder, line):
 
 def test_a_list_that_is_no_text(folder):
     (folder / "pairs.csv").write_bytes(b"photo\n\xff\xfe")
-    with pytest.raises(UnreadableError, match="no list"):
+    with pytest.raises(UnreadableError, match="not a list"):
         plan_list(folder / "pairs.csv", None, folder.parent / "out", overwrite=False)
 
 

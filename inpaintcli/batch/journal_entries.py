@@ -1,4 +1,4 @@
-"""The lines of a journal, and what can be read from them; inpaintcli/batch/journal.py writes them."""
+"""The lines of a journal and how they are read; journal.py writes them."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from inpaintcli.batch.fingerprints import Digest, JobFingerprint, Stamp, digest_of
+from inpaintcli.batch.fingerprints import Digest, FileStamp, JobFingerprint, digest_of
 from inpaintcli.errors import OutputError
 from inpaintcli.storage.locations import Location
 
@@ -18,31 +18,31 @@ SCHEMA = 1
 class JournalEntry:
     """One line: what happened to one output.
 
-    `output` is relative to the folder of the outputs, with slashes. `photo` and `mask` are places
-    as they were named, for people. `key` is None where photo or mask could not be read. `sha256`
-    is the output's; `temporary` the name, beside the output, under which it is written; `error` as
-    in a result line.
+    `output` is relative to the output folder, with slashes. `photo` and `mask` are as the user gave
+    them. `fingerprint` is None where photo or mask could not be read. `sha256` is the output's;
+    `temporary` the name, in the output's folder, under which it is written first; `error` as in a
+    result line.
     """
 
     status: Literal["writing", "filled", "failed"]
     output: str
     photo: str
     mask: str | None
-    key: JobFingerprint | None = None
+    fingerprint: JobFingerprint | None = None
     sha256: str | None = None
     temporary: str | None = None
     seconds: float = 0.0
     error: dict[str, Any] | None = None
 
     def to_line(self) -> bytes:
-        """The line, with its newline; in ASCII, so that names that are not UTF-8 survive."""
+        """The line, with its newline; in ASCII, so that names that are not UTF-8 are kept."""
         fields = {
             "schema": SCHEMA,
             "status": self.status,
             "output": self.output,
             "photo": self.photo,
             "mask": self.mask,
-            "key": _key_to_json(self.key) if self.key else None,
+            "key": _fingerprint_to_json(self.fingerprint) if self.fingerprint else None,
             "sha256": self.sha256,
             "temporary": self.temporary,
             "seconds": round(self.seconds, 3),
@@ -51,8 +51,8 @@ class JournalEntry:
         }
         return json.dumps(fields).encode("ascii") + b"\n"
 
-    def holds(self, output: Location) -> bool:
-        """Whether that file is still as it was written.
+    def matches(self, output: Location) -> bool:
+        """Whether that file still has the content that was written.
 
         Raises:
             OSError: it cannot be read.
@@ -64,7 +64,7 @@ class JournalEntry:
         """The entry in a line.
 
         Raises:
-            ValueError, KeyError, TypeError: it is no such line.
+            ValueError, KeyError, TypeError: the line is damaged, or of another kind.
         """
         fields = json.loads(line)
         return cls(
@@ -72,7 +72,7 @@ class JournalEntry:
             output=fields["output"],
             photo=fields["photo"],
             mask=fields["mask"],
-            key=_key_from_json(fields["key"]) if fields["key"] else None,
+            fingerprint=_fingerprint_from_json(fields["key"]) if fields["key"] else None,
             sha256=fields["sha256"],
             temporary=fields["temporary"],
             seconds=fields["seconds"],
@@ -80,19 +80,23 @@ class JournalEntry:
         )
 
 
-class JournalEntries:
-    """What a journal says now. Holds places in the file, not the lines."""
+class JournalIndex:
+    """The valid entries of a journal: for each output, where its lines begin in the file.
+
+    Of several lines about one output the last one is valid. `whole_bytes` is the length of the file
+    without a torn last line, `lines` the number of its whole lines.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Find the lines that count.
+        """Read the journal; one that does not exist is empty.
 
         Raises:
-            OutputError: the file cannot be read, or a newer version wrote it.
+            OutputError: the file cannot be read, or another version of the program wrote it.
         """
         self._path = path
         self._last: dict[str, int] = {}
         self._filled: dict[str, int] = {}
-        self._begun: dict[str, int] = {}
+        self._announced: dict[str, int] = {}
         self.whole_bytes = 0
         self.lines = 0
         try:
@@ -105,65 +109,65 @@ class JournalEntries:
             raise unusable(path, "read", error) from error
 
     def last(self, output: str) -> JournalEntry | None:
-        """The last settled entry of an output."""
+        """The last entry of an output that says how it ended."""
         return self._at(self._last.get(output))
 
     def last_filled(self, output: str) -> JournalEntry | None:
-        """The entry of an output's last filling: what is ours to replace."""
+        """The entry of the last time that an output was filled."""
         return self._at(self._filled.get(output))
 
     @property
-    def counting(self) -> int:
-        """How many lines still say something."""
-        return len(self._counting())
+    def valid(self) -> int:
+        """The number of valid lines."""
+        return len(self._valid_offsets())
 
-    def counting_lines(self) -> Iterator[bytes]:
-        """Those lines, in their order."""
+    def valid_lines(self) -> Iterator[bytes]:
+        """The valid lines, in their order."""
         with self._path.open("rb") as file:
-            for place in sorted(self._counting()):
-                file.seek(place)
+            for offset in sorted(self._valid_offsets()):
+                file.seek(offset)
                 yield file.readline()
 
-    def _counting(self) -> set[int]:
-        indexes = (self._last, self._filled, self._begun)
-        return {place for index in indexes for place in index.values()}
+    def _valid_offsets(self) -> set[int]:
+        indexes = (self._last, self._filled, self._announced)
+        return {offset for index in indexes for offset in index.values()}
 
-    def begun(self) -> Iterator[JournalEntry]:
-        """Entries of outputs that were announced and never settled."""
-        for place in list(self._begun.values()):
-            entry = self._at(place)
+    def unfinished(self) -> Iterator[JournalEntry]:
+        """Entries of outputs that were announced, without a line that says how they ended."""
+        for offset in list(self._announced.values()):
+            entry = self._at(offset)
             if entry is not None:
                 yield entry
 
     def _index(self, line: bytes) -> None:
-        place = self.whole_bytes
+        offset = self.whole_bytes
         if not line.endswith(b"\n"):
-            return  # torn: the process was killed while it wrote
+            return  # torn: the process was killed while it wrote this line
         self.whole_bytes += len(line)
         self.lines += 1
         try:
             fields = json.loads(line)
             schema, status, output = fields["schema"], fields["status"], str(fields["output"])
         except (ValueError, KeyError, TypeError):
-            return  # not ours, or damaged: as if that output were unknown
+            return  # damaged: as if nothing were known of that output
         if schema != SCHEMA:
             raise OutputError(
                 f"{self._path} was written by another version of inpaintcli (schema {schema}).",
                 hint="Use that version, or another output folder.",
             )
         if status == "writing":
-            self._begun[output] = place
+            self._announced[output] = offset
             return
-        self._begun.pop(output, None)
-        self._last[output] = place
+        self._announced.pop(output, None)
+        self._last[output] = offset
         if status == "filled":
-            self._filled[output] = place
+            self._filled[output] = offset
 
-    def _at(self, place: int | None) -> JournalEntry | None:
-        if place is None:
+    def _at(self, offset: int | None) -> JournalEntry | None:
+        if offset is None:
             return None
         with self._path.open("rb") as file:
-            file.seek(place)
+            file.seek(offset)
             line = file.readline()
         try:
             return JournalEntry.from_line(line)
@@ -172,23 +176,23 @@ class JournalEntries:
 
 
 def unusable(path: Path, what: str, error: OSError) -> OutputError:
-    """The error of a journal that cannot be read, written or locked, as `what` says."""
+    """The error of a journal that cannot be read or written, as `what` says."""
     return OutputError(
         f"The journal {path} cannot be {what}: {error.strerror or error}.",
-        hint="See to the folder's rights and free space, or name another output folder.",
+        hint="Check the folder's permissions and free space, or name another output folder.",
     )
 
 
-def _key_to_json(key: JobFingerprint) -> dict[str, Any]:
+def _fingerprint_to_json(fingerprint: JobFingerprint) -> dict[str, Any]:
     return {
-        "photo": _digest_to_json(key.photo),
-        "mask": _digest_to_json(key.mask) if key.mask else None,
-        "model": key.model,
-        "options": key.options,
+        "photo": _digest_to_json(fingerprint.photo),
+        "mask": _digest_to_json(fingerprint.mask) if fingerprint.mask else None,
+        "model": fingerprint.model,
+        "options": fingerprint.options,
     }
 
 
-def _key_from_json(fields: dict[str, Any]) -> JobFingerprint:
+def _fingerprint_from_json(fields: dict[str, Any]) -> JobFingerprint:
     mask = fields["mask"]
     return JobFingerprint(
         _digest_from_json(fields["photo"]),
@@ -200,13 +204,13 @@ def _key_from_json(fields: dict[str, Any]) -> JobFingerprint:
 
 def _digest_to_json(digest: Digest) -> dict[str, Any]:
     stamp = digest.stamp
-    told: list[int | str] | None = None
+    values: list[int | str] | None = None
     if stamp is not None:
-        told = [stamp.size, stamp.modified_ns, stamp.changed_ns]
-        told += [stamp.tag] if stamp.tag else []
-    return {"sha256": digest.sha256, "stamp": told}
+        values = [stamp.size, stamp.modified_ns, stamp.changed_ns]
+        values += [stamp.version] if stamp.version else []
+    return {"sha256": digest.sha256, "stamp": values}
 
 
 def _digest_from_json(fields: dict[str, Any]) -> Digest:
     stamp = fields["stamp"]
-    return Digest(fields["sha256"], Stamp(*stamp) if stamp else None)
+    return Digest(fields["sha256"], FileStamp(*stamp) if stamp else None)
