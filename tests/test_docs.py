@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import cv2
@@ -195,6 +196,22 @@ def test_the_architecture_has_a_caption_for_every_file_and_for_none_that_is_gone
     captions.pop("__init__.py", None)
     assert set(captions) == files
     assert all(captions.values())
+
+
+def test_the_picture_of_the_rooms_is_that_of_the_import_rules():
+    """Every room is in it, and no arrow leads to a room on the same level or further up."""
+    contracts = tomllib.loads(text_of(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    level = {
+        room.strip().removeprefix("inpaintcli.").removeprefix("inpaintcli_"): number
+        for number, layer in enumerate([*layers, "inpaintcli_engines"])
+        for room in layer.split("|")
+    }
+    diagram = text_of(ROOT / "ARCHITECTURE.md").partition("```mermaid")[2].partition("```")[0]
+    arrows = re.findall(r"^ +(\w+) --> (\w+)$", diagram, re.MULTILINE)
+    everywhere = {"__main__", "console", "signals", "options", "errors"}
+    assert {room for arrow in arrows for room in arrow} == set(level) - everywhere
+    assert all(level[start] < level[end] for start, end in arrows)
 
 
 def test_the_architecture_names_no_room_that_is_gone():
