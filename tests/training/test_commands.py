@@ -66,18 +66,18 @@ def test_recipes_are_listed_with_their_sources() -> None:
     assert all(line.split("\t")[1] for line in lines)
 
 
-def test_a_run_is_trained_and_told(call: Calls) -> None:
+def test_a_run_is_trained_and_reported(call: Calls) -> None:
     call()
     assert load_checkpoint(call.out)["images"] == 4
     assert "Stopped at 4 of 4 images" in call.lines[-1]
 
 
-def test_progress_is_told_in_images_with_the_time_left(tiny_membrane: Recipe) -> None:
+def test_progress_is_reported_in_images_with_the_time_left(tiny_membrane: Recipe) -> None:
     lines: list[str] = []
-    tell = commands._progress(replace(tiny_membrane, images=400_000), lines.append)
-    tell(12_000, {"hole": 0.25, "critic": 1.3}, 13.0)
+    progress = commands._progress(replace(tiny_membrane, images=400_000), lines.append)
+    progress(12_000, {"hole": 0.25, "critic": 1.3}, 13.0)
     assert lines == ["12000/400000 images, 13.0/s, 8 h 17 min left: hole 0.2500 critic 1.3000"]
-    tell(400_000, {"hole": 0.25}, 13.0)
+    progress(400_000, {"hole": 0.25}, 13.0)
     assert lines[1] == "400000/400000 images, 13.0/s: hole 0.2500"
 
 
@@ -126,26 +126,26 @@ def test_a_run_is_resumed_only_as_what_it_is(call: Calls) -> None:
         call("dmfn", resume=True, settings={})
 
 
-def test_a_dry_run_tells_all_and_writes_nothing(call: Calls, tmp_path: Path) -> None:
+def test_a_dry_run_reports_all_and_writes_nothing(call: Calls, tmp_path: Path) -> None:
     call(dry_run=True)
     assert list(tmp_path.iterdir()) == []
     (recipe,) = (line for line in call.lines if line.startswith("{"))
     assert json.loads(recipe)["crop"] == 32
-    told = "\n".join(call.lines)
+    text = "\n".join(call.lines)
     for part in ("parameters on cpu", "Photos: 5", "features: none", "Steps to go: 2", "One step:"):
-        assert part in told
+        assert part in text
 
 
-def test_a_dry_run_tells_the_features_and_the_critic(call: Calls, features: Path) -> None:
+def test_a_dry_run_reports_the_features_and_the_critic(call: Calls, features: Path) -> None:
     small = {"generator.width": "4", "generator.blocks": "1", "objective.critic_width": "2"}
     small |= {name: SMALL[name] for name in ("crop", "short_side", "batch", "images")}
     call("dmfn", dry_run=True, settings=small, features=features)
-    told = "\n".join(call.lines)
-    assert "Critic:" in told
-    assert "relu3_1" in told
+    text = "\n".join(call.lines)
+    assert "Critic:" in text
+    assert "relu3_1" in text
 
 
-def test_a_dry_run_tells_parts_and_the_critics_batches(call: Calls, features: Path) -> None:
+def test_a_dry_run_reports_parts_and_the_critics_batches(call: Calls, features: Path) -> None:
     small = {"generator.width": "4", "generator.blocks": "1", "objective.critic_width": "2"}
     small |= {name: SMALL[name] for name in ("crop", "short_side", "images")}
     small |= {"batch": "4", "accumulate": "2", "critic_steps": "3"}
@@ -207,7 +207,9 @@ def test_weights_of_another_network_are_refused(call: Calls, tmp_path: Path) -> 
         call(init=tmp_path / "other.safetensors")
 
 
-def test_unreadable_photos_are_told_at_the_end(call: Calls, photo_folder: Path, tmp_path) -> None:
+def test_unreadable_photos_are_reported_at_the_end(
+    call: Calls, photo_folder: Path, tmp_path
+) -> None:
     mixed = tmp_path / "mixed"
     mixed.mkdir()
     for photo in photo_folder.iterdir():
@@ -231,7 +233,7 @@ def test_the_device_is_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatc
     assert commands._device("cuda:1") == "cuda:1"
 
 
-def test_exporting_tells_how_the_model_compares(tmp_path: Path, monkeypatch) -> None:
+def test_exporting_reports_how_the_model_compares(tmp_path: Path, monkeypatch) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(b"x" * 2_000_000)
     sizes, pictures = ((64, 64), (96, 64)), "photos of the run"
@@ -247,7 +249,7 @@ def test_exporting_tells_how_the_model_compares(tmp_path: Path, monkeypatch) -> 
 
 
 @pytest.mark.parametrize("has", [False, True])
-def test_bf16_is_not_imitated_unless_asked_for(
+def test_bf16_is_not_emulated_unless_asked_for(
     call: Calls, monkeypatch: pytest.MonkeyPatch, has: bool
 ) -> None:
     monkeypatch.setattr(commands, "has_bf16", lambda: has)
@@ -260,8 +262,8 @@ def test_bf16_is_not_imitated_unless_asked_for(
 
 def test_torch_says_whether_the_processor_has_bf16() -> None:
     assert isinstance(commands.has_bf16(), bool)
-    told = Path("/proc/cpuinfo")
-    flags = told.read_text(encoding="utf-8") if told.exists() else ""
+    text = Path("/proc/cpuinfo")
+    flags = text.read_text(encoding="utf-8") if text.exists() else ""
     if "avx512_bf16" in flags:
         assert commands.has_bf16()
     elif "avx2" in flags and "avx512" not in flags:

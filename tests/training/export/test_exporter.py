@@ -150,17 +150,17 @@ def test_the_graph_keeps_to_what_tensorrt_reads(exported: Exported) -> None:
     graph = onnx.load(exported.path).graph
     fixed = {tensor.name for tensor in graph.initializer}
     for node in graph.node:
-        told = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         assert node.op_type not in {"Col2Im", "Loop", "Scan"}
         if node.op_type in {"Cast", "Constant"} and fixed.issuperset(node.input):
             fixed.add(node.output[0])
         elif node.op_type in {"Conv", "ConvTranspose"}:
             assert node.input[1] in fixed, node.name
         elif node.op_type == "Resize":
-            assert told["mode"] in {b"nearest", b"linear"}
-            assert not told.get("antialias")
+            assert attributes["mode"] in {b"nearest", b"linear"}
+            assert not attributes.get("antialias")
         elif node.op_type == "Pad":
-            assert told.get("mode", b"constant") in {b"constant", b"reflect", b"edge"}
+            assert attributes.get("mode", b"constant") in {b"constant", b"reflect", b"edge"}
 
 
 def test_weights_are_stored_as_fp16_under_their_names_in_torch(exported: Exported) -> None:
@@ -248,12 +248,12 @@ def already(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> Exported:
 def test_a_graph_that_differs_is_an_error_and_leaves_nothing(
     runtime: str, fault: float, already: Exported, tmp_path: Path, monkeypatch
 ) -> None:
-    honest = parity._torch(rounded_generator(already))
-    monkeypatch.setattr(parity, "_onnxruntime", lambda _model: honest)
+    torch_itself = parity._torch(rounded_generator(already))
+    monkeypatch.setattr(parity, "_onnxruntime", lambda _model: torch_itself)
     monkeypatch.setattr(parity, "_openvino", lambda _model: None)
 
     def wrong(image, mask):
-        outputs = honest(image, mask)
+        outputs = torch_itself(image, mask)
         return outputs | {"filled": outputs["filled"] + np.float32(fault)}
 
     monkeypatch.setattr(parity, runtime, lambda _model: wrong)
@@ -271,10 +271,10 @@ def test_a_graph_that_picks_otherwise_is_an_error(
     weights, _ = load_ema(tmp_path / "run")
     generator = build_generator(recipe).eval()
     generator.load_state_dict(weights)
-    honest = parity._torch(generator)
+    torch_itself = parity._torch(generator)
 
     def wrong(image, mask):
-        outputs = honest(image, mask)
+        outputs = torch_itself(image, mask)
         elsewhere = np.random.default_rng(0).random(outputs["attention"].shape) < 0.02
         return outputs | {"attention": outputs["attention"] + 8 * elsewhere}
 
@@ -311,8 +311,8 @@ def test_without_openvino_the_card_leaves_it_out(
 def test_an_output_folder_that_cannot_be_written_is_an_output_error(
     already: Exported, tmp_path: Path, monkeypatch
 ) -> None:
-    honest = parity._torch(rounded_generator(already))
-    monkeypatch.setattr(parity, "_onnxruntime", lambda _model: honest)
+    torch_itself = parity._torch(rounded_generator(already))
+    monkeypatch.setattr(parity, "_onnxruntime", lambda _model: torch_itself)
     monkeypatch.setattr(parity, "_openvino", lambda _model: None)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError):
@@ -387,10 +387,14 @@ def test_no_two_convolutions_have_the_same_bias_and_the_result_is_the_same() -> 
     np.testing.assert_array_equal(result(), before)
 
 
-def test_the_training_of_an_older_run_is_told_as_not_recorded(tiny_recipes) -> None:
+def test_the_training_of_an_older_run_has_no_recorded_data(tiny_recipes) -> None:
     when = exporter.datetime(2026, 1, 2, tzinfo=exporter.UTC)
-    told = exporter._training(tiny_recipes["membrane"], RunInfo(), 100, when)
-    assert (told["data"], told["photos"], told["date"]) == ("not recorded", 0, "2026-01-02")
+    training = exporter._training(tiny_recipes["membrane"], RunInfo(), 100, when)
+    assert (training["data"], training["photos"], training["date"]) == (
+        "not recorded",
+        0,
+        "2026-01-02",
+    )
 
 
 def test_the_best_weights_are_exported_where_they_are_asked_for(

@@ -30,23 +30,23 @@ _OF_ALL = {"crop": "64", "short_side": "[64, 64]", "precision": "fp32", "warmup_
 _CENTRE = {f"holes.{f.name}": str(int(f.name == "centre")) for f in dataclasses.fields(HoleMix)}
 RECIPES = {
     # The procedure's three blocks come in the last 18 steps.
-    "blockwise-small": {
-        "generator.width": "16",
+    "blockwise": {
+        "generator.width": "16", "objective.hole": "1",
         "batch": "32", "lr": "1e-3", "pasted.share": "0", "generator.head_images": f"{182 * 32}",
         "generator.block_images": f"{6 * 32}", "objective.perceptual": "0",
         "objective.adversarial": "0",
     },
-    "contextual-small": _CENTRE | {
-        "generator.width": "8", "batch": "12", "lr": "2e-3", "betas": "[0.9, 0.99]",
+    "contextual": _CENTRE | {
+        "generator.width": "8", "hole_ratio": "[0.02, 0.5]", "critic_steps": "1", "batch": "12", "lr": "2e-3", "betas": "[0.9, 0.99]",
         "warmup_images": "240", "images": f"{STEPS * 12}", "decay_images": f"{STEPS * 6}",
-        "objective.squeezenet": "0",
+        "objective.known": "1", "objective.adversarial": "0",
     },
-    "dmfn-small": _CENTRE | {
+    "dmfn": _CENTRE | {
         "generator.width": "8", "generator.blocks": "4", "batch": "8", "lr": "2e-3",
         "images": f"{STEPS * 8}", "decay_images": f"{STEPS * 2}", "objective.vgg": "0",
         "objective.alignment": "0", "objective.adversarial": "0", "objective.local_matching": "0",
     },
-    "regionwise-small": {
+    "regionwise": {
         "generator.width": "8", "batch": "4", "lr": "1e-3", "objective.correlation": "0",
         "objective.style": "0",
     },

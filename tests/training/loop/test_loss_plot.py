@@ -30,9 +30,9 @@ def test_each_loss_and_the_validation_has_a_panel_with_its_last_value(tmp_path: 
             {"images": 20, "hole_psnr": 18.5},
         ],
     )
-    told = texts(write_loss_plot(tmp_path))
+    labels = texts(write_loss_plot(tmp_path))
     for part in ("hole: 0.1", "a<b: 3", "hole PSNR, dB: 18.5", "20 images"):
-        assert part in told
+        assert part in labels
 
 
 def test_a_curve_goes_through_its_points_on_a_logarithmic_scale() -> None:

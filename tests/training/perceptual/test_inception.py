@@ -110,7 +110,7 @@ def test_where_maps_are_halved_the_pool_takes_the_maximum_without_a_border(name:
 
 
 def test_branches_stand_side_by_side_in_the_files_order() -> None:
-    """Each of its own channels, told by what the batch norm of its last convolution adds."""
+    """Each of its own channels, recognised by what the batch norm of its last convolution adds."""
     block = trunk().get_submodule("Mixed_7b").eval()
     last = ("branch1x1", "branch3x3_2a", "branch3x3_2b", "branch3x3dbl_3a", "branch3x3dbl_3b")
     for number, name in enumerate((*last, "branch_pool"), 1):
