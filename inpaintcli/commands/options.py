@@ -4,7 +4,7 @@ import types
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
-from functools import reduce, wraps
+from functools import cache, reduce, wraps
 from inspect import Parameter, Signature, signature
 from operator import or_
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -44,18 +44,23 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
     @wraps(function)
     def command(**values: Any) -> None:
         plain = {name: _plain(value) for name, value in values.items()}
-        for name, group in groups.items():
-            plain[name] = group(**{field.name: plain.pop(field.name) for field in fields(group)})
-        function(**plain)
+        grouped = {
+            name: group(**{field.name: plain.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        function(**plain, **grouped)
 
     command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {one.name: one.annotation for one in parameters}
     return command
 
 
-def _parameters_of(group: type) -> list[Parameter]:
+@cache
+def _parameters_of(group: type) -> tuple[Parameter, ...]:
     hints = get_type_hints(group, include_extras=True)
-    return [_parameter(field.name, hints[field.name], field.default) for field in fields(group)]
+    return tuple(
+        _parameter(field.name, hints[field.name], field.default) for field in fields(group)
+    )
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> Parameter:

@@ -19,6 +19,9 @@ from inpaintcli.imaging.picture import Mask
 from inpaintcli.imaging.regions import Box, Region, bounding_box, hole_depth, thick_regions
 from inpaintcli.inpaint.blending import blend
 from inpaintcli.inpaint.contours import continue_contours
+from inpaintcli.options import Detail
+from inpaintcli.texture.lattice import MIN_CERTAINTY, Pattern
+from inpaintcli.texture.lattice_drawing import drawn
 from inpaintcli.texture.pyramid import Floats
 from inpaintcli.texture.synthesis import (
     TooFewPatchesError,
@@ -29,13 +32,44 @@ from inpaintcli.texture.synthesis import (
     why_not,
 )
 
-Detail = Literal["auto", "network", "patches"]
+Structure = Literal["auto", "off"]
 MIN_THICKNESS = 12.0
 """Pixels; in thinner parts patches were measured to be no better than the network."""
 COMPILE_S = 8
 """About how long compiling the kernels takes."""
 MAX_PIXELS = 5_000_000
 """Of a part and its context: about 1 GB in patch synthesis. Larger ones are scaled down for it."""
+
+
+@dataclass(frozen=True)
+class FoundPattern:
+    """A pattern of the photo, as a decision says.
+
+    steps: its two steps near the hole, (x, y) in pixels of the photo. cells: how many are known,
+    about. foretold: share of their detail that other cells foretell, see `texture.lattice_guard`.
+    share: of the part that is in the pattern, 0 to 1.
+    """
+
+    steps: tuple[tuple[float, float], tuple[float, float]]
+    cells: int
+    foretold: float
+    share: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of the command's JSON."""
+        steps = [[round(value, 1) for value in step] for step in self.steps]
+        share = round(self.share, 2)
+        return {
+            "steps": steps,
+            "cells": self.cells,
+            "foretold": round(self.foretold, 2),
+            "share": share,
+        }
+
+    def in_words(self) -> str:
+        """Part of a line of the command's messages."""
+        first, second = (round(math.hypot(*step)) for step in self.steps)
+        return f"a pattern of {self.cells} cells ({first} and {second} px)"
 
 
 @dataclass(frozen=True)
@@ -47,6 +81,7 @@ class Decision:
     choice: the network's fill, patches, or a blend of both; the network's where patches could not
         be synthesized.
     contours: number of contours of the photo around that were continued through the part.
+    patterns: of the photo around that the part's texture keeps to.
     misfit: mean misfit of the patches over the part, in grey levels of 255, see
         `synthesis.Texture`; None without patches.
     """
@@ -56,6 +91,7 @@ class Decision:
     choice: Literal["network", "patches", "blend"]
     contours: int = 0
     misfit: float | None = None
+    patterns: tuple[FoundPattern, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The fields of the command's JSON; the box as left, top, width, height."""
@@ -65,6 +101,7 @@ class Decision:
             "thickness": round(self.thickness, 1),
             "choice": self.choice,
             "contours": self.contours,
+            "patterns": [pattern.to_json() for pattern in self.patterns],
             "misfit": None if self.misfit is None else round(self.misfit, 1),
         }
 
@@ -74,6 +111,8 @@ class Decision:
         text = f"{where}, {self.thickness:.0f} px thick: {self.choice}"
         if self.contours:
             text += f", {self.contours} contour{'s' * (self.contours != 1)} carried through"
+        for pattern in self.patterns:
+            text += f", {pattern.in_words()}"
         return text if self.misfit is None else f"{text}, misfit {self.misfit:.1f}"
 
 
@@ -83,6 +122,7 @@ def add_texture(
     known: Mask,
     detail: Detail,
     *,
+    structure: Structure = "auto",
     threads: int,
     notes: Callable[[str], None],
 ) -> list[Decision]:
@@ -94,6 +134,8 @@ def add_texture(
         known: (h, w) bool, True where texture may be copied from.
         detail: `patches`, `auto` (a blend with the network's fill, see `blending.blend`), or
             `network`, which changes nothing.
+        structure: `auto` carries patterns and contours of the photo through the hole, `off` leaves
+            that to network and patches.
         threads: to work with.
         notes: called with messages for the user.
 
@@ -110,14 +152,16 @@ def add_texture(
     if not is_compiled():
         notes(f"Compiling the texture pass, once on this machine: about {COMPILE_S} s.")
         prepare()
-    return [_add_to_part(pixels, known, part, detail, threads, notes) for part in parts]
+    return [
+        _add_to_part(pixels, known, part, (detail, structure), threads, notes) for part in parts
+    ]
 
 
 def _add_to_part(
     pixels: NDArray[Any],
     known: Mask,
     part: Region,
-    detail: Detail,
+    how: tuple[Detail, Structure],
     threads: int,
     notes: Callable[[str], None],
 ) -> Decision:
@@ -130,22 +174,50 @@ def _add_to_part(
     scale = min(1.0, math.sqrt(MAX_PIXELS / part.mask.size))
     small, target = _scaled(filled, scale), _scaled_mask(part.mask, scale)
     source = ~_scaled_mask(~known[inside], scale)
-    initial, contours = continue_contours(small, target, source)
+    detail, structure = how
+    initial, contours, patterns = _with_structure(small, target, source, structure)
     try:
-        texture = synthesize(initial, initial, target, source=source, threads=threads)
+        texture = synthesize(
+            initial, initial, target, source=source, threads=threads, patterns=patterns
+        )
     except TooFewPatchesError as error:
         notes(f"{error} The network's own fill stays.")
         return Decision(part.box, thickness, "network")
     misfit = float(texture.misfit[target].mean())
-    if detail == "auto":
-        textured = blend(texture, initial, target)
-        decision = Decision(part.box, thickness, "blend", contours, misfit)
-    else:
-        textured = texture.pixels
-        decision = Decision(part.box, thickness, "patches", contours, misfit)
+    found = tuple(_found(pattern, target, scale) for pattern in patterns)
+    textured = blend(texture, initial, target) if detail == "auto" else texture.pixels
+    choice: Literal["blend", "patches"] = "blend" if detail == "auto" else "patches"
+    decision = Decision(part.box, thickness, choice, contours, misfit, found)
     answer = filled + _scaled(textured - small, 1.0, part.mask.shape)
     _write_rounded(pixels[inside], answer / unit, part.mask)
     return decision
+
+
+def _with_structure(
+    filled: Floats, hole: Mask, known: Mask, structure: Structure
+) -> tuple[Floats, int, list[Pattern]]:
+    """A fill with contours and patterns drawn in; how many contours, which patterns."""
+    if structure == "off":
+        return filled, 0, []
+    from inpaintcli.texture.lattice_patterns import find_patterns  # imports Numba
+
+    patterns = [
+        pattern
+        for pattern in find_patterns(filled, known)
+        if (pattern.certainty[hole] >= MIN_CERTAINTY).any()
+    ]
+    initial, contours = continue_contours(filled, hole, known)
+    for pattern in patterns:
+        initial = drawn(initial, hole, known, pattern)
+    return initial, contours, patterns
+
+
+def _found(pattern: Pattern, hole: Mask, scale: float) -> FoundPattern:
+    """A pattern as the photo has it, before it was scaled."""
+    (a_x, b_x), (a_y, b_y) = pattern.lattice.steps / scale
+    share = float((pattern.certainty[hole] >= MIN_CERTAINTY).mean())
+    steps = ((float(a_x), float(a_y)), (float(b_x), float(b_y)))
+    return FoundPattern(steps, round(pattern.cells), pattern.foretold, share)
 
 
 def _scaled(
