@@ -9,7 +9,7 @@ from inpaintcli_training.data.crops import Batch, Crops, Photos
 from inpaintcli_training.export import exporter
 from inpaintcli_training.generators import blockwise
 from inpaintcli_training.layers.blocks import count_parameters
-from inpaintcli_training.loop.runs import load_state, write_state
+from inpaintcli_training.loop.run_folder import load_checkpoint, write_checkpoint
 from inpaintcli_training.loop.trainer import Trainer
 from inpaintcli_training.recipe import Recipe, with_settings
 from safetensors.torch import save_file
@@ -45,12 +45,12 @@ def test_sizes_follow_from_the_papers_layers() -> None:
     down = (4 * 64 + 64 * 128 + 128 * 256) * 9 + 2 * (64 + 128 + 256)
     up = (256 * 128 + 128 * 64 + 64 * 3) * 16 + 2 * (128 + 64) + 3
     with torch.device("meta"):
-        assert count_parameters(blockwise.Block(256, 2)) == block == 1_180_672
+        assert count_parameters(blockwise.Block(blockwise.Config())) == block == 1_180_672
         found = count_parameters(build_generator(find_recipe("blockwise-fill")))
         assert found == down + 12 * block + up == 15_198_723
         joint = count_parameters(build_generator(find_recipe("blockwise")))
         assert joint == found + 64 * 9 + 64 * 3 * 16 + 3 == 15_202_374
-        assert count_parameters(build_generator(find_recipe("blockwise-small"))) == 3_806_246
+        assert count_parameters(build_generator(find_recipe("blockwise-small"))) == 2_917_350
 
 
 def test_the_head_is_as_the_paper_says() -> None:
@@ -160,7 +160,7 @@ def test_the_loop_trains_at_the_annealed_rate(
     rates = []
     for _ in range(2):
         trainer.step(Crops(photos, recipe).batch(trainer.images))
-        rates.append(trainer.descent.optimizer.param_groups[0]["lr"])
+        rates.append(trainer.generator_optimizer.optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([recipe.lr, recipe.lr / 10])
 
 
@@ -174,9 +174,13 @@ def test_a_block_that_waits_is_not_trained_and_adam_does_not_count_for_it(
     after = trainer.generator.added.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert not any(
-        p in trainer.descent.optimizer.state for p in trainer.generator.added.parameters()
+        p in trainer.generator_optimizer.optimizer.state
+        for p in trainer.generator.added.parameters()
     )
-    assert all(p in trainer.descent.optimizer.state for p in trainer.generator.head.parameters())
+    assert all(
+        p in trainer.generator_optimizer.optimizer.state
+        for p in trainer.generator.head.parameters()
+    )
 
 
 def test_a_run_resumed_in_the_middle_of_a_fade_is_the_uninterrupted_one(
@@ -195,9 +199,9 @@ def test_a_run_resumed_in_the_middle_of_a_fade_is_the_uninterrupted_one(
     expected = run(whole, 12)
     cut = Trainer(recipe, features)
     losses = run(cut, 4)
-    write_state(tmp_path, cut.state(), cut.ema)
+    write_checkpoint(tmp_path, cut.state_dict(), cut.ema)
     resumed = Trainer(recipe, features)
-    resumed.restore(load_state(tmp_path))
+    resumed.load_state_dict(load_checkpoint(tmp_path))
     resumed.generator.begin(resumed.images)
     assert resumed.generator.gates == pytest.approx([1 / 3, 0])
     assert losses + run(resumed, 12) == expected
@@ -236,7 +240,7 @@ def test_all_terms_look_at_one_composite_of_both_outputs(batch: Batch) -> None:
         "filled": torch.full_like(batch.photo, 0.25),
         "harmonized": torch.full_like(batch.photo, -0.5),
     }
-    made = blockwise.result(batch, stages)
+    made = blockwise.composite_outputs(batch, stages)
     hole = batch.mask.expand_as(made) > 0
     pasted = batch.foreground.expand_as(made) > 0
     assert (made[hole] == 0.25).all()
@@ -246,10 +250,10 @@ def test_all_terms_look_at_one_composite_of_both_outputs(batch: Batch) -> None:
 
 
 def test_the_generator_sees_the_pasted_object_and_not_the_truth(batch: Batch) -> None:
-    image, mask = blockwise.given(with_object(batch), objects=True)
+    image, mask = blockwise.generator_inputs(with_object(batch), objects=True)
     assert torch.equal(image, with_object(batch).pasted)
     assert set(mask.unique().tolist()) == {0.0, 0.5, 1.0}
-    image, mask = blockwise.given(batch, objects=True)
+    image, mask = blockwise.generator_inputs(batch, objects=True)
     assert torch.equal(image, batch.photo)
     assert torch.equal(mask, batch.mask)
 
@@ -368,10 +372,10 @@ def test_the_recipes_train_as_the_paper_does(name: str) -> None:
     recipe = find_recipe(name)
     config, objective = recipe.generator, recipe.objective
     assert recipe.images == config.head_images + config.added_blocks * config.block_images
-    assert (recipe.lr, recipe.batch) == (2e-4, 8)
-    assert (objective.perceptual, objective.adversarial, objective.critic_scales) == (10, 1, 3)
-    assert recipe.holes.boxes == sum(vars(recipe.holes).values()) == 1
     if name != "blockwise-small":
+        assert (recipe.lr, recipe.batch) == (2e-4, 8)
+        assert (objective.perceptual, objective.adversarial, objective.critic_scales) == (10, 1, 3)
+        assert recipe.holes.boxes == sum(vars(recipe.holes).values()) == 1
         assert (config.head_images, config.block_images) == (150_000 * 8, 1_500 * 8)
         assert (recipe.crop, objective.hole) == (256, 0)
     assert config.harmonize == bool(recipe.pasted.share)

@@ -10,7 +10,7 @@ from inpaintcli_training.generators import contextual
 from inpaintcli_training.layers.attention import Attention
 from inpaintcli_training.layers.blocks import composite, count_parameters
 from inpaintcli_training.losses.reconstruction import spatial_discount
-from inpaintcli_training.recipe import Recipe, restored, to_json, with_settings
+from inpaintcli_training.recipe import Recipe, recipe_from_json, to_json, with_settings
 from torch import nn
 
 from inpaintcli.errors import UsageError
@@ -49,7 +49,7 @@ def test_the_attentions_options_are_settings_of_the_recipe() -> None:
         {"generator.attention.rate": "1", "generator.attention.propagated": "scores"},
     )
     assert recipe.generator.attention == Attention(rate=1, propagated="scores")
-    assert restored(recipe, to_json(recipe)) == recipe
+    assert recipe_from_json(recipe, to_json(recipe)) == recipe
     assert build_generator(with_settings(recipe, {"generator.width": "4"})).size_multiple == 4
 
 

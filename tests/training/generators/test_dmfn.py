@@ -1,4 +1,3 @@
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from inpaintcli_training.catalog import build_generator, find_recipe
 from inpaintcli_training.data.crops import Batch
 from inpaintcli_training.generators import dmfn
 from inpaintcli_training.layers.blocks import composite, count_parameters
+from inpaintcli_training.losses import guided
 from inpaintcli_training.recipe import Recipe, with_settings
 from torch import nn
 
@@ -22,12 +22,12 @@ def small(form: str) -> nn.Module:
 
 def test_sizes_are_those_of_the_paper_and_of_the_public_code() -> None:
     with torch.device("meta"):
-        assert count_parameters(dmfn.Block(64, "paper")) == 471_808  # table 2
+        assert count_parameters(dmfn.Block(dmfn.Config())) == 471_808  # table 2
         assert count_parameters(dmfn.Generator(dmfn.Config())) == 5_729_411
         assert count_parameters(build_generator(find_recipe("dmfn"))) == 5_729_411
         assert count_parameters(dmfn.Generator(dmfn.Config(form="public"))) == 9_037_443
         assert count_parameters(build_generator(find_recipe("dmfn-public"))) == 9_037_443
-        assert count_parameters(build_generator(find_recipe("dmfn-small"))) == 1_436_227
+        assert count_parameters(build_generator(find_recipe("dmfn-small"))) == 3_243_996
         # Table 2 also counts the block without K_i: three convolutions of 64 to 64 fewer.
         assert 471_808 - 3 * (64 * 64 * 9 + 64) == 361_024
 
@@ -39,7 +39,7 @@ def test_an_unknown_form_is_a_usage_error() -> None:
 
 def test_the_block_of_the_paper_sums_through_k_i() -> None:
     """y_1 = x_1, y_i = K_i(y_{i-1} + x_i), then fused and added to the input."""
-    block = dmfn.Block(2, "paper")
+    block = dmfn.Block(dmfn.Config(width=2))
     x = torch.rand(1, 8, 8, 8)
     reduced = block.reduce(x)
     x1, x2, x3, x4 = (branch(reduced) for branch in block.branches)
@@ -195,7 +195,7 @@ def test_the_guidance_is_the_error_scaled_picture_by_picture() -> None:
     """Equations 2 and 3: errors 0, 1, 4, 9 -> 0, 1/9, 4/9, 1; the second picture 1..4 -> 0..1."""
     photo = torch.zeros(2, 3, 2, 2)
     filled = torch.tensor([[0.0, 1.0, 2.0, 3.0], [1.0, 2**0.5, 3**0.5, 2.0]]).view(2, 1, 2, 2)
-    guidance = dmfn.guidance_map(filled.expand(2, 3, 2, 2).requires_grad_(), photo)
+    guidance = guided.guidance_map(filled.expand(2, 3, 2, 2).requires_grad_(), photo)
     expected = torch.tensor([[0, 1 / 9, 4 / 9, 1], [0, 1 / 3, 2 / 3, 1]]).view(2, 1, 2, 2)
     torch.testing.assert_close(guidance, expected)
     assert not guidance.requires_grad
@@ -205,13 +205,13 @@ def test_the_guidance_of_one_channels_error_is_its_third() -> None:
     filled = torch.zeros(1, 3, 1, 2)
     filled[0, 1, 0, 1] = 3.0
     photo = torch.zeros(1, 3, 1, 2)
-    assert dmfn.guidance_map(filled, photo, epsilon=6.0).flatten().tolist() == [0.0, 0.5]
+    assert guided.guidance_map(filled, photo, epsilon=6.0).flatten().tolist() == [0.0, 0.5]
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.5])
 def test_an_even_error_gives_no_guidance_and_no_nan(offset: float) -> None:
     photo = torch.rand(1, 3, 4, 4).round()
-    assert not dmfn.guidance_map(photo + offset, photo).any()
+    assert not guided.guidance_map(photo + offset, photo).any()
 
 
 def test_the_self_guided_loss_by_hand() -> None:
@@ -220,12 +220,12 @@ def test_the_self_guided_loss_by_hand() -> None:
     theirs = {"relu1_1": torch.zeros(1, 1, 2, 2), "relu2_1": torch.zeros(1, 1, 1, 1)}
     ours = {"relu1_1": torch.tensor([8.0, -4.0, 2.0, 1.0]).view(1, 1, 2, 2)}
     first = 1000 * (0 * 8 + 0.25 * 4 + 0.75 * 2 + 1 * 1) / 4
-    assert float(dmfn.self_guided_loss(ours, theirs, guidance)) == pytest.approx(first)
+    assert float(guided.self_guided_loss(ours, theirs, guidance)) == pytest.approx(first)
     ours["relu2_1"] = torch.tensor(3.0).view(1, 1, 1, 1)
     second = 1000 * 0.5 * 3
-    assert float(dmfn.self_guided_loss(ours, theirs, guidance)) == pytest.approx(first + second)
+    assert float(guided.self_guided_loss(ours, theirs, guidance)) == pytest.approx(first + second)
     ours["relu3_1"] = torch.ones(1, 1, 1, 1)  # not a layer of equation 5
-    assert float(dmfn.self_guided_loss(ours, theirs, guidance)) == pytest.approx(first + second)
+    assert float(guided.self_guided_loss(ours, theirs, guidance)) == pytest.approx(first + second)
 
 
 def test_the_alignment_by_hand() -> None:
@@ -236,26 +236,60 @@ def test_the_alignment_by_hand() -> None:
     ours[0, 0] = 0
     ours[0, 0, 2, 2] = 2.0
     # Centre (-1, -1) -> (1, 1): 4 + 4 in one map of one of two pictures.
-    assert float(dmfn.alignment_loss(ours, theirs)) == pytest.approx(8 / 2, rel=1e-4)
+    assert float(guided.alignment_loss(ours, theirs)) == pytest.approx(8 / 2, rel=1e-4)
 
 
 def test_the_alignment_weighs_coordinates_with_responses() -> None:
     responses = torch.tensor([[1.0, 0.0], [0.0, 3.0]]).view(1, 1, 2, 2)
-    assert dmfn._centres(responses).flatten().tolist() == pytest.approx([0.5, 0.5], abs=1e-5)
+    assert guided._centres(responses).flatten().tolist() == pytest.approx([0.5, 0.5], abs=1e-5)
     silent = torch.zeros(1, 1, 4, 5, requires_grad=True)
-    assert dmfn._centres(silent).flatten().tolist() == pytest.approx([0, 0], abs=1e-6)
-    dmfn.alignment_loss(silent, torch.rand(1, 1, 4, 5)).backward()
+    assert guided._centres(silent).flatten().tolist() == pytest.approx([0, 0], abs=1e-6)
+    guided.alignment_loss(silent, torch.rand(1, 1, 4, 5)).backward()
     assert silent.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["dmfn", "dmfn-small", "dmfn-public"])
+@pytest.mark.parametrize("name", ["dmfn", "dmfn-public"])
 def test_the_recipes_train_as_the_paper_does(name: str) -> None:
     recipe = find_recipe(name)
     assert (recipe.lr, recipe.betas, recipe.weight_decay) == (2e-4, (0.5, 0.9), 0)
-    assert (recipe.batch, recipe.crop) == (16, 128 if name == "dmfn-small" else 256)
-    objective = replace(recipe.objective, critic_width=64)
+    assert (recipe.batch, recipe.crop) == (16, 256)
+    objective = recipe.objective
     assert objective == dmfn.ObjectiveConfig()
     assert (objective.mae, objective.vgg, objective.local_matching) == (1, 25, 5)
     assert (objective.adversarial, objective.alignment) == (0.03, 1)
     assert recipe.holes.box == 1
     assert sum(vars(recipe.holes).values()) == 1
+
+
+def test_squeezenet_stands_in_for_vgg_in_the_small_recipe(features: Path) -> None:
+    recipe = find_recipe("dmfn-small")
+    assert recipe.objective.vgg > 0
+    objective = dmfn.Objective(recipe, features)
+    assert objective.critic is None
+    assert objective.notes == {
+        "file": "squeezenet1_1_random.safetensors",
+        "feature_matching": ["relu1", "fire3", "fire5", "fire7", "fire9"],
+        "alignment": "fire5",
+        "left_out": [],
+    }
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 10:30, 20:50] = 1  # to one side: the centres of the maps move
+    batch = Batch(torch.rand(1, 3, 64, 64) * 2 - 1, mask)
+    terms = objective.generator_loss(batch, {"filled": torch.zeros_like(batch.photo)})
+    assert set(terms) == {"hole", "distance", "self_guided", "vgg_matching", "alignment"}
+    assert all(term.isfinite() and term > 0 for term in terms.values())
+
+
+def test_the_guidance_is_weighed_at_the_size_of_the_features() -> None:
+    """SqueezeNet's first layer has half the size of the map: means of its 2x2 pixels."""
+    guidance = torch.zeros(1, 1, 4, 4)
+    guidance[..., :2, :2] = 1
+    ours = {"relu1": torch.ones(1, 2, 2, 2)}
+    theirs = {"relu1": torch.zeros(1, 2, 2, 2)}
+    loss = guided.self_guided_loss(ours, theirs, guidance, ("relu1",))
+    assert float(loss) == pytest.approx(1000 / 2**2 / 4)
+
+
+def test_an_unknown_network_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="squeezenet"):
+        dmfn.ObjectiveConfig(network="alexnet")

@@ -37,7 +37,8 @@ RECIPES = {
         "objective.adversarial": "0",
     },
     "contextual": _CENTRE | {
-        "generator.width": "8", "hole_ratio": "[0.02, 0.5]", "critic_steps": "1", "batch": "12", "lr": "2e-3", "betas": "[0.9, 0.99]",
+        "generator.width": "8", "hole_ratio": "[0.02, 0.5]", "critic_steps": "1",
+        "batch": "12", "lr": "2e-3", "betas": "[0.9, 0.99]",
         "warmup_images": "240", "images": f"{STEPS * 12}", "decay_images": f"{STEPS * 6}",
         "objective.known": "1", "objective.adversarial": "0",
     },

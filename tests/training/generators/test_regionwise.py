@@ -13,6 +13,7 @@ from inpaintcli_training.data.masks import random_hole
 from inpaintcli_training.generators import regionwise
 from inpaintcli_training.layers.blocks import composite, count_parameters
 from inpaintcli_training.layers.bodies import MirrorConv
+from inpaintcli_training.losses import gram
 from inpaintcli_training.perceptual.feature_networks import vgg19
 from inpaintcli_training.recipe import Recipe, with_settings
 from safetensors.torch import load_file, save_file
@@ -212,13 +213,13 @@ def test_the_correlation_by_hand() -> None:
     ours = torch.tensor([[1.0, 0], [0, 2]])[None, :, None]  # channels down, positions across
     theirs = torch.tensor([[1.0, 1], [0, 1]])[None, :, None]
     expected = (0 + 1 + 1 + 2) / 2**2
-    assert float(regionwise.correlation_loss(ours, theirs)) == pytest.approx(expected)
+    assert float(gram.correlation_loss(ours, theirs)) == pytest.approx(expected)
 
 
 def test_the_correlation_is_the_sum_over_all_pairs_of_positions() -> None:
     ours, theirs = torch.rand(2, 2, 3, 3, 2).unbind()
     by_hand = correlation_by_hand(ours.flatten(2).numpy(), theirs.flatten(2).numpy())
-    assert float(regionwise.correlation_loss(ours, theirs)) == pytest.approx(by_hand, rel=1e-5)
+    assert float(gram.correlation_loss(ours, theirs)) == pytest.approx(by_hand, rel=1e-5)
 
 
 @given(rows=st.integers(1, 50), seed=st.integers(0, 9))
@@ -228,7 +229,7 @@ def test_a_chunked_correlation_is_the_whole_one(rows: int, seed: int) -> None:
     found = []
     for each in (rows, 35):
         ours = theirs.roll(1, 3).requires_grad_()
-        loss = regionwise.correlation_loss(ours, theirs, rows=each)
+        loss = gram.correlation_loss(ours, theirs, rows=each)
         loss.backward()
         found.append((loss.detach(), ours.grad))
     torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=1e-5)
@@ -244,7 +245,7 @@ def test_no_more_than_so_many_rows_of_the_correlation_are_kept() -> None:
 
     features = torch.rand(2, 4, 16, 16, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        loss = regionwise.correlation_loss(features, features.detach() + 1, rows=8)
+        loss = gram.correlation_loss(features, features.detach() + 1, rows=8)
     assert max(sizes, default=0) <= features.numel()
     loss.backward()
     assert features.grad.any()
@@ -254,9 +255,9 @@ def test_the_correlation_is_exact_under_autocast() -> None:
     """bf16 has three digits, and features of hundreds give inner products of millions."""
     theirs = 200 * torch.rand(1, 128, 4, 4)
     ours = theirs + torch.rand_like(theirs)
-    exact = regionwise.correlation_loss(ours, theirs)
+    exact = gram.correlation_loss(ours, theirs)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(regionwise.correlation_loss(ours, theirs), exact)
+        assert torch.equal(gram.correlation_loss(ours, theirs), exact)
 
 
 def test_the_style_by_hand() -> None:
@@ -264,16 +265,16 @@ def test_the_style_by_hand() -> None:
     ours = {"pool1": torch.tensor([[1.0, 0], [0, 2]])[None, :, None]}
     theirs = {"pool1": torch.tensor([[1.0, 1], [0, 1]])[None, :, None]}
     expected = (1 + 1 + 1 + 3) / (2 * 1 * 2)
-    assert float(regionwise.style_loss(ours, theirs)) == pytest.approx(expected)
+    assert float(gram.style_loss(ours, theirs)) == pytest.approx(expected)
     ours["pool2"], theirs["pool2"] = torch.ones(1, 1, 1, 1), torch.full((1, 1, 1, 1), 3.0)
-    assert float(regionwise.style_loss(ours, theirs)) == pytest.approx(expected + 8)
+    assert float(gram.style_loss(ours, theirs)) == pytest.approx(expected + 8)
 
 
 def test_style_does_not_look_at_where_things_are() -> None:
     theirs = torch.rand(1, 3, 4, 4)
     moved = {"a": theirs.roll((1, 2), (2, 3))}
-    assert float(regionwise.style_loss(moved, {"a": theirs})) == pytest.approx(0, abs=1e-6)
-    assert float(regionwise.correlation_loss(moved["a"], theirs)) > 0.1
+    assert float(gram.style_loss(moved, {"a": theirs})) == pytest.approx(0, abs=1e-6)
+    assert float(gram.correlation_loss(moved["a"], theirs)) > 0.1
 
 
 def test_the_terms_are_those_of_equation_6_in_their_proportion(
@@ -285,8 +286,8 @@ def test_the_terms_are_those_of_equation_6_in_their_proportion(
     terms = objective.generator_loss(batch, stages)
     coarse, fine = (composite(batch.photo, batch.mask, stages[k]) for k in ("coarse", "filled"))
     theirs = objective.network(batch.photo)
-    correlation = regionwise.correlation_loss(objective.network(coarse)["pool2"], theirs["pool2"])
-    style = regionwise.style_loss(objective.network(fine), theirs)
+    correlation = gram.correlation_loss(objective.network(coarse)["pool2"], theirs["pool2"])
+    style = gram.style_loss(objective.network(fine), theirs)
     elements = 3 * 32 * 32
     expected = {
         "coarse": (stages["coarse"] - batch.photo).abs().sum() / (2 * elements),

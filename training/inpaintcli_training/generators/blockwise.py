@@ -16,15 +16,20 @@ from torch import Tensor, nn
 
 from inpaintcli.errors import UsageError
 from inpaintcli_training.data.crops import Batch
-from inpaintcli_training.family import BaseGenerator, BaseObjective, Stages, given, result
-from inpaintcli_training.layers.blocks import BatchNorm
-from inpaintcli_training.losses.discriminators import MultiScaleCritic, frozen
-from inpaintcli_training.losses.patches import cut_patches, patch_boxes, perceptual_distance
-from inpaintcli_training.losses.reconstruction import (
-    hole_l1,
-    patch_critic_loss,
-    patch_generator_loss,
+from inpaintcli_training.family import (
+    BaseGenerator,
+    BaseObjective,
+    Stages,
+    composite_outputs,
+    generator_inputs,
 )
+from inpaintcli_training.generators.cpu_training import CPU_TRAINING
+from inpaintcli_training.layers.blocks import BatchNorm, zero_start
+from inpaintcli_training.layers.start import check_start, opening
+from inpaintcli_training.losses.adversarial import patch_critic_loss, patch_generator_loss
+from inpaintcli_training.losses.critics import MultiScaleCritic, frozen
+from inpaintcli_training.losses.patches import cut_patches, patch_boxes, perceptual_distance
+from inpaintcli_training.losses.reconstruction import hole_l1
 from inpaintcli_training.recipe import HoleMix, Pasted, Recipe, at_least
 
 
@@ -46,9 +51,14 @@ class Config:
     # The paper fades "slowly ... as training progresses". Half of the time to fade and half to
     # settle is what Progressive GAN does, to which it compares itself.
     fade: float = 0.5
+    start: str = "grey"  # the paper's; membrane: the network corrects a smooth fill, and the object
+    # Without batch norms a block starts as the identity, and skip links join the layers that go
+    # down with those that go up.
+    normalised: bool = True
 
     def __post_init__(self) -> None:
         at_least(1, self, "width", "dilation")
+        check_start(self.start)
         at_least(0, self, "head_blocks", "added_blocks", "head_images", "block_images")
         if not 0 <= self.fade <= 1:
             raise UsageError("fade lies between 0 and 1.")
@@ -91,24 +101,25 @@ class Generator(BaseGenerator):
         self.config = config
         self.objects = config.harmonize
         self.outputs = ("filled", "harmonized") if config.harmonize else ("filled",)
-        w = config.width
+        w, norm = config.width, config.normalised
         # Kernels and widths are open in the paper. 3x3 and doubling as in its model (Wang et al.
         # 2018); 4x4 where it goes up, a multiple of the stride, so that every pixel sums as many.
         self.down = nn.Sequential(
-            *_normalised(nn.Conv2d(5 if config.harmonize else 4, w, 3, 2, 1, bias=False)),
-            *_normalised(nn.Conv2d(w, 2 * w, 3, 2, 1, bias=False)),
-            *_normalised(nn.Conv2d(2 * w, 4 * w, 3, 2, 1, bias=False)),
+            *_layer(nn.Conv2d(5 if config.harmonize else 4, w, 3, 2, 1, bias=not norm)),
+            *_layer(nn.Conv2d(w, 2 * w, 3, 2, 1, bias=not norm)),
+            *_layer(nn.Conv2d(2 * w, 4 * w, 3, 2, 1, bias=not norm)),
         )
-        head = (Block(4 * w, config.dilation) for _ in range(config.head_blocks))
-        self.head = nn.Sequential(*head)
-        added = (Block(4 * w, config.dilation) for _ in range(config.added_blocks))
-        self.added = nn.ModuleList(added)
+        self.head = nn.Sequential(*(Block(config) for _ in range(config.head_blocks)))
+        self.added = nn.ModuleList(Block(config) for _ in range(config.added_blocks))
         self.up = nn.Sequential(
-            *_normalised(nn.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1, bias=False)),
-            *_normalised(nn.ConvTranspose2d(2 * w, w, 4, 2, 1, bias=False)),
+            *_layer(nn.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1, bias=not norm)),
+            *_layer(nn.ConvTranspose2d(2 * w, w, 4, 2, 1, bias=not norm)),
             nn.ConvTranspose2d(w, 3 * len(self.outputs), 4, 2, 1),
-            nn.Tanh(),
         )
+        if config.start == "membrane":
+            zero_start(self.up[-1])
+        else:
+            self.up.append(nn.Tanh())
         self.gates: list[float] = []
         self.begin(0)
 
@@ -126,32 +137,55 @@ class Generator(BaseGenerator):
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor | tuple[Tensor, ...]:
         """The `outputs` in their order, see the class."""
-        seen = torch.cat(visible(image, mask, objects=self.objects), 1)
-        x = self.head(self.down(seen))
+        seen = visible(image, mask, objects=self.objects, start=self.config.start)
+        pictures = self._predicted(torch.cat(seen, 1))
+        if self.config.start == "membrane":
+            # Changes of what is seen: in the hole a smooth fill, on an object what was pasted.
+            pairs = zip(seen[1:], pictures.chunk(len(self.outputs), 1), strict=True)
+            corrected = [(seen[0] + where * change).clamp(-1, 1) for where, change in pairs]
+            return tuple(corrected) if self.objects else corrected[0]
+        return (pictures[:, :3], pictures[:, 3:]) if self.objects else pictures
+
+    def _predicted(self, x: Tensor) -> Tensor:
+        """What the last layer gives, three channels for each of the `outputs`."""
+        if self.config.normalised:
+            predicted: Tensor = self.up(self._blocks(self.down(x)))
+            return predicted
+        half = self.down[:2](x)
+        quarter = self.down[2:4](half)
+        x = self.up[:2](self._blocks(self.down[4:](quarter)))
+        changes: Tensor = self.up[4:](self.up[2:4](x + quarter) + half)
+        return changes
+
+    def _blocks(self, x: Tensor) -> Tensor:
+        x = self.head(x)
         for gate, block in zip(self.gates, self.added, strict=True):
             if gate:
                 x = block(x) if gate == 1 else torch.lerp(x, block(x), gate)
-        pictures: Tensor = self.up(x)
-        return (pictures[:, :3], pictures[:, 3:]) if self.objects else pictures
+        return x
 
     def stages(self, batch: Batch) -> Stages:
         """The `outputs` by name, for a batch with or without pasted objects."""
-        made = self(*given(batch, objects=self.objects))
+        made = self(*generator_inputs(batch, objects=self.objects))
         pictures = made if isinstance(made, tuple) else (made,)
         return dict(zip(self.outputs, pictures, strict=True))
 
 
-def visible(image: Tensor, mask: Tensor, *, objects: bool) -> list[Tensor]:
+def visible(image: Tensor, mask: Tensor, *, objects: bool, start: str = "grey") -> list[Tensor]:
     """What networks see: the image without its hole, the hole, and the object where they take it.
 
     The paper's network also sees the guide around a pasted object. Here the hole is hidden there as
-    everywhere: filling must not depend on what it holds.
+    everywhere: filling must not depend on what it holds. A smooth fill continues the background
+    alone, under a pasted object as well.
     """
     if not objects:
-        return [image * (1 - mask), mask]
+        return [opening(image, mask, start).colours, mask]
     hole = (mask > 0.75).to(image.dtype)
     pasted = (mask > 0.25).to(image.dtype) - hole
-    return [image * (1 - hole), hole, pasted]
+    if start == "grey":
+        return [image * (1 - hole), hole, pasted]
+    smooth = opening(image, hole + pasted, start).colours
+    return [smooth * (1 - pasted) + image * pasted, hole, pasted]
 
 
 class Block(nn.Module):
@@ -161,12 +195,15 @@ class Block(nn.Module):
     the sum, as in the block that the paper cites.
     """
 
-    def __init__(self, channels: int, dilation: int) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, 1, dilation, dilation, bias=False)
-        self.norm1 = BatchNorm(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, 1, dilation, dilation, bias=False)
-        self.norm2 = BatchNorm(channels)
+        channels, d, norm = 4 * config.width, config.dilation, config.normalised
+        self.conv1 = nn.Conv2d(channels, channels, 3, 1, d, d, bias=not norm)
+        self.norm1 = BatchNorm(channels) if norm else nn.Identity()
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, d, d, bias=not norm)
+        self.norm2 = BatchNorm(channels) if norm else nn.Identity()
+        if not norm:
+            zero_start(self.conv2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the correction to `x`."""
@@ -174,9 +211,11 @@ class Block(nn.Module):
         return F.relu(x + self.norm2(self.conv2(inner)))
 
 
-def _normalised(conv: nn.Conv2d | nn.ConvTranspose2d) -> tuple[nn.Module, ...]:
-    """The convolution (without a bias, which the norm would cancel), a batch norm, a ReLU."""
-    return conv, BatchNorm(conv.out_channels), nn.ReLU()
+def _layer(conv: nn.Conv2d | nn.ConvTranspose2d) -> tuple[nn.Module, ...]:
+    """The convolution, a batch norm where it has no bias, which the norm would cancel; a ReLU."""
+    if conv.bias is None:
+        return conv, BatchNorm(conv.out_channels), nn.ReLU()
+    return conv, nn.ReLU()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,12 +291,12 @@ class Objective(BaseObjective):
         assert self.critic is not None  # noqa: S101 - the loop asks only where there is a critic
         seen, overlaps = self._seen(batch), self.critic.overlaps(region(batch))
         real = self.critic(torch.cat([*seen, batch.photo], 1))
-        fake = self.critic(torch.cat([*seen, result(batch, stages)], 1))
+        fake = self.critic(torch.cat([*seen, composite_outputs(batch, stages)], 1))
         return {"critic": patch_critic_loss(real, fake, overlaps)}
 
     def generator_loss(self, batch: Batch, stages: Stages) -> dict[str, Tensor]:
         """The weighted terms by name; their sum is the loss. Leaves no gradient in the critic."""
-        config, made, where = self.config, result(batch, stages), region(batch)
+        config, made, where = self.config, composite_outputs(batch, stages), region(batch)
         terms = {}
         if self.distance is not None:
             terms["patch_perceptual"] = config.perceptual * self._perceptual(made, batch, where)
@@ -273,7 +312,7 @@ class Objective(BaseObjective):
     def _seen(self, batch: Batch) -> list[Tensor]:
         """The condition s of D(s, x): what the generator saw."""
         objects = self.network.harmonize
-        return visible(*given(batch, objects=objects), objects=objects)
+        return visible(*generator_inputs(batch, objects=objects), objects=objects)
 
     def _perceptual(self, made: Tensor, batch: Batch, where: Tensor) -> Tensor:
         """Equation 2: the sum over the two patches, the mean over pictures."""
@@ -332,12 +371,24 @@ RECIPES = (
     replace(
         _PAPER,
         name="blockwise-small",
-        generator=Config(width=32, head_images=360_000, block_images=12_000),
+        generator=Config(
+            width=32,
+            head_blocks=6,
+            head_images=40_000,
+            block_images=8_000,
+            start="membrane",
+            normalised=False,
+        ),
         # Features without learned weights hardly see a colour that is off: hence the L1.
-        objective=ObjectiveConfig(hole=1.0, critic_width=32),
-        crop=128,
-        short_side=(128, 160),
-        images=396_000,
-        warmup_images=2_000,
+        objective=ObjectiveConfig(
+            perceptual=2.0,
+            hole=1.0,
+            adversarial=0.02,
+            rate_anneal=0.3,
+            critic_width=16,
+            critic_scales=2,
+        ),
+        pasted=Pasted(share=0.25),
+        **CPU_TRAINING | {"images": 64_000, "decay_images": 0},
     ),
 )

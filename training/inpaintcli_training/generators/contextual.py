@@ -1,7 +1,7 @@
 """Contextual attention (Yu, Lin, Yang, Shen, Lu, Huang 2018): network, objective, recipes.
 
 Two stages: a coarse fill, then a refinement that sees it in two branches, one that hallucinates
-and one that rebuilds the hole's features from known patches (`inpaintcli_training.layers.attention`). Where this file
+and one that rebuilds the hole's features from known patches (`layers.attention`). Where this file
 leaves the paper, or decides what it leaves open, a comment says so and why;
 docs/papers/contextual-attention.md has them in one table.
 """
@@ -17,9 +17,11 @@ from torch import Tensor, nn
 from inpaintcli.errors import UsageError
 from inpaintcli_training.data.crops import Batch
 from inpaintcli_training.family import BaseGenerator, BaseObjective, Stages
+from inpaintcli_training.generators.cpu_training import CPU_TRAINING
 from inpaintcli_training.layers.attention import Attention, attend, most_attended
-from inpaintcli_training.layers.blocks import composite
+from inpaintcli_training.layers.blocks import composite, zero_start
 from inpaintcli_training.layers.bodies import (
+    DILATIONS,
     PAPER_WIDTHS,
     MirrorConv,
     decoder,
@@ -27,10 +29,11 @@ from inpaintcli_training.layers.bodies import (
     encoder,
     layer,
 )
-from inpaintcli_training.losses.discriminators import WassersteinCritics, frozen, hole_windows
+from inpaintcli_training.layers.start import Opening, check_start, opening, unpacked
+from inpaintcli_training.losses.adversarial import gradient_penalty
+from inpaintcli_training.losses.critics import WassersteinCritics, frozen, hole_windows
 from inpaintcli_training.losses.reconstruction import (
     FeatureDistance,
-    gradient_penalty,
     hole_l1,
     spatial_discount,
 )
@@ -58,9 +61,14 @@ class Config:
     # The paper names rate and stride as options without saying what it ran with. Rate 2 is the
     # published code's; at rate 1, 512x512 pixels would need gigabytes.
     attention: Attention = field(default_factory=Attention)
+    start: str = "grey"  # the paper's; membrane: both stages correct a smooth fill
+    square: int = 1  # side of the squares of pixels that a position stands for; ours
+    dilations: tuple[int, ...] = DILATIONS
 
     def __post_init__(self) -> None:
         at_least(2, self, "width")
+        at_least(1, self, "dilations")
+        check_start(self.start, self.square)
         if self.form not in FORMS:
             hint = f"Forms: {', '.join(FORMS)}."
             raise UsageError(f"'{self.form}' is no form of this network.", hint=hint)
@@ -83,17 +91,24 @@ class Generator(BaseGenerator):
         super().__init__()
         width, public = config.width, config.form == "public"
         self.how = config.attention
-        self.size_multiple = 4 * self.how.rate
+        self.config = config
+        self.size_multiple = 4 * self.how.rate * config.square
         self.ones = public
-        channels = 5 if public else 4
+        pixels = config.square**2
+        channels = 4 * pixels + (1 if public else 0)
         self.coarse = nn.Sequential(
-            encoder(channels, width), dilated(width), decoder(4 * width, width)
+            encoder(channels, width),
+            dilated(width, config.dilations),
+            decoder(4 * width, width, 3 * pixels),
         )
         hallucination = encoder(channels, width, _HALLUCINATION[config.form])
-        self.hallucination = nn.Sequential(hallucination, dilated(width))
+        self.hallucination = nn.Sequential(hallucination, dilated(width, config.dilations))
         self.matching = _matching(channels, config)
         self.matched = nn.Sequential(layer(4 * width, 4 * width), layer(4 * width, 4 * width))
-        self.refined = decoder(8 * width, width)
+        self.refined = decoder(8 * width, width, 3 * pixels)
+        if config.start == "membrane":
+            for stage in (self.coarse, self.refined):
+                zero_start(list(stage.modules())[-1])
 
     def forward(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Fill the hole and say where it looked, see the class."""
@@ -108,17 +123,29 @@ class Generator(BaseGenerator):
         return {"coarse": coarse, "filled": filled}
 
     def _run(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        known = image * (1 - mask)
-        # Both stages are clipped to the range (section 3), as the paper does instead of a tanh.
-        coarse = self.coarse(self._input(known, mask)).clamp(-1, 1)
-        x = self._input(known + mask * coarse, mask)
-        attended, weights = attend(self.matching(x), F.max_pool2d(mask, 4), self.how)
+        square = self.config.square
+        begun = opening(image, mask, self.config.start, square)
+        coarse = self._colours(begun, self.coarse(self._input(begun)))
+        seen = (
+            Opening(coarse, begun.mask) if self.config.start == "membrane" else begun.plus(coarse)
+        )
+        x = self._input(seen)
+        attended, weights = attend(self.matching(x), F.max_pool2d(mask, 4 * square), self.how)
         joined = torch.cat([self.hallucination(x), self.matched(attended)], 1)
-        return coarse, self.refined(joined).clamp(-1, 1), weights
+        filled = self._colours(seen, self.refined(joined))
+        return unpacked(coarse, square), unpacked(filled, square), weights
 
-    def _input(self, rgb: Tensor, mask: Tensor) -> Tensor:
-        planes = [rgb, torch.ones_like(mask), mask] if self.ones else [rgb, mask]
-        return torch.cat(planes, 1)
+    def _colours(self, seen: Opening, made: Tensor) -> Tensor:
+        """A stage's colours: what its last layer gave, or what it saw, changed by that.
+
+        Both stages are clipped to the range (section 3), as the paper does instead of a tanh.
+        """
+        colours = seen.plus(made).colours if self.config.start == "membrane" else made
+        return colours.clamp(-1, 1)
+
+    def _input(self, seen: Opening) -> Tensor:
+        ones = [torch.ones_like(seen.mask[:, :1])] if self.ones else []
+        return torch.cat([seen.colours, *ones, seen.mask], 1)
 
 
 def _matching(channels: int, config: Config) -> nn.Sequential:
@@ -254,19 +281,18 @@ RECIPES = (
         generator=Config(form="public", attention=Attention(propagated="scores")),
         objective=ObjectiveConfig(coarse=1.2, refined=1.2, known=1.2, gamma=0.9),
     ),
+    # In squares, the attention's patches at rate 1 are those at rate 2 of a whole photo.
     replace(
         _PAPER,
         name="contextual-small",
-        generator=Config(width=16),
-        objective=ObjectiveConfig(known=1.0, adversarial=0.0, squeezenet=0.15),
-        crop=128,
-        short_side=(150, 300),
-        holes=HoleMix(),
-        hole_ratio=(0.02, 0.5),
-        critic_steps=1,
-        images=400_000,
-        warmup_images=2_000,
-        decay_images=120_000,
-        lr=4e-4,
+        generator=Config(
+            width=24,
+            start="membrane",
+            square=2,
+            dilations=(1, 2, 4, 8),
+            attention=Attention(rate=1),
+        ),
+        objective=ObjectiveConfig(adversarial=0.0, squeezenet=0.3),
+        **CPU_TRAINING,
     ),
 )

@@ -15,16 +15,22 @@ from torch import Tensor, nn
 from inpaintcli.errors import UsageError
 from inpaintcli_training.data.crops import Batch
 from inpaintcli_training.family import BaseGenerator, BaseObjective, Stages
-from inpaintcli_training.layers.blocks import composite
-from inpaintcli_training.losses.discriminators import GlobalLocalCritic, frozen, hole_windows
-from inpaintcli_training.losses.reconstruction import (
-    feature_matching,
-    layer_weight,
+from inpaintcli_training.generators.cpu_training import CPU_TRAINING
+from inpaintcli_training.layers.blocks import composite, zero_start
+from inpaintcli_training.layers.start import check_start, opening, unpacked
+from inpaintcli_training.losses.adversarial import (
     relativistic_critic_loss,
     relativistic_generator_loss,
 )
-from inpaintcli_training.perceptual.feature_networks import vgg19
-from inpaintcli_training.perceptual.features import FeatureNetwork, Features, Layout
+from inpaintcli_training.losses.critics import GlobalLocalCritic, frozen, hole_windows
+from inpaintcli_training.losses.guided import alignment_loss, guidance_map, self_guided_loss
+from inpaintcli_training.losses.reconstruction import (
+    FeatureDistance,
+    feature_matching,
+    hole_l1,
+)
+from inpaintcli_training.perceptual.feature_networks import squeezenet11, vgg19
+from inpaintcli_training.perceptual.features import FeatureNetwork, Layout
 from inpaintcli_training.recipe import HoleMix, Recipe, at_least
 
 FORMS = ("paper", "public")
@@ -42,10 +48,16 @@ class Config:
     width: int = 64  # channels at full resolution; four times as many in the blocks
     blocks: int = 8
     form: str = "paper"
+    start: str = "grey"  # the paper's; membrane: the network corrects a smooth fill
+    square: int = 1  # side of the squares of pixels that a position stands for; ours
+    # Instance norms make the size of a correction the same for a busy photo and a calm one. Without
+    # them a block starts as the identity, and skip links join encoder and decoder.
+    normalised: bool = True
 
     def __post_init__(self) -> None:
         at_least(1, self, "width")
         at_least(0, self, "blocks")
+        check_start(self.start, self.square)
         if self.form not in FORMS:
             hint = f"Forms: {', '.join(FORMS)}."
             raise UsageError(f"'{self.form}' is no form of DMFN.", hint=hint)
@@ -59,34 +71,49 @@ class Generator(BaseGenerator):
     I_pred; only its hole is meant to be used.
     """
 
-    size_multiple = 4
-
     def __init__(self, config: Config) -> None:
         super().__init__()
-        width = config.width
+        width, pixels, norm = config.width, config.square**2, config.normalised
+        self.config = config
+        self.size_multiple = 4 * config.square
         self.encoder = nn.Sequential(
-            nn.Conv2d(4, width, 5, padding=2),
+            nn.Conv2d(4 * pixels, width, 5, padding=2),
             nn.ReLU(),
-            *_normalised(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)),
-            *_normalised(nn.Conv2d(2 * width, 2 * width, 3, padding=1)),
-            *_normalised(nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1)),
+            *_layer(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), norm),
+            *_layer(nn.Conv2d(2 * width, 2 * width, 3, padding=1), norm),
+            *_layer(nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), norm),
         )
-        self.blocks = nn.Sequential(*(Block(width, config.form) for _ in range(config.blocks)))
+        self.blocks = nn.Sequential(*(Block(config) for _ in range(config.blocks)))
         self.decoder = nn.Sequential(
-            *_normalised(nn.Conv2d(4 * width, 4 * width, 3, padding=1)),
-            *_normalised(nn.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1)),
-            *_normalised(nn.Conv2d(2 * width, 2 * width, 3, padding=1)),
-            *_normalised(nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1)),
-            *_normalised(nn.Conv2d(width, width, 3, padding=1)),
-            nn.Conv2d(width, 3, 3, padding=1),
-            nn.Tanh(),
+            *_layer(nn.Conv2d(4 * width, 4 * width, 3, padding=1), norm),
+            *_layer(nn.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1), norm),
+            *_layer(nn.Conv2d(2 * width, 2 * width, 3, padding=1), norm),
+            *_layer(nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1), norm),
+            *_layer(nn.Conv2d(width, width, 3, padding=1), norm),
+            nn.Conv2d(width, 3 * pixels, 3, padding=1),
         )
+        if config.start == "membrane":
+            zero_start(self.decoder[-1])
+        else:
+            self.decoder.append(nn.Tanh())
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Predict the whole picture, see the class."""
-        x = torch.cat([image * (1 - mask), mask], 1)
-        predicted: Tensor = self.decoder(self.blocks(self.encoder(x)))
-        return predicted
+        begun = opening(image, mask, self.config.start, self.config.square)
+        predicted = self._predicted(begun.planes)
+        if self.config.start == "membrane":
+            predicted = begun.plus(predicted).colours.clamp(-1, 1)
+        return unpacked(predicted, self.config.square)
+
+    def _predicted(self, x: Tensor) -> Tensor:
+        if self.config.normalised:
+            predicted: Tensor = self.decoder(self.blocks(self.encoder(x)))
+            return predicted
+        full = self.encoder[:2](x)
+        half = self.encoder[2:6](full)
+        x = self.decoder[:4](self.blocks(self.encoder[6:](half)))
+        changed: Tensor = self.decoder[8:](self.decoder[4:8](x + half) + full)
+        return changed
 
 
 class Block(nn.Module):
@@ -96,24 +123,26 @@ class Block(nn.Module):
     concatenated, fused and added to the input.
     """
 
-    def __init__(self, width: int, form: str) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__()
-        paper = form == "paper"
-        self.reduce = nn.Sequential(*_normalised(nn.Conv2d(4 * width, width, 3, padding=1)))
+        width, norm = config.width, config.normalised
+        paper = config.form == "paper"
+        self.reduce = nn.Sequential(*_layer(nn.Conv2d(4 * width, width, 3, padding=1), norm))
         branches = [nn.Conv2d(width, width, 3, padding=d, dilation=d) for d in (1, 2, 4, 8)]
         self.branches = nn.ModuleList(
-            nn.Sequential(*_normalised(branch)) if paper else branch for branch in branches
+            nn.Sequential(*_layer(branch, norm)) if paper else branch for branch in branches
         )
         self.combine = nn.ModuleList(
             nn.Conv2d(width, width, 3, padding=1) if paper else nn.Identity() for _ in range(3)
         )
         kernel = 1 if paper else 3
-        self.fuse = nn.Sequential(
-            nn.InstanceNorm2d(4 * width),
-            nn.ReLU(),
-            nn.Conv2d(4 * width, 4 * width, kernel, padding=kernel // 2),
-            nn.InstanceNorm2d(4 * width),
-        )
+        fusing = nn.Conv2d(4 * width, 4 * width, kernel, padding=kernel // 2)
+        if norm:
+            norms = [nn.InstanceNorm2d(4 * width) for _ in range(2)]
+            self.fuse = nn.Sequential(norms[0], nn.ReLU(), fusing, norms[1])
+        else:
+            zero_start(fusing)
+            self.fuse = nn.Sequential(nn.ReLU(), fusing)
 
     def forward(self, x: Tensor) -> Tensor:
         """Fuse four scales and add them to `x`, see the class."""
@@ -125,18 +154,25 @@ class Block(nn.Module):
         return x + fused
 
 
-def _normalised(conv: nn.Conv2d | nn.ConvTranspose2d) -> tuple[nn.Module, ...]:
-    """The convolution, an instance norm that is not affine, a ReLU.
+def _layer(conv: nn.Conv2d | nn.ConvTranspose2d, normalised: bool) -> tuple[nn.Module, ...]:
+    """The convolution, where wanted an instance norm that is not affine, a ReLU.
 
     The norm cancels the convolution's bias, which could go; it stays because the paper's
     parameter count (table 2) includes it. It costs nothing at run time.
     """
-    return conv, nn.InstanceNorm2d(conv.out_channels), nn.ReLU()
+    if normalised:
+        return conv, nn.InstanceNorm2d(conv.out_channels), nn.ReLU()
+    return conv, nn.ReLU()
 
 
-_MATCHED = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")  # equation 8
-_GUIDED = _MATCHED[:2]  # equation 5
-_ALIGNED = _MATCHED[:4]  # relu4_1 (3.2.2), or the deepest before it that the network has
+NETWORKS = ("vgg19", "squeezenet")
+_LAYERS = {  # equation 8; the first two are those of equation 5
+    "vgg19": ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+    "squeezenet": ("relu1", "fire3", "fire5", "fire7", "fire9"),
+}
+_GUIDED = 2
+# relu4_1 (3.2.2), or the deepest before it that the file has; fire5 works at the same resolution.
+_ALIGNED = {"vgg19": 4, "squeezenet": 3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +189,11 @@ class ObjectiveConfig:
     adversarial: float = 0.03  # mu
     alignment: float = 1.0  # gamma
     critic_width: int = 64
+    # Whose features the terms of VGG look at. SqueezeNet's relu1 and fire3 have the channels of
+    # VGG's relu1_1 and relu2_1, at a half of their resolution; they cost a tenth.
+    network: str = "vgg19"
+    hole: float = 0.0  # ours: mean absolute error in the hole alone
+    distance: float = 0.0  # ours: SqueezeNet's feature distance of the composite
     # Grey levels that count as 1 in a feature of Caffe's VGG-19, which takes 0..255. Torchvision's,
     # for which lambda was chosen, takes pixels divided by 255 times ImageNet's standard deviation
     # (0.2258 on average). Without this the VGG terms would weigh 57.6 times as much.
@@ -160,6 +201,9 @@ class ObjectiveConfig:
 
     def __post_init__(self) -> None:
         at_least(1, self, "critic_width")
+        if self.network not in NETWORKS:
+            hint = f"Networks: {', '.join(NETWORKS)}."
+            raise UsageError(f"'{self.network}' is no network for these losses.", hint=hint)
 
 
 class Objective(BaseObjective):
@@ -173,8 +217,11 @@ class Objective(BaseObjective):
         super().__init__()
         config: ObjectiveConfig = recipe.objective
         self.config = config
-        self.vgg = vgg19(features, _MATCHED) if config.vgg or config.alignment else None
-        self.aligned = _deepest(self.vgg) if self.vgg else ""
+        self.vgg: FeatureNetwork | None = None
+        if config.vgg or config.alignment:
+            self.vgg = _matched(config.network, features)
+        self.distance = FeatureDistance(squeezenet11(features)) if config.distance else None
+        self.aligned = _deepest(self.vgg, config.network) if self.vgg else ""
         self.critic: GlobalLocalCritic | None = None
         if config.adversarial or config.local_matching:
             self.critic = GlobalLocalCritic(recipe.crop, config.critic_width)
@@ -189,7 +236,7 @@ class Objective(BaseObjective):
             "file": self.vgg.file,
             "feature_matching": layers if self.config.vgg else [],
             "alignment": self.aligned if self.config.alignment else "",
-            "left_out": [name for name in _MATCHED if name not in layers],
+            "left_out": [name for name in _LAYERS[self.config.network] if name not in layers],
         }
 
     def critic_loss(self, batch: Batch, stages: Stages) -> dict[str, Tensor]:
@@ -204,7 +251,13 @@ class Objective(BaseObjective):
     def generator_loss(self, batch: Batch, stages: Stages) -> dict[str, Tensor]:
         """The weighted terms by name; their sum is the loss. Leaves no gradient in the critic."""
         filled = composite(batch.photo, batch.mask, stages["filled"])
-        terms = {"mae": self.config.mae * F.l1_loss(filled, batch.photo)}
+        terms = {}
+        if self.config.mae:
+            terms["mae"] = self.config.mae * F.l1_loss(filled, batch.photo)
+        if self.config.hole:
+            terms["hole"] = self.config.hole * hole_l1(filled, batch.photo, batch.mask)
+        if self.distance is not None:
+            terms["distance"] = self.config.distance * self.distance(filled, batch.photo)
         terms |= self._vgg_terms(batch, filled)
         terms |= self._critic_terms(batch, filled)
         return terms
@@ -220,7 +273,8 @@ class Objective(BaseObjective):
             caffe = self.vgg.layout is Layout.caffe
             weight = self.config.vgg / (self.config.feature_unit if caffe else 1)
             guidance = guidance_map(filled, batch.photo)
-            terms["self_guided"] = weight * self_guided_loss(ours, theirs, guidance)
+            guided = _LAYERS[self.config.network][:_GUIDED]
+            terms["self_guided"] = weight * self_guided_loss(ours, theirs, guidance, guided)
             terms["vgg_matching"] = weight * feature_matching(ours, theirs)
         if self.config.alignment and self.aligned:
             aligned = alignment_loss(ours[self.aligned], theirs[self.aligned])
@@ -245,59 +299,20 @@ class Objective(BaseObjective):
         return terms
 
 
-def _deepest(network: FeatureNetwork) -> str:
+def _matched(kind: str, folder: Path | None) -> FeatureNetwork:
+    """The network tapped at the layers of equation 8, those of them that its file has."""
+    if kind == "vgg19":
+        return vgg19(folder, _LAYERS[kind])
+    network = squeezenet11(folder, layout=Layout.caffe)
+    wanted = _LAYERS[kind]
+    network.taps = {number: name for number, name in network.taps.items() if name in wanted}
+    return network
+
+
+def _deepest(network: FeatureNetwork, kind: str) -> str:
     """The layer for the alignment: relu4_1, or the deepest before it; empty where there is none."""
-    found = [name for name in _ALIGNED if name in network.taps.values()]
+    found = [name for name in _LAYERS[kind][: _ALIGNED[kind]] if name in network.taps.values()]
     return found[-1] if found else ""
-
-
-def guidance_map(filled: Tensor, photo: Tensor, *, epsilon: float = 1e-8) -> Tensor:
-    """Where the output is wrong, each picture's map scaled to 0..1 (equations 2 and 3).
-
-    Args:
-        filled: (n, 3, h, w), I_out.
-        photo: (n, 3, h, w), I_gt.
-        epsilon: least range of a map. Equation 3 is 0/0 where output equals target; so it is 0.
-
-    Returns:
-        (n, 1, h, w) without gradient: it is an attention map (3.2.1), and a gradient through its
-        own normalisation would reward errors that are spread evenly, not small ones.
-    """
-    error = (filled.detach() - photo).float().square().mean(1, keepdim=True)
-    lowest, highest = error.amin((2, 3), keepdim=True), error.amax((2, 3), keepdim=True)
-    return (error - lowest) / (highest - lowest).clamp(min=epsilon)
-
-
-def self_guided_loss(ours: Features, theirs: Features, guidance: Tensor) -> Tensor:
-    """Feature differences at relu1_1 and relu2_1, weighted by the guidance (equations 4 and 5)."""
-    total = guidance.new_zeros(())
-    for level, name in enumerate(_GUIDED):
-        if name in ours:
-            difference = (ours[name] - theirs[name]).float().abs()
-            attention = F.avg_pool2d(guidance, 2**level)  # equation 4, level times over
-            total = total + layer_weight(difference) * (attention * difference).mean()
-    return total
-
-
-def alignment_loss(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Squared distance of the response maps' centres, summed over maps (equation 7).
-
-    The mean over pictures. Coordinates run over [-1, 1]: the paper gives no unit, the published
-    code has this one; in pixels the term would be hundreds of times all others together.
-    """
-    return (_centres(ours) - _centres(theirs)).square().sum((1, 2)).mean()
-
-
-def _centres(responses: Tensor, *, epsilon: float = 1e-6) -> Tensor:
-    """The centre of gravity of each map (equation 6): (n, k, h, w), >= 0 -> (n, k, 2) as y, x.
-
-    `epsilon` is added to the responses, so that a map without any has its centre in the middle.
-    """
-    responses = responses.float() + epsilon
-    total = responses.sum((2, 3))
-    y = torch.linspace(-1, 1, responses.shape[2], device=responses.device)
-    x = torch.linspace(-1, 1, responses.shape[3], device=responses.device)
-    return torch.stack([responses.sum(3) @ y / total, responses.sum(2) @ x / total], 2)
 
 
 _PAPER = Recipe(
@@ -323,11 +338,18 @@ RECIPES = (
     replace(
         _PAPER,
         name="dmfn-small",
-        generator=Config(width=32),
-        objective=ObjectiveConfig(critic_width=32),
-        crop=128,
-        short_side=(128, 160),
-        images=400_000,
-        warmup_images=2_000,
+        generator=Config(width=48, start="membrane", square=2, normalised=False),
+        # SqueezeNet has more maps to align than VGG-19; neither critic fits a CPU's hours.
+        objective=ObjectiveConfig(
+            mae=0.0,
+            hole=1.0,
+            network="squeezenet",
+            vgg=10.0,
+            alignment=0.01,
+            distance=0.3,
+            local_matching=0.0,
+            adversarial=0.0,
+        ),
+        **CPU_TRAINING,
     ),
 )

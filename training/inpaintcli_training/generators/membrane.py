@@ -1,6 +1,6 @@
 """The efficient generator, our own: a smooth membrane in the graph, a network that corrects it.
 
-The hole is first filled by `inpaintcli_training.layers.pullpush`. A U-shaped residual network sees that
+The hole is first filled by `layers.pullpush`. A U-shaped residual network sees that
 picture and the mask and adds a correction; the last layer and the second convolution of every
 residual block start at zero, so step 0 already equals a classical method and every step improves
 on it. It works at 1/16 of the resolution for most of its depth: 17.5 GMAC for 512x512 pixels, and
@@ -20,7 +20,7 @@ from inpaintcli_training.data.crops import Batch
 from inpaintcli_training.family import BaseGenerator, BaseObjective, Stages
 from inpaintcli_training.layers.blocks import ResidualBlock, composite, zero_start
 from inpaintcli_training.layers.pullpush import Squares, doubled, packed_membranes, unpacked
-from inpaintcli_training.losses.discriminators import PatchCritic, cut, frozen
+from inpaintcli_training.losses.critics import PatchCritic, crop_windows, frozen
 from inpaintcli_training.losses.reconstruction import FeatureDistance, hole_l1
 from inpaintcli_training.perceptual.feature_networks import squeezenet11, vgg19
 from inpaintcli_training.recipe import HoleMix, Recipe, at_least
@@ -159,7 +159,9 @@ class Objective(BaseObjective):
         if self.vgg is not None:
             side = min(config.vgg_window, *photo.shape[2:])
             corners = _window_corners(batch, side)
-            terms["vgg"] = config.vgg * self.vgg(*(cut(p, corners, side) for p in (filled, photo)))
+            terms["vgg"] = config.vgg * self.vgg(
+                *(crop_windows(p, corners, side) for p in (filled, photo))
+            )
         if self.patch_critic is not None:
             with frozen(self.patch_critic):
                 score = self.patch_critic(filled)

@@ -14,16 +14,18 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from inpaintcli.errors import UsageError
 from inpaintcli_training.data.crops import Batch
 from inpaintcli_training.family import BaseGenerator, BaseObjective, Stages
-from inpaintcli_training.layers.blocks import composite
-from inpaintcli_training.layers.bodies import MirrorConv, dilated, encoder, layer
-from inpaintcli_training.losses.reconstruction import FeatureDistance
+from inpaintcli_training.generators.cpu_training import CPU_TRAINING
+from inpaintcli_training.layers.blocks import composite, zero_start
+from inpaintcli_training.layers.bodies import DILATIONS, MirrorConv, dilated, encoder, layer
+from inpaintcli_training.layers.start import check_start, opening, unpacked
+from inpaintcli_training.losses.gram import correlation_loss, style_loss
+from inpaintcli_training.losses.reconstruction import FeatureDistance, hole_l1
 from inpaintcli_training.perceptual.feature_networks import squeezenet11, vgg16, vgg19
-from inpaintcli_training.perceptual.features import FeatureNetwork, Features, Layout
+from inpaintcli_training.perceptual.features import FeatureNetwork, Layout
 from inpaintcli_training.recipe import HoleMix, Recipe, at_least
 
 
@@ -32,9 +34,14 @@ class Config:
     """The width: channels at full resolution, four times as many at a quarter of it."""
 
     width: int = 32
+    start: str = "grey"  # the paper's; membrane: both stages correct a smooth fill
+    square: int = 1  # side of the squares of pixels that a position stands for; ours
+    dilations: tuple[int, ...] = DILATIONS
 
     def __post_init__(self) -> None:
         at_least(2, self, "width")
+        at_least(1, self, "dilations")
+        check_start(self.start, self.square)
 
 
 class Generator(BaseGenerator):
@@ -45,14 +52,18 @@ class Generator(BaseGenerator):
     I_p^(2); only its hole is meant to be used.
     """
 
-    size_multiple = 16  # 4 would do but for the mirror padding, which wants maps of 3 x 3
-
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.coarse_encoder = Encoder(config.width)
-        self.coarse_decoder = Decoder(config.width, RegionwiseConv)
-        self.fine_encoder = Encoder(config.width)
-        self.fine_decoder = Decoder(config.width, PlainConv)
+        # 4 squares would do but for the mirror padding, which wants maps of 3 x 3.
+        self.size_multiple = 16 * config.square
+        self.config = config
+        self.coarse_encoder = Encoder(config)
+        self.coarse_decoder = Decoder(config, RegionwiseConv)
+        self.fine_encoder = Encoder(config)
+        self.fine_decoder = Decoder(config, PlainConv)
+        if config.start == "membrane":
+            zero_start(self.coarse_decoder.colour)
+            zero_start(self.fine_decoder.colour)
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Predict the whole picture, see the class."""
@@ -68,11 +79,15 @@ class Generator(BaseGenerator):
         return {"coarse": coarse, "filled": fine}
 
     def _predict(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        known = image * (1 - mask)
-        coarse = self.coarse_decoder(self.coarse_encoder(torch.cat([known, mask], 1)), mask)
-        pasted = known + coarse * mask  # I_c^(1)
-        fine = self.fine_decoder(self.fine_encoder(torch.cat([pasted, mask], 1)), mask)
-        return coarse, fine
+        square, residual = self.config.square, self.config.start == "membrane"
+        begun = opening(image, mask, self.config.start, square)
+        hole = F.max_pool2d(mask, square) if square > 1 else mask
+        coarse = self.coarse_decoder(self.coarse_encoder(begun.planes), hole)
+        pasted = begun.plus(coarse)  # I_c^(1)
+        fine = self.fine_decoder(self.fine_encoder(pasted.planes), hole)
+        if residual:  # known positions, too, predict a change: none
+            coarse, fine = begun.colours + coarse, pasted.colours + fine
+        return unpacked(coarse, square), unpacked(fine, square)
 
 
 class Encoder(nn.Module):
@@ -83,10 +98,11 @@ class Encoder(nn.Module):
     Skip links join maps of one size, the latest with the earliest; the paper does not say which.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__()
-        self.down = encoder(4, width)
-        self.dilated = dilated(width)
+        width = config.width
+        self.down = encoder(4 * config.square**2, width)
+        self.dilated = dilated(width, config.dilations)
         self.join5 = layer(8 * width, 4 * width)
         self.join4 = layer(8 * width, 4 * width)
 
@@ -108,13 +124,14 @@ class Decoder(nn.Module):
     last one has no ELU, so that it reaches every colour; what it gives is not clipped.
     """
 
-    def __init__(self, width: int, conv: Callable[[int, int], nn.Module]) -> None:
+    def __init__(self, config: Config, conv: Callable[[int, int], nn.Module]) -> None:
         super().__init__()
+        width = config.width
         self.half1 = conv(8 * width, 2 * width)
         self.half2 = conv(4 * width, 2 * width)
         self.full1 = conv(4 * width, width)
         self.full2 = conv(2 * width, width // 2)
-        self.colour = conv(width // 2, 3)
+        self.colour = conv(width // 2, 3 * config.square**2)
 
     def forward(self, maps: list[Tensor], mask: Tensor) -> Tensor:
         """The picture; `mask` is (n, 1, h, w), 1 in the hole."""
@@ -188,6 +205,7 @@ class ObjectiveConfig:
     """
 
     reconstruction: float = 1.0
+    hole: float = 0.0  # ours: mean absolute error in the hole alone, of both stages
     correlation: float = 1e-5  # lambda_1
     style: float = 1e-3  # lambda_2
     # Whose pools correlation and style look at. The paper says VGG, the authors' code VGG-16.
@@ -241,6 +259,9 @@ class Objective(BaseObjective):
             "coarse": config.reconstruction * F.l1_loss(stages["coarse"], photo),
             "refined": config.reconstruction * F.l1_loss(stages["filled"], photo),
         }
+        if config.hole:
+            errors = [hole_l1(stages[k], photo, batch.mask) for k in ("coarse", "filled")]
+            terms["hole"] = config.hole * (errors[0] + errors[1])
         terms |= self._gram_terms(photo, coarse, fine)
         if self.distance is not None:
             terms["distance"] = config.distance * self.distance(fine, photo)
@@ -280,68 +301,6 @@ def _pools(kind: str, folder: Path | None) -> FeatureNetwork:
     return vgg(folder, ("pool1", "pool2", "pool3"), layout=Layout.caffe)
 
 
-def correlation_loss(ours: Tensor, theirs: Tensor, *, rows: int = 512) -> Tensor:
-    """How differently positions go with each other (equations 2 and 4).
-
-    sigma sum_ij |f_ij(ours) - f_ij(theirs)|, f_ij the inner product of the features at positions
-    i and j. The paper leaves sigma, "the normalization factor by position", open; here it is
-    1 / c^2, as in the authors' code, for which lambda_1 was chosen.
-
-    The matrix of all pairs has 4096 x 4096 entries for pool2 of a photo of 256. It is made and
-    summed `rows` rows at a time, and made again for the gradient.
-
-    Args:
-        ours: features of the composite, (n, c, h, w).
-        theirs: of the photo.
-        rows: held at a time; smaller ones need less memory and give the same sum.
-
-    Returns:
-        The mean over the pictures.
-    """
-    with torch.autocast(ours.device.type, enabled=False):  # a difference of large numbers
-        ours, theirs = ours.float().flatten(2), theirs.detach().float().flatten(2)
-        total = ours.new_zeros(())
-        for start in range(0, ours.shape[2], rows):
-            part = slice(start, start + rows)
-            total = total + checkpoint(
-                _pair_difference, ours, theirs, part, use_reentrant=False, preserve_rng_state=False
-            )
-    return total / (ours.shape[0] * ours.shape[1] ** 2)
-
-
-def _pair_difference(ours: Tensor, theirs: Tensor, part: slice) -> Tensor:
-    """Rows of both matrices of inner products, (n, c, positions) each, and how they differ."""
-    difference = ours[:, :, part].mT @ ours - theirs[:, :, part].mT @ theirs
-    return difference.abs().sum()
-
-
-def style_loss(ours: Features, theirs: Features) -> Tensor:
-    """How differently channels go with each other, summed over layers (equation 5).
-
-    delta_p sum |Phi Phi^T(ours) - Phi Phi^T(theirs)|. The paper leaves delta_p, "the normalization
-    factor for the layer by channel", open; here it is 1 / (c h w), as in the authors' code.
-
-    Args:
-        ours: layers of the composite by name, (n, c, h, w) each.
-        theirs: of the photo; no gradient flows into them.
-
-    Returns:
-        The mean over the pictures.
-    """
-    terms = [
-        (_gram(features) - _gram(theirs[name].detach())).abs().sum() / len(features)
-        for name, features in ours.items()
-    ]
-    return torch.stack(terms).sum()
-
-
-def _gram(features: Tensor) -> Tensor:
-    """Inner products of channels over positions: (n, c, h, w) -> (n, c, c), / (c h w)."""
-    with torch.autocast(features.device.type, enabled=False):
-        flat = features.float().flatten(2)
-        return flat @ flat.mT / flat[0].numel()
-
-
 _PAPER = Recipe(
     name="regionwise",
     family="regionwise",
@@ -365,14 +324,17 @@ RECIPES = (
     replace(
         _PAPER,
         name="regionwise-small",
-        generator=Config(width=16),
-        # A smooth fill's terms are then what VGG-19's are at 256 px (docs/papers/region-wise.md).
-        objective=ObjectiveConfig(network="squeezenet", correlation=1e-3, style=0.07),
-        crop=128,
-        short_side=(128, 200),
-        images=300_000,
-        warmup_images=2_000,
-        decay_images=60_000,
-        lr=4e-4,
+        generator=Config(width=16, start="membrane", square=2, dilations=(1, 2, 4, 8)),
+        # A smooth fill's terms of correlation and style then are what VGG-19's are at 256 px
+        # (docs/papers/region-wise.md).
+        objective=ObjectiveConfig(
+            network="squeezenet",
+            reconstruction=0.1,
+            hole=0.7,
+            correlation=1e-3,
+            style=0.07,
+            distance=0.3,
+        ),
+        **CPU_TRAINING | {"crop": 128, "short_side": (190, 280)},
     ),
 )

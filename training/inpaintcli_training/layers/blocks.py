@@ -65,11 +65,10 @@ class BatchNorm(nn.Module):
         return (centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(x.dtype)
 
 
-def zero_start(conv: nn.Conv2d) -> None:
-    """Let a convolution contribute nothing at the first step."""
-    nn.init.zeros_(conv.weight)
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
+def zero_start(module: nn.Module) -> None:
+    """Let a layer contribute nothing at the first step: all its weights become 0."""
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -89,13 +89,13 @@ def encoder(
     return nn.Sequential(*layers)
 
 
-def dilated(width: int) -> nn.Sequential:
-    """Four layers of 4 * width channels with dilation 2, 4, 8, 16, at a quarter."""
-    return nn.Sequential(*(layer(4 * width, 4 * width, dilation=d) for d in DILATIONS))
+def dilated(width: int, dilations: tuple[int, ...] = DILATIONS) -> nn.Sequential:
+    """Layers of 4 * width channels at a quarter, with dilation 2, 4, 8, 16 in the paper."""
+    return nn.Sequential(*(layer(4 * width, 4 * width, dilation=d) for d in dilations))
 
 
-def decoder(inside: int, width: int) -> nn.Sequential:
-    """From `inside` channels at a quarter to RGB, not yet clipped.
+def decoder(inside: int, width: int, outside: int = 3) -> nn.Sequential:
+    """From `inside` channels at a quarter to RGB, or to `outside` channels, not yet clipped.
 
     K3C128 - K3C128 - resize - K3C64 - K3C64 - resize - K3C32 - K3C16 - K3C3; the last has no ELU.
     """
@@ -108,5 +108,5 @@ def decoder(inside: int, width: int) -> nn.Sequential:
         nn.Upsample(scale_factor=2),
         layer(2 * width, width),
         layer(width, width // 2),
-        MirrorConv(width // 2, 3),
+        MirrorConv(width // 2, outside),
     )
