@@ -33,6 +33,7 @@ app.command()(evaluate.evaluate)
 app.command(cls=watch.OptionalSeconds)(watch.watch)
 app.command()(doctor.doctor)
 app.command()(training.train)
+app.command()(training.average)
 app.command()(training.export)
 
 
