@@ -1,4 +1,4 @@
-"""The command `doctor`: what this machine can use, why not, and what would help."""
+"""The command `doctor`: what this machine can use, what is missing, and what would install it."""
 
 import ctypes.util
 import importlib.metadata
@@ -21,6 +21,7 @@ from inpaintcli_engines.tensorrt.cache import PlanCache
 from inpaintcli import __version__
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, ModelError
+from inpaintcli.gimp.report import in_one_line
 from inpaintcli.models.cards import DEFAULT, cards, verify
 
 State = Literal["ok", "absent", "bad", "note"]
@@ -30,7 +31,7 @@ _PACKAGES = (
     "onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnx", "tensorrt", "cuda-bindings",
     "nvidia-ml-py", "torch", "watchdog",
 )  # fmt: skip
-_EXTRAS = {  # packages of some uses only, and how they are had
+_EXTRAS = {  # packages for some uses only, and how to install them
     "prometheus_client": "pip install 'inpaintcli[metrics]': for watch --metrics-port",
     "fsspec": "pip install 'inpaintcli[remote]': for photos in stores (URLs)",
     "s3fs": "pip install s3fs: for s3://",
@@ -42,16 +43,17 @@ _FEATURES = (  # of the processor, which make inference faster
     "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8",
     "amx_fp16", "avx_vnni", "asimd", "asimddp", "bf16", "i8mm", "sve",
 )  # fmt: skip
-# What TensorRT needs, as (module, library that it brings); Linux's names.
+# What TensorRT needs, as (module, library in it), with the names on Linux.
 _LIBRARIES = (("tensorrt_libs", "libnvinfer"), ("tensorrt_libs", "libnvonnxparser"))
 _CUDA_LIBRARIES = ("cudart", "cublas", "cudnn")  # what ONNX Runtime needs
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
-    `state`: ok; absent, which some things can do without; bad, which stops the main job; or note.
+    `state`: ok; absent, which is needed for some uses only; bad, which keeps photos from being
+    filled; or note, a plain fact.
     """
 
     section: str
@@ -62,7 +64,7 @@ class Finding:
 
 
 def examine(console: Console) -> ExitCode:
-    """Look at everything and tell it; the exit code says whether photos can be filled."""
+    """Run all checks and print the findings; the exit code says whether photos can be filled."""
     findings = list(findings_of_this_machine())
     code = verdict(findings)
     if console.json:
@@ -82,7 +84,7 @@ def examine(console: Console) -> ExitCode:
 
 
 def verdict(findings: list[Finding]) -> ExitCode:
-    """What the process returns: an engine must serve, and the default model be whole."""
+    """The exit code: an engine must be usable, and the default model undamaged."""
     bad = {finding.section for finding in findings if finding.state == "bad"}
     if "engines" in bad:
         return ExitCode.ENGINE_UNAVAILABLE
@@ -90,7 +92,7 @@ def verdict(findings: list[Finding]) -> ExitCode:
 
 
 def findings_of_this_machine() -> Iterator[Finding]:
-    """Everything, in the order in which it is told."""
+    """All findings, in the order in which they are printed."""
     yield from _system()
     yield from _packages()
     yield from _engines()
@@ -111,7 +113,7 @@ def _system() -> Iterator[Finding]:
 
 
 def _processor() -> tuple[str, set[str]]:
-    """The processor's name and the flags that the system tells."""
+    """The processor's name and its feature flags, as far as the system reports them."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:  # not Linux
@@ -147,7 +149,7 @@ def _engines() -> Iterator[Finding]:
 
 
 def _precisions() -> str:
-    """What OpenVINO computes in here, the one that it would take first."""
+    """The precisions that OpenVINO can use on this processor, the preferred one first."""
     from inpaintcli_engines.backends import openvino_cpu
 
     return f"usable, {', '.join(openvino_cpu.precisions())}"
@@ -167,15 +169,15 @@ def _gpus() -> Iterator[Finding]:
 
 
 def _libraries(cuda: str) -> Iterator[Finding]:
-    """The libraries and bindings of TensorRT and CUDA, and what installs those that are missing."""
+    """The libraries and bindings of TensorRT and CUDA, with the command for missing ones."""
     major = min(int(cuda.partition(".")[0]), 13)
     command = (
         f"pip install tensorrt-cu{major} 'cuda-python=={major}.*' onnx nvidia-ml-py"
         " --extra-index-url https://pypi.nvidia.com"
     )
     for module, library in _LIBRARIES:
-        place = _folder_of(module)
-        files = sorted(place.glob(f"{library}*")) if place else []
+        folder = _folder_of(module)
+        files = sorted(folder.glob(f"{library}*")) if folder else []
         state: State = "ok" if files else "absent"
         value = str(files[0]) if files else "not found"
         yield Finding("NVIDIA", library, state, value, "" if files else command)
@@ -194,7 +196,7 @@ def _libraries(cuda: str) -> Iterator[Finding]:
 
 
 def _cuda_library(name: str) -> str | None:
-    """Where a library of CUDA's is: in a package of NVIDIA's, else the system's name for it."""
+    """The path of a CUDA library in one of NVIDIA's packages, else its name in the system."""
     spec = find_spec("nvidia")
     folders = spec.submodule_search_locations if spec else None
     files = (f for folder in folders or () for f in Path(folder).glob(f"*/lib/lib{name}.so*"))
@@ -207,7 +209,7 @@ def _folder_of(module: str) -> Path | None:
 
 
 def _import_problem(module: str) -> str | None:
-    """Why a package cannot be imported here; None when it can."""
+    """Why a package cannot be imported; None when it can."""
     try:
         importlib.import_module(module)
     except (ImportError, OSError, RuntimeError) as error:
@@ -221,8 +223,8 @@ def _cache() -> Iterator[Finding]:
     except EngineError as error:
         yield Finding("cache", "folder", "absent", error.message, error.hint)
         return
-    above = next(place for place in (cache.folder, *cache.folder.parents) if place.exists())
-    usable = os.access(above, os.W_OK)
+    existing = next(path for path in (cache.folder, *cache.folder.parents) if path.exists())
+    usable = os.access(existing, os.W_OK)
     entries = cache.entries()
     size = sum(entry.size for entry in entries) / 2**20
     yield Finding(
@@ -258,6 +260,8 @@ def _programs() -> Iterator[Finding]:
     yield _program("exiftool", ("exiftool",), ["-ver"], exiftool)
     gimp = "apt install gimp: for the plug-in; needs GIMP 3"
     yield _program("GIMP", ("gimp-3.0", "gimp-3", "gimp"), ["--version"], gimp)
+    good, fact, hint = in_one_line()
+    yield Finding("programs", "GIMP's plug-in", "ok" if good else "absent", fact, hint)
 
 
 def _program(name: str, commands: tuple[str, ...], ask: list[str], hint: str) -> Finding:
@@ -268,7 +272,7 @@ def _program(name: str, commands: tuple[str, ...], ask: list[str], hint: str) ->
 
 
 def _first_line(command: list[str]) -> str:
-    """The first line that a program prints; empty when it does not run."""
+    """The first line that a program prints; empty if it cannot be run."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
     except (OSError, subprocess.TimeoutExpired):

@@ -130,7 +130,7 @@ def in_one_line() -> tuple[bool, str, str]:
     """For `doctor`: whether the plug-in is installed and current, the fact, and the way out."""
     found = [look(profile) for profile in profiles()]
     if not found:
-        return False, "no folder of a GIMP 3", _way_out()
+        return False, "no folder of a GIMP 3", "Start GIMP 3 once, then: inpaintcli gimp install"
     good = sum(one.installed and not one.problem for one in found)
     fact = f"installed in {good} of {len(found)} profiles"
     return good == len(found), fact, "" if good == len(found) else "inpaintcli gimp install"

@@ -1,5 +1,7 @@
 """The windows: what to ask before a fill, and a command to copy where one is needed."""
 
+from contextlib import suppress
+
 import gi
 
 gi.require_version("Gtk", "3.0")
@@ -20,8 +22,10 @@ def ask(
     GimpUi.init(_BINARY)
     dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
     dialog.fill(["result", "context", "detail", "grow"])
+    row, label = _model_row(config, settings)
+    _align(label, dialog)
     area = dialog.get_content_area()
-    area.pack_start(_model_row(config, settings), False, False, 0)
+    area.pack_start(row, False, False, 0)
     area.show_all()
     agreed = dialog.run()
     dialog.destroy()
@@ -29,10 +33,19 @@ def ask(
     return bool(agreed)
 
 
-def _model_row(config: Gimp.ProcedureConfig, settings: Settings) -> Gtk.Box:
+def _align(label: Gtk.Label, dialog: GimpUi.ProcedureDialog) -> None:
+    """Make a label as wide as those that GIMP has made."""
+    group = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
+    group.add_widget(label)
+    with suppress(AttributeError, TypeError):  # another GIMP may make its rows of other widgets
+        group.add_widget(dialog.get_widget("grow", GObject.TYPE_NONE).get_label())
+
+
+def _model_row(config: Gimp.ProcedureConfig, settings: Settings) -> "tuple[Gtk.Box, Gtk.Label]":
     """A list of the models that install knew, in which another name can be written."""
-    row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=12, margin=12)
+    row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=6)
     label = Gtk.Label.new_with_mnemonic("_Model")
+    label.set_xalign(0)
     names = Gtk.ComboBoxText.new_with_entry()
     for name in settings.models:
         names.append_text(name)
@@ -44,13 +57,13 @@ def _model_row(config: Gimp.ProcedureConfig, settings: Settings) -> Gtk.Box:
     config.bind_property("model", entry, "text", flags)
     row.pack_start(label, False, False, 0)
     row.pack_start(names, True, True, 0)
-    return row
+    return row, label
 
 
 def show_command(title: str, message: str, command: str) -> None:
     """A failure, and the command that helps, to be copied."""
     GimpUi.init(_BINARY)
-    dialog = Gtk.Dialog(title=title)
+    dialog = Gtk.Dialog(title=f"{title}: a Command to Type")
     dialog.add_button("_Copy Command", Gtk.ResponseType.APPLY)
     dialog.add_button("_OK", Gtk.ResponseType.OK)
     dialog.set_default_response(Gtk.ResponseType.OK)

@@ -78,15 +78,15 @@ def inpaint_selection(image: Gimp.Image, drawables: list, options: Options) -> s
 def selection_arguments(procedure: Gimp.ImageProcedure) -> None:
     """The arguments of `inpaint_selection`, which are its `Options`."""
     result = Gimp.Choice.new()
-    result.add(NEW_LAYER, 0, "A _new layer above", "Its transparency is the selection")
-    result.add(IN_PLACE, 1, "_In place", "The layer itself is changed")
+    result.add(NEW_LAYER, 0, "A new layer above", "Its transparency is the selection")
+    result.add(IN_PLACE, 1, "In place", "The layer itself is changed")
     context = Gimp.Choice.new()
-    context.add(THIS_LAYER, 0, "_This layer", "The pixels of the chosen layer alone")
-    context.add(SEEN, 1, "What is _seen", "All visible layers, as they look together")
+    context.add(THIS_LAYER, 0, "This layer", "The pixels of the chosen layer alone")
+    context.add(SEEN, 1, "What is seen", "All visible layers, as they look together")
     detail = Gimp.Choice.new()
-    detail.add("auto", 0, "_Automatic", "Patches and the network, each where it serves")
-    detail.add("network", 1, "The net_work's", "Smooth; fastest")
-    detail.add("patches", 2, "_Patches of the image", "The texture around, as it is")
+    detail.add("auto", 0, "Automatic", "Patches and the network, each where it serves")
+    detail.add("network", 1, "The network's", "Smooth; fastest")
+    detail.add("patches", 2, "Patches of the image", "The texture around, as it is")
     procedure.add_choice_argument(
         "result", "R_esult", "Where the fill goes", result, NEW_LAYER, WRITABLE
     )

@@ -69,7 +69,8 @@ def everything_in(folder) -> dict:
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_the_answer_is_the_pipelines_own(served, state, grey_model, channels, dtype):
+@pytest.mark.usefixtures("served")
+def test_the_answer_is_the_pipelines_own(state, grey_model, channels, dtype):
     pixels = photo_pixels(48, 64, channels, depth=8 * dtype().itemsize)
     colours = pixels[..., :1] if channels < 3 else pixels[..., :3]
     alpha = pixels[..., -1] if channels in (2, 4) else None
@@ -80,17 +81,20 @@ def test_the_answer_is_the_pipelines_own(served, state, grey_model, channels, dt
         assert np.array_equal(answer[..., -1], alpha[10:30, 20:40])
 
 
-def test_only_the_owner_may_read_the_state(served, state):
+@pytest.mark.usefixtures("served")
+def test_only_the_owner_may_read_the_state(state):
     assert stat.S_IMODE(state.stat().st_mode) == 0o600
     assert stat.S_IMODE(state.parent.stat().st_mode) == 0o700
 
 
-def test_a_state_that_others_could_have_written_is_none(served, state):
+@pytest.mark.usefixtures("served")
+def test_a_state_that_others_could_have_written_is_none(state):
     state.chmod(0o644)
     assert State.read(state) is None
 
 
-def test_the_token_is_never_on_the_wire(served, state):
+@pytest.mark.usefixtures("served")
+def test_the_token_is_never_on_the_wire(state):
     heard = []
     known = State.read(state)
     connection, greeting = connect(known)
@@ -103,7 +107,7 @@ def test_the_token_is_never_on_the_wire(served, state):
     assert known.token not in " ".join(heard)
 
 
-def test_who_has_taken_a_dead_workers_port_is_shown_nothing(tmp_path):
+def test_who_has_taken_a_dead_workers_port_is_shown_nothing():
     with socket.create_server(("127.0.0.1", 0)) as impostor:
         known = State(impostor.getsockname()[1], new_token(), 1, "0", PROTOCOL)
         heard = []
@@ -129,7 +133,8 @@ def test_who_has_taken_a_dead_workers_port_is_shown_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("told", [None, "", "0" * 64, 7, "\u00e9"])
-def test_without_the_token_nothing_is_served(served, state, told):
+@pytest.mark.usefixtures("served")
+def test_without_the_token_nothing_is_served(state, told):
     connection = Connection(raw(state))
     connection.receive(10)
     fields = {**fields_of(), "protocol": PROTOCOL, "nonce": new_token()}
@@ -141,7 +146,8 @@ def test_without_the_token_nothing_is_served(served, state, told):
     assert filled(state, photo_pixels(48, 64), HOLE).shape == (20, 20, 3)
 
 
-def test_a_proof_cannot_be_used_twice(served, state):
+@pytest.mark.usefixtures("served")
+def test_a_proof_cannot_be_used_twice(state):
     known = State.read(state)
     connection, greeting = connect(known)
     nonce = new_token()
@@ -171,7 +177,8 @@ def test_a_proof_cannot_be_used_twice(served, state):
     ],
     ids=["http", "binary", "a list", "deep", "endless line", "empty"],
 )
-def test_what_is_garbled_is_cut_off(served, state, tmp_path, data):
+@pytest.mark.usefixtures("served")
+def test_what_is_garbled_is_cut_off(state, tmp_path, data):
     before = everything_in(tmp_path)
     with raw(state) as sock:
         sock.sendall(data)
@@ -187,7 +194,8 @@ def test_what_is_garbled_is_cut_off(served, state, tmp_path, data):
     assert everything_in(tmp_path) == before
 
 
-def test_who_drips_slowly_is_cut_off_and_nobody_waits_for_it(served, state):
+@pytest.mark.usefixtures("served")
+def test_who_drips_slowly_is_cut_off_and_nobody_waits_for_it(state):
     with raw(state) as sock:
         sock.settimeout(20)
         sock.recv(4096)
@@ -222,12 +230,13 @@ def test_who_drips_slowly_is_cut_off_and_nobody_waits_for_it(served, state):
         {"model": "C:\\secret.toml"},
         {"model": None},
         {"input": "/etc/passwd"},
-        {"output": "/tmp/written"},
+        {"output": "/written"},
         {"process": "1"},
     ],
     ids=str,
 )
-def test_a_request_that_is_none_is_refused(served, state, tmp_path, changes):
+@pytest.mark.usefixtures("served")
+def test_a_request_that_is_none_is_refused(state, tmp_path, changes):
     before = everything_in(tmp_path)
     answer = answer_to(state, fields_of(**changes))
     assert (answer["event"], answer["code"]) == ("failed", "request")
@@ -236,15 +245,16 @@ def test_a_request_that_is_none_is_refused(served, state, tmp_path, changes):
     assert everything_in(tmp_path) == before
 
 
-def test_a_request_of_another_kind_is_refused(served, state):
+@pytest.mark.usefixtures("served")
+def test_a_request_of_another_kind_is_refused(state):
     assert answer_to(state, {"request": "shell"})["event"] == "failed"
 
 
-def test_two_hundred_connections_at_once_keep_nobody_out(served, state):
+@pytest.mark.usefixtures("served")
+def test_two_hundred_connections_at_once_keep_nobody_out(state):
     idle = []
     try:
-        for _ in range(200):
-            idle.append(raw(state))
+        idle.extend(raw(state) for _ in range(200))
         for _ in range(3):
             assert filled(state, photo_pixels(48, 64), HOLE).shape == (20, 20, 3)
     finally:
@@ -301,7 +311,8 @@ def test_who_goes_while_waiting_or_at_work_leaves_the_worker_free(grey_model, st
         assert cancelled == [True]
 
 
-def test_a_payload_that_stops_is_given_up(served, state, monkeypatch):
+@pytest.mark.usefixtures("served")
+def test_a_payload_that_stops_is_given_up(state, monkeypatch):
     monkeypatch.setattr(worker_module, "PAYLOAD_S", 0.3)
     known = State.read(state)
     connection, greeting = connect(known)
@@ -371,7 +382,8 @@ def test_one_worker_for_each_state_file(grey_model, state):
     assert results == [True]
 
 
-def test_a_client_of_another_protocol_is_refused_but_may_end_it(served, state):
+@pytest.mark.usefixtures("served")
+def test_a_client_of_another_protocol_is_refused_but_may_end_it(state):
     known = State.read(state)
     for request, event in (("ping", "refused"), ("stop", "accepted")):
         connection, greeting = connect(known)
@@ -382,7 +394,8 @@ def test_a_client_of_another_protocol_is_refused_but_may_end_it(served, state):
         connection.close()
 
 
-def test_call_says_what_the_worker_is(served, state):
+@pytest.mark.usefixtures("served")
+def test_call_says_what_the_worker_is(state):
     told = call(State.read(state), "ping")
     assert told["protocol"] == PROTOCOL
     assert told["process"] == os.getpid()

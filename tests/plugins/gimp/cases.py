@@ -15,9 +15,9 @@ import gi
 
 gi.require_version("Gimp", "3.0")
 gi.require_version("Gegl", "0.4")
-from gi.repository import Babl, Gegl, Gimp, Gio, GLib  # noqa: F401
+from gi.repository import Babl, Gegl, Gimp, Gio
 
-SETTINGS = json.load(open(CONFIG))  # noqa: F821, PTH123, SIM115 - GIMP gives the name
+SETTINGS = json.load(open(CONFIG))
 NAME = "plug-in-inpaint-selection"
 MODES = ("in-place", "new-layer")
 P = Gimp.Precision
@@ -30,7 +30,7 @@ PRECISIONS = [
 
 def worker(name):
     """Let the plug-in have that worker from now on."""
-    with open(SETTINGS["plug_in"], "w") as file:  # noqa: PTH123
+    with open(SETTINGS["plug_in"], "w") as file:
         json.dump(SETTINGS["workers"][name], file)
 
 
@@ -67,7 +67,7 @@ def pixel_bytes(layer):
     return len(native(layer, (0, 0, 1, 1)))
 
 
-def paint(layer, opaque=False):
+def paint(layer):
     """Random pixels, in floats also outside 0 to 1."""
     numbers = random.Random(layer.get_width())
     width, height = layer.get_width(), layer.get_height()
@@ -274,7 +274,7 @@ def case_soft_selections_fade_and_spare_what_is_not_selected():
             Gimp.Selection.feather(image, 6)
             before, known = native(layer), ids(image)
             weights = weights_in(image, layer)
-            assert 0 < sum(0 < w < 255 for w in weights)
+            assert sum(0 < w < 255 for w in weights) > 0
             fills(image, [layer], result=mode)
             if mode == "in-place":
                 size, after = pixel_bytes(layer), native(layer)
@@ -841,16 +841,16 @@ def case_without_a_worker_one_is_started_and_stays():
     started = time.monotonic()
     fills(image, [layer])
     first = time.monotonic() - started
-    state = json.load(open(SETTINGS["started_state"]))  # noqa: PTH123, SIM115
+    state = json.load(open(SETTINGS["started_state"]))
     started = time.monotonic()
     fills(image, [layer])
-    again = json.load(open(SETTINGS["started_state"]))  # noqa: PTH123, SIM115
+    again = json.load(open(SETTINGS["started_state"]))
     assert state == again
     return {
         "first_s": round(first, 2),
         "second_s": round(time.monotonic() - started, 2),
         "process": state["process"],
-        "mode": oct(os.stat(SETTINGS["started_state"]).st_mode & 0o777),  # noqa: PTH116
+        "mode": oct(os.stat(SETTINGS["started_state"]).st_mode & 0o777),
     }
 
 
@@ -863,14 +863,14 @@ def run_all():
         started = time.monotonic()
         try:
             report[name] = {"ok": True, "facts": function()}
-        except BaseException:  # noqa: BLE001
+        except BaseException:
             report[name] = {"ok": False, "error": traceback.format_exc()}
         report[name]["seconds"] = round(time.monotonic() - started, 2)
         for image in Gimp.get_images():
             image.delete()
-    with open(SETTINGS["report"] + ".part", "w") as file:  # noqa: PTH123
+    with open(SETTINGS["report"] + ".part", "w") as file:
         json.dump(report, file)
-    os.replace(SETTINGS["report"] + ".part", SETTINGS["report"])  # noqa: PTH105
+    os.replace(SETTINGS["report"] + ".part", SETTINGS["report"])
 
 
 run_all()

@@ -34,6 +34,7 @@ class StandIn:
         self._behave, self._protocol, self._token = behave, protocol, new_token()
         self._listener = socket.create_server((HOST, 0))
         port = self._listener.getsockname()[1]
+        self._state = state
         State(port, self._token, os.getpid(), "0.0.1", protocol).write(state)
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -67,8 +68,14 @@ class StandIn:
                 self.requests.append(request)
                 connection.send({"event": "send"})
                 connection.receive_bytes(request.payload, 60)
-                self._behave(connection, request)
+                self._behaved(connection, request)
         connection.close()
+
+    def _behaved(self, connection, request):
+        try:
+            self._behave(connection, request)
+        except ProtocolError:  # the plug-in has gone, which a test may want to see
+            self._state.with_name("gone").touch()
 
 
 def scribble(connection, request):
@@ -103,7 +110,12 @@ def silence(connection, _request):
 
 def out_of_memory(connection, _request):
     connection.send(
-        {"event": "failed", "code": "memory", "message": "The memory is too little.", "hint": "Buy."}
+        {
+            "event": "failed",
+            "code": "memory",
+            "message": "The memory is too little.",
+            "hint": "Buy.",
+        }
     )
 
 

@@ -108,7 +108,8 @@ class Gimp:
         """Run a script in GIMP; what it wrote as its report."""
         report, told = self.folder / f"{script.stem}.json", self.folder / f"{script.stem}.config"
         copy = self.folder / script.name
-        shutil.copy(script, copy)
+        if copy != script:
+            shutil.copy(script, copy)
         told.write_text(json.dumps({**config, "report": self.inside(report)}))
         names = f"CONFIG = {self.inside(told)!r}"
         command = [
@@ -134,4 +135,5 @@ class Gimp:
         for process in self._workers:
             process.terminate()
             process.wait(60)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not os.environ.get("INPAINT_KEEP"):
+            shutil.rmtree(self.folder, ignore_errors=True)
