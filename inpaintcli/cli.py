@@ -11,10 +11,20 @@ from typing import Annotated
 import typer
 
 from inpaintcli import __version__
-from inpaintcli.commands import doctor, engine, evaluate, fill, harmonize, models, training, watch
+from inpaintcli.commands import (
+    doctor,
+    engine,
+    evaluate,
+    fill,
+    gimp,
+    harmonize,
+    models,
+    training,
+    watch,
+)
 from inpaintcli.console import ReaderGoneError, complain
 from inpaintcli.errors import ExitCode, InpaintError
-from inpaintcli.signals import Interrupted, Interrupts, take_signals
+from inpaintcli.signals import Interrupted, InterruptHandler, handle_signals
 
 app = typer.Typer(
     name="inpaintcli",
@@ -27,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(models.app, name="models")
 app.add_typer(engine.app, name="engine")
+app.add_typer(gimp.app, name="gimp")
 app.command()(fill.fill)
 app.command()(harmonize.harmonize)
 app.command()(evaluate.evaluate)
@@ -54,11 +65,11 @@ def _root(
 
 def main() -> None:
     """Run the program: the one place where errors become messages and exit codes."""
-    take_signals(Interrupts(_interrupt))
+    handle_signals(InterruptHandler(_interrupt))
     try:
         code = _run()
     finally:
-        take_signals(Interrupts(lambda _number: None))  # nothing is left to be stopped
+        handle_signals(InterruptHandler(lambda _number: None))  # nothing is left to be stopped
     sys.exit(code)
 
 

@@ -65,6 +65,6 @@ class ModelError(InpaintError):
 
 
 class FaultError(InpaintError):
-    """A fault of the program itself, told as an outcome so that the other photos go on."""
+    """A fault of the program itself; as the outcome of one photo it does not stop the others."""
 
     code = ExitCode.FAULT

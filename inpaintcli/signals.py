@@ -1,4 +1,4 @@
-"""Signals that ask the program to stop: the first in good order, a later one at once."""
+"""Signals that ask the program to stop: the first in an orderly way, a later one at once."""
 
 import os
 import signal
@@ -11,20 +11,20 @@ from types import FrameType
 
 from inpaintcli.errors import ExitCode
 
-NAMES = ("SIGINT", "SIGTERM", "SIGBREAK")
-"""The last: Ctrl-Break, and services, on Windows."""
+SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGBREAK")
+"""The last is that of Ctrl-Break and of services on Windows."""
 ECHO_S = 0.5
-"""What follows so soon is the same wish told twice: timeout(1) signals its program and then the
-program's group, and wrappers pass on what the terminal has told everybody."""
-STOPPING = "Stopping after the photos at work; once more, and it stops at once."
+"""Signals within this time are one request: timeout(1) signals its program and then the program's
+process group, and wrappers forward a signal that the terminal sends to the whole group."""
+STOPPING = "Stopping after the photos in progress; a second signal stops at once."
 _SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 class Interrupted(SystemExit):
-    """A signal came while nothing has to be finished.
+    """A signal came while no photo is in progress.
 
-    Where nobody catches it, Python ends with its code and without a traceback. It is no
-    KeyboardInterrupt: typer has ideas of its own about those.
+    If it is not caught, Python ends with its exit code and without a traceback. It is not a
+    KeyboardInterrupt, because typer handles that itself.
     """
 
     def __init__(self) -> None:
@@ -32,14 +32,14 @@ class Interrupted(SystemExit):
 
 
 def leave() -> None:
-    """End the process as it stands, like kill -9: what lies under an output's name is whole."""
+    """End the process at once, like kill -9; published outputs are complete all the same."""
     if sys.stderr is not None and os.isatty(2):
-        os.write(2, _SHOW_CURSOR)  # a bar hides it
+        os.write(2, _SHOW_CURSOR)  # a progress bar hides it
     os._exit(ExitCode.INTERRUPTED)
 
 
-class Interrupts:
-    """A handler of signals: the first is given to `first`, its echo to nobody, a later one leaves.
+class InterruptHandler:
+    """A signal handler: passes the first signal to `first`, ignores its echo, ends at a later one.
 
     Args:
         first: takes the signal's number; may raise.
@@ -58,7 +58,7 @@ class Interrupts:
         self._since: float | None = None
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
-        """As `signal.signal` wants it."""
+        """The signature that `signal.signal` needs."""
         now = self._clock()
         if self._since is None:
             self._since = now
@@ -67,26 +67,26 @@ class Interrupts:
             self._leave()
 
 
-def take_signals(handler: Interrupts) -> None:
-    """Give the signals to a handler; in a thread that is not the main one, nothing happens."""
+def handle_signals(handler: InterruptHandler) -> None:
+    """Install a handler for the signals; does nothing in a thread other than the main one."""
     for number in _numbers():
         signal.signal(number, handler)
 
 
 @contextmanager
-def kept_signals() -> Iterator[None]:
-    """In the end, whoever has the signals now has them again."""
+def signals_restored() -> Iterator[None]:
+    """Restores the present signal handlers at the end of the block."""
     before = {number: signal.getsignal(number) for number in _numbers()}
     try:
         yield
     finally:
         for number, handler in before.items():
-            if handler is not None:  # None: one that Python did not set, and cannot
+            if handler is not None:  # None: not set by Python, which cannot restore it
                 signal.signal(number, handler)
 
 
 class Stop:
-    """Which signal asked to stop, if one did."""
+    """The signal that asked to stop; false until there was one."""
 
     number: int | None = None
 
@@ -96,24 +96,24 @@ class Stop:
 
 @contextmanager
 def stop_signals(say: Callable[[str], None] = lambda _: None) -> Iterator[Stop]:
-    """Until the end, the first signal is only noted, and `say` tells it; a later one leaves.
+    """In the block, the first signal sets the Stop and is reported; a later one ends at once.
 
-    In a thread that is not the main one, signals stay as they are.
+    In a thread other than the main one, signals are handled as before.
     """
     stop = Stop()
 
-    def note(number: int) -> None:
+    def request_stop(number: int) -> None:
         stop.number = number
-        # Standard error may be gone, or be the very thing that the signal has interrupted.
+        # Standard error may be closed, or the signal may have interrupted a write to it.
         with suppress(OSError, RuntimeError, ValueError):
             say(STOPPING)
 
-    with kept_signals():
-        take_signals(Interrupts(note))
+    with signals_restored():
+        handle_signals(InterruptHandler(request_stop))
         yield stop
 
 
 def _numbers() -> list[int]:
     if threading.current_thread() is not threading.main_thread():
         return []
-    return [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+    return [getattr(signal, name) for name in SIGNAL_NAMES if hasattr(signal, name)]

@@ -63,7 +63,7 @@ class BatchOptions:
 class BatchWork:
     """What a scheduler is given.
 
-    stack: closes, after the last outcome, what the scheduler opens. take_signals: to be called
+    stack: closes, after the last outcome, what the scheduler opens. handle_signals: to be called
     once, when everything is open; from then on a signal lets the photos in progress finish.
     is_to_stop: to be asked before each new job.
     """
@@ -74,7 +74,7 @@ class BatchWork:
     output: Location
     recorder: JournalRecorder
     workers: int | None
-    take_signals: Callable[[], None]
+    handle_signals: Callable[[], None]
     is_to_stop: Callable[[], bool]
 
 
@@ -89,7 +89,7 @@ def on_threads(work: BatchWork) -> Outcomes:
     # While they are opened, which may take minutes on a GPU, a signal ends the run at once.
     models = thread_pool.open_models(work.stack, request.open_model, workers)
     report_model(request.console, models[0])
-    work.take_signals()
+    work.handle_signals()
     runner = JobRunner(
         borrow_model=thread_pool.model_pool(models),
         model_used=ModelUsed.of(models[0]),
@@ -203,7 +203,7 @@ class _BatchRun:
                     output=self._output,
                     recorder=recorder,
                     workers=self._options.workers,
-                    take_signals=lambda: self._take_signals(stack),
+                    handle_signals=lambda: self._handle_signals(stack),
                     is_to_stop=self._is_to_stop,
                 )
             )
@@ -213,7 +213,7 @@ class _BatchRun:
                 self._take(outcome, brief=True)
                 bar.advance()
 
-    def _take_signals(self, stack: ExitStack) -> None:
+    def _handle_signals(self, stack: ExitStack) -> None:
         self._stop = stack.enter_context(stop_signals(self._console.say))
 
     def _is_to_stop(self) -> bool:

@@ -44,9 +44,8 @@ class OutcomeCounts:
             reason = FAILURE_REASONS[ExitCode(code)] if code in FAILURE_REASONS else f"error {code}"
             self._reasons["failed"][reason] += 1
         elif outcome.status == "skipped":
-            reason = re.split("[:;]", outcome.note, maxsplit=1)[
-                0
-            ]  # what follows is for the photo's own line
+            # What follows a colon or semicolon is for the photo's own line.
+            reason = re.split("[:;]", outcome.note, maxsplit=1)[0]
             self._reasons["skipped"][SKIP_REASONS.get(reason, reason)] += 1
 
     def exit_code(self) -> ExitCode:

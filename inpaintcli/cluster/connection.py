@@ -13,7 +13,7 @@ from inpaintcli_engines.base import EngineUnavailableError, cores
 
 from inpaintcli.batch.thread_pool import MAX_DEFAULT_WORKERS
 from inpaintcli.errors import UsageError
-from inpaintcli.signals import Interrupted, kept_signals
+from inpaintcli.signals import Interrupted, signals_restored
 
 LOCAL = "local"
 CONNECT_TIMEOUT_S = 10.0
@@ -65,7 +65,7 @@ def connect(address: str, workers: int | None, jobs: int) -> Iterator[RayCluster
         options |= {"include_dashboard": False}
     try:
         _check_listening(address)
-        with kept_signals():
+        with signals_restored():
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
     except SystemExit as error:  # raised by the SIGTERM handler that Ray sets while it starts
         raise Interrupted from error
@@ -138,7 +138,7 @@ def _import_ray() -> Any:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
-        with kept_signals():
+        with signals_restored():
             import ray
             import ray.exceptions
     except ImportError as error:

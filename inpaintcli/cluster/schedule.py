@@ -25,7 +25,7 @@ def on_ray(address: str) -> Scheduler:
             shared_file=journal_path(output) if isinstance(output, Path) else None,
         )
         # Before anything is asked of Ray, which takes an exception in a handler for its own fault.
-        work.take_signals()
+        work.handle_signals()
         cluster = work.stack.enter_context(connect(address, work.workers, len(work.jobs)))
         return ray_scheduler.run_jobs(
             work.jobs,

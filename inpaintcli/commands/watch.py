@@ -85,8 +85,8 @@ def watch(
 ) -> None:
     """Fill what comes into a folder, until stopped.
 
-    SIGINT and SIGTERM let the photos at work finish; exit codes 130 and 0. What is there already
-    is done first, but for what the journal says is done. docs/reference/watch.md tells the rest.
+    SIGINT and SIGTERM let the photos in progress finish; exit codes 130 and 0. Photos that are in
+    the folder already are filled first, except those that the journal lists as done.
     """
     from inpaintcli.batch.requests import FillRequest
     from inpaintcli.watch.watcher import WatchOptions, watch_folder

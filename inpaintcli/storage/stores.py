@@ -50,7 +50,7 @@ class FileInfo:
     """What a store says of a file.
 
     `size` is in bytes, None where there is no file; `version` changes with the content, and is
-    empty where the store tells nothing of the kind.
+    empty where the store has no reliable information.
     """
 
     size: int | None = None

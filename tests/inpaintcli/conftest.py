@@ -10,7 +10,7 @@ from inpaintcli_engines.select import Choice, open_engine
 
 from inpaintcli.cli import main
 from inpaintcli.inpaint import pipeline
-from inpaintcli.signals import kept_signals
+from inpaintcli.signals import signals_restored
 from tests.engines.conftest import gpu, small_model
 
 __all__ = ["gpu", "small_model"]
@@ -78,7 +78,7 @@ def program(open_engines, capsysbinary, monkeypatch):  # noqa: ARG001
     def run(*arguments, check=None) -> Done:
         monkeypatch.setattr(sys, "argv", ["inpaintcli", *map(str, arguments)])
         capsysbinary.readouterr()
-        with kept_signals(), pytest.raises(SystemExit) as ended:
+        with signals_restored(), pytest.raises(SystemExit) as ended:
             main()
         said = capsysbinary.readouterr()
         done = Done(ended.value.code, said.out, said.err)

@@ -11,11 +11,11 @@ from inpaintcli.signals import (
     ECHO_S,
     STOPPING,
     Interrupted,
-    Interrupts,
-    kept_signals,
+    InterruptHandler,
+    handle_signals,
     leave,
+    signals_restored,
     stop_signals,
-    take_signals,
 )
 from tests.inpaintcli.watch.watched import Clock
 
@@ -52,8 +52,8 @@ def test_the_first_signal_is_recorded_and_reported_once(number):
 @pytest.mark.parametrize(("after_s", "left"), [(ECHO_S / 2, 0), (ECHO_S, 1)])
 def test_a_second_signal_leaves_unless_it_is_an_echo(after_s, left):
     first, gone, clock = [], [], Clock()
-    with kept_signals():
-        take_signals(Interrupts(first.append, clock=clock, leave=lambda: gone.append(1)))
+    with signals_restored():
+        handle_signals(InterruptHandler(first.append, clock=clock, leave=lambda: gone.append(1)))
         signal.raise_signal(signal.SIGINT)
         clock.now += after_s
         signal.raise_signal(signal.SIGTERM)
@@ -79,7 +79,7 @@ def test_afterwards_signals_do_what_they_did_before():
 
 def test_handlers_that_a_library_sets_go_with_it():
     before = signal.getsignal(signal.SIGTERM)
-    with kept_signals():
+    with signals_restored():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     assert signal.getsignal(signal.SIGTERM) is before
 
