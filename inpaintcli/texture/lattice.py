@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
 
+MIN_CERTAINTY = 0.5
+"""Of a pixel that is taken to be in a pattern."""
 LEAST_DEPTH = 1e-3
 """1 at the origin of a lattice, 0 at the horizon; what is less is not seen."""
 
@@ -81,11 +83,11 @@ class Pattern:
     """A lattice and where in a picture it holds.
 
     certainty: (h, w) float32, 0 to 1: how certain it is that a pixel belongs to it, in the hole as
-    well as outside. score: how much more alike whole cells are than half cells in the known part, 0
-    to 1. cells: how many cells are known, about.
+    well as outside. foretold: share of the detail of known cells that other cells foretell, at most
+    1. cells: how many cells are known, about.
     """
 
     lattice: Lattice
     certainty: NDArray[np.float32]
-    score: float
+    foretold: float
     cells: float

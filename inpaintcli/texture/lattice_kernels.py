@@ -5,7 +5,7 @@ is six numbers: two steps (a_x, a_y, b_x, b_y) in pixels of the plane seen front
 its horizon, as in `lattice.Lattice`.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,20 @@ NEAREST = 1e-3
 """Least depth, 1 at the origin and 0 at the horizon, that is still seen."""
 
 
+class Comparison(NamedTuple):
+    """What is compared with itself, and where."""
+
+    picture: Floats  # (h, w): smooth; 0 where unknown
+    known: NDArray[np.bool_]  # (h, w)
+    origin: Points  # (2): x and y
+    shifts: Points  # (k, 2): in cells
+    points: Points  # (n, 2): places
+    weights: Points  # (n): what each counts
+
+
 @kernel
 def _moved(lattice: Points, x: Scalar, y: Scalar, i: Scalar, j: Scalar) -> tuple[Any, Any, Any]:
-    """Where a point is after i and j cells, and its depth there; a depth of 0 beyond the horizon."""
+    """Where a point is after i and j cells, and its depth there: 0 beyond the horizon."""
     depth = 1 + lattice[4] * x + lattice[5] * y
     if depth < NEAREST:
         return 0.0, 0.0, 0.0
@@ -32,6 +43,26 @@ def _moved(lattice: Points, x: Scalar, y: Scalar, i: Scalar, j: Scalar) -> tuple
     if there < NEAREST:
         return 0.0, 0.0, 0.0
     return flat_x / there, flat_y / there, there
+
+
+@kernel
+def _sampled(
+    picture: Floats, known: NDArray[np.bool_], x: Scalar, y: Scalar
+) -> tuple[Any, Any, Any, Any]:
+    """Value and slopes between four pixels, and whether all are known."""
+    height, width = picture.shape
+    left, top = int(np.floor(x)), int(np.floor(y))
+    if left < 0 or top < 0 or left + 1 >= width or top + 1 >= height:
+        return 0.0, 0.0, 0.0, False
+    right, down = x - left, y - top
+    a, b = picture[top, left], picture[top, left + 1]
+    c, d = picture[top + 1, left], picture[top + 1, left + 1]
+    slope_x = (1 - down) * (b - a) + down * (d - c)
+    slope_y = (1 - right) * (c - a) + right * (d - b)
+    value = (1 - down) * (a + right * (b - a)) + down * (c + right * (d - c))
+    whole = known[top, left] and known[top, left + 1]
+    whole = whole and known[top + 1, left] and known[top + 1, left + 1]
+    return value, slope_x, slope_y, whole
 
 
 @kernel
@@ -56,67 +87,64 @@ def alike(
         moments: (k, h / stride, w / stride, 4) is set: product, both squares, and 1; all 0 where
             one of the two is unknown.
     """
-    height, width = picture.shape
+    moments[:] = 0
     for n in range(shifts.shape[0]):
         for row in range(moments.shape[1]):
             for column in range(moments.shape[2]):
-                moments[n, row, column, :] = 0
                 y, x = row * stride, column * stride
                 if not known[y, x]:
                     continue
                 moved_x, moved_y, depth = _moved(
                     lattice, x - origin[0], y - origin[1], shifts[n, 0], shifts[n, 1]
                 )
-                moved_x += origin[0]
-                moved_y += origin[1]
-                left, top = int(np.floor(moved_x)), int(np.floor(moved_y))
-                if depth == 0 or left < 0 or top < 0 or left + 1 >= width or top + 1 >= height:
-                    continue
-                if not (
-                    known[top, left]
-                    and known[top, left + 1]
-                    and known[top + 1, left]
-                    and known[top + 1, left + 1]
-                ):
-                    continue
-                right, down = moved_x - left, moved_y - top
-                there = (1 - down) * (
-                    (1 - right) * picture[top, left] + right * picture[top, left + 1]
-                ) + down * (
-                    (1 - right) * picture[top + 1, left] + right * picture[top + 1, left + 1]
+                there, _, _, whole = _sampled(
+                    picture, known, moved_x + origin[0], moved_y + origin[1]
                 )
-                here = picture[y, x]
-                moments[n, row, column, 0] = here * there
-                moments[n, row, column, 1] = here * here
-                moments[n, row, column, 2] = there * there
-                moments[n, row, column, 3] = 1
+                if depth > 0 and whole:
+                    here = picture[y, x]
+                    moments[n, row, column, 0] = here * there
+                    moments[n, row, column, 1] = here * here
+                    moments[n, row, column, 2] = there * there
+                    moments[n, row, column, 3] = 1
+
+
+@kernel
+def _derivatives(
+    lattice: Points,
+    point: tuple[Any, Any],
+    moved: tuple[Any, Any, Any],
+    slopes: tuple[Any, Any],
+    shift: Points,
+    row: Points,
+) -> None:
+    """How the value at a moved point changes with the lattice: `row` (6) is set.
+
+    A point x is moved to x' = z' / (1 - l z') with z' = x / (1 + l x) + i a + j b.
+    """
+    x, y = point
+    moved_x, moved_y, there = moved
+    depth = 1 + lattice[4] * x + lattice[5] * y
+    across = slopes[0] * moved_x + slopes[1] * moved_y
+    flat_x = (slopes[0] + across * lattice[4]) / there
+    flat_y = (slopes[1] + across * lattice[5]) / there
+    before = (flat_x * x + flat_y * y) / (depth * depth)
+    row[0], row[1] = shift[0] * flat_x, shift[0] * flat_y
+    row[2], row[3] = shift[1] * flat_x, shift[1] * flat_y
+    row[4] = across * moved_x - before * x
+    row[5] = across * moved_y - before * y
 
 
 @kernel
 def normal_equations(
-    picture: Floats,
-    known: NDArray[np.bool_],
-    origin: Points,
-    lattice: Points,
-    shifts: Points,
-    points: Points,
-    weights: Points,
-    tolerance: Scalar,
-    matrix: Points,
-    vector: Points,
+    compared: Comparison, lattice: Points, tolerance: Scalar, matrix: Points, vector: Points
 ) -> Scalar:
     """Gauss-Newton's equations for the lattice under which the picture is most like itself.
 
-    Differences count by the Geman-McClure function with `tolerance`.
+    Differences count by the Geman-McClure function.
 
     Args:
-        picture: smooth; 0 where unknown.
-        known: (h, w).
-        origin: (2) x and y.
+        compared: what and where.
         lattice: (6).
-        shifts: (k, 2) in cells.
-        points: (n, 2).
-        weights: (n).
         tolerance: a difference that counts for half of the most.
         matrix: (6, 6) is set.
         vector: (6) is set: what the lattice is to change by is the solution, negated.
@@ -124,72 +152,44 @@ def normal_equations(
     Returns:
         The weighted mean of the differences, 0 to 1.
     """
-    height, width = picture.shape
+    picture, origin = compared.picture, compared.origin
     matrix[:] = 0
     vector[:] = 0
     row = np.zeros(6)
     total, count = 0.0, 0.0
     bound = tolerance * tolerance
-    for n in range(points.shape[0]):
-        x, y = points[n, 0], points[n, 1]
-        depth = 1 + lattice[4] * x + lattice[5] * y
-        if weights[n] <= 0 or depth < NEAREST:
-            continue
-        at_x, at_y = int(x + origin[0]), int(y + origin[1])
-        here = picture[at_y, at_x]
-        for k in range(shifts.shape[0]):
-            i, j = shifts[k, 0], shifts[k, 1]
-            moved_x, moved_y, there = _moved(lattice, x, y, i, j)
-            place_x, place_y = moved_x + origin[0], moved_y + origin[1]
-            left, top = int(np.floor(place_x)), int(np.floor(place_y))
-            if there == 0 or left < 0 or top < 0 or left + 1 >= width or top + 1 >= height:
-                continue
-            if not (known[top, left] and known[top + 1, left + 1]):
-                continue
-            right, down = place_x - left, place_y - top
-            a, b = picture[top, left], picture[top, left + 1]
-            c, d = picture[top + 1, left], picture[top + 1, left + 1]
-            slope_x = (1 - down) * (b - a) + down * (d - c)
-            slope_y = (1 - right) * (c - a) + right * (d - b)
-            value = (1 - down) * ((1 - right) * a + right * b) + down * (
-                (1 - right) * c + right * d
+    for n in range(compared.points.shape[0]):
+        x, y = compared.points[n, 0], compared.points[n, 1]
+        here = picture[round(y + origin[1]), round(x + origin[0])]
+        for k in range(compared.shifts.shape[0]):
+            shift = compared.shifts[k]
+            moved = _moved(lattice, x, y, shift[0], shift[1])
+            value, slope_x, slope_y, whole = _sampled(
+                picture, compared.known, moved[0] + origin[0], moved[1] + origin[1]
             )
+            if moved[2] <= 0 or not whole:
+                continue
             difference = value - here
-            square = difference * difference
-            robust = bound / (bound + square)
-            weight = weights[n] * robust * robust
-            # x' = z' / (1 - l z') with z' = x / (1 + l x) + i a + j b
-            across = slope_x * moved_x + slope_y * moved_y
-            flat_x = (slope_x + across * lattice[4]) / there
-            flat_y = (slope_y + across * lattice[5]) / there
-            before = (flat_x * x + flat_y * y) / (depth * depth)
-            row[0], row[1] = i * flat_x, i * flat_y
-            row[2], row[3] = j * flat_x, j * flat_y
-            row[4] = across * moved_x - before * x
-            row[5] = across * moved_y - before * y
+            robust = bound / (bound + difference * difference)
+            weight = compared.weights[n] * robust * robust
+            _derivatives(lattice, (x, y), moved, (slope_x, slope_y), shift, row)
             for p in range(6):
                 vector[p] += weight * row[p] * difference
-                for q in range(p + 1):
+                for q in range(6):
                     matrix[p, q] += weight * row[p] * row[q]
-            total += weights[n] * (1 - robust)
-            count += weights[n]
-    for p in range(6):
-        for q in range(p):
-            matrix[q, p] = matrix[p, q]
+            total += compared.weights[n] * (1 - robust)
+            count += compared.weights[n]
     return total / max(count, 1e-9)
 
 
-def calls() -> list[Call]:
-    """Each of the kernels that others call, with arguments of the types that it gets."""
+def warm_up_calls() -> list[Call]:
+    """The kernels that are called from Python, with arguments of the types that they get."""
     picture, known = np.zeros((4, 4), np.float32), np.ones((4, 4), np.bool_)
     origin, lattice = np.zeros(2), np.array([1.0, 0, 0, 1, 0, 0])
     shifts, points = np.zeros((1, 2)), np.zeros((1, 2))
     moments = np.zeros((1, 2, 2, 4), np.float32)
-    equations = np.zeros((6, 6)), np.zeros(6)
+    compared = Comparison(picture, known, origin, shifts, points, np.ones(1))
     return [
         (alike, (picture, known, origin, lattice, shifts, 2, moments)),
-        (
-            normal_equations,
-            (picture, known, origin, lattice, shifts, points, np.ones(1), 1.0, *equations),
-        ),
+        (normal_equations, (compared, lattice, 1.0, np.zeros((6, 6)), np.zeros(6))),
     ]

@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 
 from inpaintcli.texture.lattice import Pattern
+from inpaintcli.texture.lattice_guard import explained, explained_locally
 from inpaintcli.texture.lattice_planes import Plane, grown
 from inpaintcli.texture.lattice_search import Seed, normalised, seeds
-from inpaintcli.texture.pyramid import Bools, Floats, grey, pull_push
+from inpaintcli.texture.pyramid import Bools, Floats, grey
 
 WORKING_SIDE = 384
 MAX_PATTERNS = 3
@@ -14,6 +15,19 @@ SEEDS = 10
 TRIALS = 3
 MIN_CELLS = 6.0
 MIN_SCORE = 0.3
+"""Mean margin of a region, see `lattice_planes.Plane`."""
+AWAY = (0.5, 1.5)
+"""Distances in cells, within which a cell's neighbours are hidden with it."""
+MIN_LOCAL = 0.2
+"""The same around a pixel, for it to be in the pattern."""
+INSIDE = 2.0
+"""How much more a pixel counts that is in the pattern than one that is not."""
+BAND = 0.4
+"""How far around a hole a pattern has to be for it to be in the hole, in cells."""
+EDGE = 0.3
+"""Sigma of the edge of a region, in cells."""
+MIN_FORETOLD = 0.2
+"""Share of the known detail that is to be foretold for a pattern to be used."""
 
 
 def find_patterns(picture: Floats, known: Bools) -> list[Pattern]:
@@ -30,7 +44,18 @@ def find_patterns(picture: Floats, known: Bools) -> list[Pattern]:
     seen = np.asarray(share > 0.99, np.bool_)
     detail = normalised(np.asarray(small, np.float32), seen, 16.0)
     planes = _planes(detail, seen)
-    return _patterns(planes, seen, known, scale)
+    checked = [(plane, _foretold(detail, seen, plane)) for plane in planes]
+    return [
+        _pattern(plane, share, _certainty(detail, seen, plane), known.shape, scale)
+        for plane, share in checked
+        if share >= MIN_FORETOLD
+    ]
+
+
+def _foretold(detail: Floats, known: Bools, plane: Plane) -> float:
+    """Share of the detail that other cells foretell: neighbours, and such as are further off."""
+    region = closed(plane)
+    return float(np.mean([explained(detail, known, region, plane, away) for away in AWAY]))
 
 
 def _planes(detail: Floats, known: Bools) -> list[Plane]:
@@ -60,7 +85,7 @@ def _best_plane(
             tried.append(seed)
             continue
         found.append((plane, seed))
-        if len(found) == TRIALS or plane.score > 0.6 and plane.region.sum() > 0.5 * free.sum():
+        if len(found) == TRIALS or (plane.score > 0.6 and plane.region.sum() > 0.5 * free.sum()):
             break
     if not found:
         return None, tried
@@ -80,19 +105,52 @@ def closed(plane: Plane) -> Bools:
     return np.asarray(filled > 0, np.bool_)
 
 
-def _patterns(planes: list[Plane], seen: Bools, known: Bools, scale: float) -> list[Pattern]:
-    return [_pattern(plane, seen, known, scale) for plane in planes]
+def _certainty(detail: Floats, known: Bools, plane: Plane) -> Floats:
+    """(h, w): how certain it is that a pixel is in a pattern: what is seen goes on into the hole.
 
-
-def _pattern(plane: Plane, seen: Bools, known: Bools, scale: float) -> Pattern:
+    What is in the pattern counts more than what is not, which may be a sign on the wall.
+    """
+    region = closed(plane)
+    share, foretold = explained_locally(detail, known, region, plane)
+    inside = np.where(foretold, share > MIN_LOCAL, region).astype(np.float32)
     cell = float(np.sqrt(abs(np.linalg.det(plane.lattice.steps))))
-    measured = (seen & np.isfinite(plane.margin)).astype(np.float32)
-    inside = closed(plane).astype(np.float32)
-    # what is in a pattern speaks louder than what is not: it may be a sign on the wall
-    weight = cv2.GaussianBlur(measured * (1 + 2 * inside), (0, 0), 0.3 * cell)
-    support = cv2.GaussianBlur(measured * 3 * inside, (0, 0), 0.3 * cell)
-    share = np.asarray(support / np.maximum(weight, 1e-3), np.float32)
-    extended = pull_push(share[..., None], weight * measured)[..., 0]
-    certainty = np.clip((extended - 0.3) / 0.2, 0, 1)
-    full = cv2.resize(certainty, known.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return Pattern(plane.lattice.scaled(1 / scale), np.asarray(full, np.float32), plane.score, plane.cells)
+    away = cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    near = (foretold | np.isfinite(plane.margin)) & known & (away < BAND * cell)
+    measured = near.astype(np.float32)
+    weight, support = (
+        cv2.GaussianBlur(values, (0, 0), EDGE * cell)
+        for values in (measured * (1 + (INSIDE - 1) * inside), measured * INSIDE * inside)
+    )
+    weight, support = (np.asarray(values * near, np.float32) for values in (weight, support))
+    extended = spread(support, weight)
+    certainty = np.where(known & ~near, inside, np.clip((extended - 0.3) / 0.2, 0, 1))
+    return np.asarray(certainty, np.float32)
+
+
+def spread(sums: Floats, weights: Floats) -> Floats:
+    """(h, w): means that are known by sums and weights at some pixels, everywhere.
+
+    By the inverse cube of the distance, about: blurred over 1, 2, 4... pixels, each time at half
+    the weight.
+    """
+    height, width = weights.shape
+    both = np.dstack([sums, weights]).astype(np.float32)
+    total = np.zeros_like(both)
+    share, small = 1.0, both
+    while min(small.shape[:2]) >= 2:
+        blurred = cv2.GaussianBlur(small, (0, 0), 1.0, borderType=cv2.BORDER_CONSTANT)
+        total += share * cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)
+        size = ((small.shape[1] + 1) // 2, (small.shape[0] + 1) // 2)
+        small = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_AREA), np.float32)
+        share /= 2
+    return np.asarray(total[..., 0] / np.maximum(total[..., 1], 1e-12), np.float32)
+
+
+def _pattern(
+    plane: Plane, foretold: float, certainty: Floats, shape: tuple[int, ...], scale: float
+) -> Pattern:
+    """In the picture's own pixels."""
+    full = cv2.resize(certainty, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return Pattern(
+        plane.lattice.scaled(1 / scale), np.asarray(full, np.float32), foretold, plane.cells
+    )

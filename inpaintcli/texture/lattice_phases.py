@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from inpaintcli.texture.lattice import Pattern
+from inpaintcli.texture.lattice import MIN_CERTAINTY, Pattern
 from inpaintcli.texture.patch_features import contrast
 from inpaintcli.texture.pyramid import PATCH_SIDE, Floats, Level
 
@@ -23,7 +23,7 @@ def phase_features(patterns: Sequence[Pattern], level: Level, weight: float) -> 
     unit = np.float32(weight * contrast(level) * PATCH_SIDE * np.sqrt(3))
     for number, pattern in enumerate(patterns, 1):
         certainty = cv2.resize(pattern.certainty, shape[::-1], interpolation=cv2.INTER_AREA)
-        chosen = (certainty > found[..., 5]) & (certainty >= 0.5)
+        chosen = (certainty > found[..., 5]) & (certainty >= MIN_CERTAINTY)
         values = unit * pattern.lattice.phases(shape, level.downscale)
         found[chosen, :4] = values[chosen]
         found[chosen, 4] = number

@@ -134,7 +134,10 @@ class _Fit:
         step = float(min(np.hypot(*lattice[:2]), np.hypot(*lattice[2:4])))
         sigma = float(np.clip(BLUR * step, 1, COARSEST_BLUR))
         picture = smooth(self.detail, self.known, sigma)
-        return _solved(picture, self.known, self.origin, lattice, shifts, points, here)
+        compared = lattice_kernels.Comparison(
+            picture, self.known, self.origin, shifts, points, here
+        )
+        return _solved(compared, lattice)
 
     def margins(self, lattice: Points) -> Floats:
         """(h, w): see Plane."""
@@ -205,16 +208,7 @@ def smooth(detail: Floats, known: Bools, sigma: float) -> Floats:
     return np.asarray(blurred / max(float(blurred[known].std()), 1e-6), np.float32)
 
 
-def _solved(
-    picture: Floats,
-    known: Bools,
-    origin: Points,
-    lattice: Points,
-    shifts: Points,
-    points: Points,
-    weights: Points,
-    rounds: int = 5,
-) -> Points:
+def _solved(compared: lattice_kernels.Comparison, lattice: Points, rounds: int = 5) -> Points:
     """Gauss-Newton with Levenberg's damping."""
     matrix, vector = np.zeros((6, 6)), np.zeros(6)
     best, best_cost, damping = lattice, np.inf, 1e-3
@@ -222,9 +216,7 @@ def _solved(
     step = np.zeros(6)
     for _ in range(rounds):
         trial = best - step
-        cost = lattice_kernels.normal_equations(
-            picture, known, origin, trial, shifts, points, weights, TOLERANCE, matrix, vector
-        )
+        cost = lattice_kernels.normal_equations(compared, trial, TOLERANCE, matrix, vector)
         if cost < best_cost:
             best, best_cost = trial, cost
             scaled, side = matrix * np.outer(SCALES, SCALES), vector * SCALES

@@ -24,7 +24,18 @@ LEAST_OVERLAP = 0.15
 """Of a window's known pixels, for a shift to count."""
 PEAKS = 14
 """The highest are tried."""
-MULTIPLES = [(1, 0), (0, 1), (1, 1), (1, -1), (2, 0), (0, 2), (2, 1), (1, 2), (2, -1), (1, -2)]
+MULTIPLES: list[tuple[float, float]] = [
+    (1, 0),
+    (0, 1),
+    (1, 1),
+    (1, -1),
+    (2, 0),
+    (0, 2),
+    (2, 1),
+    (1, 2),
+    (2, -1),
+    (1, -2),
+]
 HALVES = [(0.5, 0.0), (0.0, 0.5), (0.5, 0.5), (0.5, -0.5)]
 LEAST_SINE = 0.34
 """Of the angle between two steps."""
@@ -88,7 +99,7 @@ def peaks(surface: Floats, count: int = PEAKS) -> Points:
     shifts = np.stack([x - width, y - height], axis=1).astype(np.float64)
     far = np.hypot(*shifts.T) >= LEAST_STEP
     order = np.argsort(-surface[y, x][far], kind="stable")[:count]
-    return shifts[far][order]
+    return np.asarray(shifts[far][order], np.float64)
 
 
 def best_basis(surface: Floats) -> tuple[Points, float]:
@@ -132,9 +143,9 @@ def reduced(steps: Points) -> Points:
     """The two shortest steps of the same lattice (Lagrange), as columns, pointing right or down."""
     first, second = steps[:, 0], steps[:, 1]
     for _ in range(20):
-        if second @ second < first @ first:
+        if float(second @ second) < float(first @ first):
             first, second = second, first
-        times = np.rint(first @ second / max(first @ first, 1e-9))
+        times = round(float(first @ second) / max(float(first @ first), 1e-9))
         if not times:
             break
         second = second - times * first

@@ -102,6 +102,7 @@ class LevelSolver:
         pool: ThreadPoolExecutor,
         kernels: ModuleType,
         spacing: int,
+        phases: Floats,
     ) -> None:
         """Start from random matches.
 
@@ -112,6 +113,7 @@ class LevelSolver:
             pool: threads to work in.
             kernels: the module `patchmatch`, which only the caller imports as it imports Numba.
             spacing: pixels from one target patch to the next.
+            phases: flat, from `lattice_phases`; empty without a pattern.
         """
         self.shape: tuple[int, int] = level.hole.shape
         self._settings, self._rng, self._pool = settings, rng, pool
@@ -120,7 +122,7 @@ class LevelSolver:
         penalized = level.downscale >= settings.repeat_min_downscale
         self._repeat_penalty = settings.repeat_penalty * contrast(level) if penalized else 0.0
         usable = source_patches(level.source)
-        self.arrays, self._hole_positions = self._flat_arrays(level, usable, spacing)
+        self.arrays, self._hole_positions = self._flat_arrays(level, usable, spacing, phases)
         self.field = self._random_field(level, np.flatnonzero(usable))
         self._misfit = np.zeros(self._hole_positions.size, np.float32)
         self._max_bias = _max_bias(level, settings)
@@ -213,7 +215,7 @@ class LevelSolver:
         return np.asarray(means.ravel()[self.field.targets], np.float32)
 
     def _flat_arrays(
-        self, level: Level, usable: Bools, spacing: int
+        self, level: Level, usable: Bools, spacing: int, phases: Floats
     ) -> tuple["LevelArrays", NDArray[np.int32]]:
         """The kernels' arrays, and the positions of the hole's pixels."""
         height, width = self.shape
@@ -232,6 +234,7 @@ class LevelSolver:
             width,
             np.zeros(height * width, np.float32),
             spacing,
+            phases,
         )
         return arrays, np.flatnonzero(level.hole).astype(np.int32)
 

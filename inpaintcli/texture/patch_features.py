@@ -31,6 +31,8 @@ class FeatureWeights:
     distance: cost of a source as far away as the picture is long: equal to that of a colour
         difference of this many standard deviations of the photo.
     vertical_stretch: a vertical distance counts this many times: photos have a horizon.
+    phases: cost of a source that is half a cell off in a pattern of the photo: that of a colour
+        difference of twice as many standard deviations of the photo.
     """
 
     texture: float = 32.0
@@ -43,6 +45,7 @@ class FeatureWeights:
     edge_threshold: float = 0.5
     distance: float = 0.5
     vertical_stretch: float = 2.0
+    phases: float = 1.0
 
 
 def patch_features(level: Level, weights: FeatureWeights) -> Floats:

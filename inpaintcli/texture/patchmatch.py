@@ -47,6 +47,8 @@ pattern. With these weights the positions of the patches over a pixel have the s
 square for every pixel (the conditions of Strang and Fix 1971, to order 3 or 4), so that similar
 patches add to one smooth surface."""
 LARGEST = np.float32(3e38)
+PHASES = 6
+"""Numbers for each pixel in `LevelArrays.phases`."""
 GOLDEN_RATIO_64 = 0x9E3779B97F4A7C15
 
 
@@ -60,6 +62,7 @@ class LevelArrays(NamedTuple):
     width: int
     repeat_costs: Floats  # (n): added to the distance of a source patch that is used too often
     spacing: int  # pixels from one target patch to the next, in rows and in columns
+    phases: Floats  # (PHASES n): place in a pattern, see `lattice_phases`; empty without patterns
 
 
 class NearestNeighbourField(NamedTuple):
@@ -88,6 +91,21 @@ def _squared_differences(picture: Floats, a: Scalar, b: Scalar, rows: tuple[Scal
 
 
 @kernel
+def _phase_distance(phases: Floats, one: Scalar, other: Scalar) -> Scalar:
+    """Squared difference of phases in a pattern; half of the most where they are not of one."""
+    a, b = np.uint64(one) * np.uint64(PHASES), np.uint64(other) * np.uint64(PHASES)
+    total = np.float32(0)
+    if phases[a + np.uint64(5)] > 0:
+        alike = phases[a + np.uint64(4)] == phases[b + np.uint64(4)]
+        for k in range(4):
+            own = phases[a + np.uint64(k)]
+            step = own - phases[b + np.uint64(k)] if alike else own
+            total += step * step
+        total *= phases[a + np.uint64(5)]
+    return total
+
+
+@kernel
 def _patch_distance(arrays: LevelArrays, one: Scalar, other: Scalar, limit: Scalar) -> Scalar:
     """Distance of a source patch from a target; a partial sum once that is beyond `limit`.
 
@@ -105,6 +123,8 @@ def _patch_distance(arrays: LevelArrays, one: Scalar, other: Scalar, limit: Scal
         step = features[a + np.uint64(k)] - features[b + np.uint64(k)]
         edges += step * step
     total += features[a + np.uint64(FEATURES - 1)] * edges
+    if arrays.phases.size:
+        total += _phase_distance(arrays.phases, one, other)
     corner = np.uint64(PATCH_RADIUS * arrays.width + PATCH_RADIUS)
     a, b = (np.uint64(one) - corner) * np.uint64(3), (np.uint64(other) - corner) * np.uint64(3)
     row = np.uint64(3 * arrays.width)
@@ -384,7 +404,7 @@ def warm_up_calls() -> list[Call]:
     zeros = np.zeros(side * side * FEATURES, np.float32)
     unusable, zero_costs = np.zeros(side * side, np.bool_), np.zeros(side * side, np.float32)
     arrays = LevelArrays(
-        zeros[: 3 * side * side], zeros, unusable, target_index, side, zero_costs, 1
+        zeros[: 3 * side * side], zeros, unusable, target_index, side, zero_costs, 1, zeros[:0]
     )
     costs = np.zeros(1, np.float32)
     field = NearestNeighbourField(

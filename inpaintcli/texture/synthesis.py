@@ -30,14 +30,17 @@ Numba; `synthesize` does (0.25 s), and compiles its kernels once on a machine.
 
 import importlib.util
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaintcli.texture.lattice import Pattern
+from inpaintcli.texture.lattice_phases import phase_features
 from inpaintcli.texture.level_solver import LevelSolver, SynthesisSettings
 from inpaintcli.texture.line_artifacts import remove_line_artifacts
 from inpaintcli.texture.pyramid import (
@@ -48,6 +51,9 @@ from inpaintcli.texture.pyramid import (
     build_pyramid,
     source_patches,
 )
+
+if TYPE_CHECKING:
+    from inpaintcli.texture.numba_kernels import Call
 
 MIN_SOURCES = 2000
 """With fewer source patches, repetition disturbs more than blur does."""
@@ -90,18 +96,23 @@ def why_not() -> str | None:
 
 def is_compiled() -> bool:
     """Whether the kernels are compiled already; else that takes some seconds."""
-    from inpaintcli.texture import numba_kernels, patchmatch, screened_poisson
+    from inpaintcli.texture import numba_kernels
 
-    calls = [*patchmatch.warm_up_calls(), *screened_poisson.warm_up_calls()]
-    return numba_kernels.are_compiled(calls)
+    return numba_kernels.are_compiled(_warm_up_calls())
 
 
 def prepare() -> None:
     """Compile the kernels now, or load them, rather than in the first `synthesize`."""
-    from inpaintcli.texture import numba_kernels, patchmatch, screened_poisson
+    from inpaintcli.texture import numba_kernels
 
-    calls = [*patchmatch.warm_up_calls(), *screened_poisson.warm_up_calls()]
-    numba_kernels.compile_all(calls)
+    numba_kernels.compile_all(_warm_up_calls())
+
+
+def _warm_up_calls() -> list["Call"]:
+    from inpaintcli.texture import lattice_kernels, patchmatch, screened_poisson
+
+    modules = (patchmatch, screened_poisson, lattice_kernels)
+    return [call for module in modules for call in module.warm_up_calls()]
 
 
 def context_for(thickness: float) -> int:
@@ -122,6 +133,7 @@ def synthesize(
     seed: int = 0,
     threads: int = 2,
     settings: SynthesisSettings | None = None,
+    patterns: Sequence[Pattern] = (),
 ) -> Texture:
     """Fill a hole with texture from the known part of the picture.
 
@@ -137,6 +149,7 @@ def synthesize(
         seed: of the random search.
         threads: to work with; the result does not depend on it.
         settings: None for the defaults.
+        patterns: of the picture, from `find_patterns`: patches keep to their phases.
 
     Raises:
         ValueError: the shapes do not fit together.
@@ -154,7 +167,7 @@ def synthesize(
     np.copyto(picture, initial, where=hole[..., None], casting="unsafe")
     misfit = np.zeros(hole.shape, np.float32)
     if hole.any():
-        picture, misfit[hole] = _solved(picture, hole, source, settings, seed, threads)
+        picture, misfit[hole] = _solved(picture, hole, source, settings, patterns, seed, threads)
         _clip_to_source_colours(picture, hole, usable)
     return Texture(picture, misfit, sources)
 
@@ -164,6 +177,7 @@ def _solved(
     hole: Bools,
     source: Bools,
     settings: SynthesisSettings,
+    patterns: Sequence[Pattern],
     seed: int,
     threads: int,
 ) -> tuple[Floats, Floats]:
@@ -176,7 +190,7 @@ def _solved(
         min_sources=settings.min_sources,
     )
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        solver = _CoarseToFine(levels, settings, seed, pool).solved()
+        solver = _CoarseToFine(levels, settings, patterns, seed, pool).solved()
         if settings.seam_reach:
             from inpaintcli.texture import screened_poisson
 
@@ -216,6 +230,7 @@ class _CoarseToFine:
 
     levels: list[Level]
     settings: SynthesisSettings
+    patterns: Sequence[Pattern]
     seed: int
     pool: ThreadPoolExecutor
 
@@ -267,4 +282,5 @@ class _CoarseToFine:
         spacing = self.settings.spacing if number and self._is_finest(number) else 1
         rng = np.random.default_rng((self.seed, number))
         level = self.levels[-1 - number]
-        return LevelSolver(level, self.settings, rng, self.pool, patchmatch, spacing)
+        phases = phase_features(self.patterns, level, self.settings.weights.phases)
+        return LevelSolver(level, self.settings, rng, self.pool, patchmatch, spacing, phases)
