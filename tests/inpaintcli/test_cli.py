@@ -344,7 +344,7 @@ def test_nothing_is_sent_and_nothing_is_written_but_the_output(pair, tmp_path):
 
 def test_version_and_help(program):
     assert program("--version", check=0).stdout.decode().strip() == f"inpaintcli {__version__}"
-    for arguments in ([], ["fill"], ["models"], ["evaluate"], ["train"], ["export"]):
+    for arguments in ([], ["fill"], ["models"], ["evaluate"], ["train"], ["average"], ["export"]):
         assert b"Usage" in program(*arguments, "--help", check=0).stdout
 
 

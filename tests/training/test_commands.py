@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 import torch
 from inpaintcli_training import commands
-from inpaintcli_training.commands import list_recipes, load_weights, run_export, run_training
+from inpaintcli_training.commands import (
+    list_recipes,
+    load_weights,
+    run_averaging,
+    run_export,
+    run_training,
+)
 from inpaintcli_training.export.parity import ExportParity
 from inpaintcli_training.loop.run_folder import load_checkpoint, load_ema, load_recipe
 from inpaintcli_training.recipe import Recipe
@@ -224,6 +230,18 @@ def test_damaged_weights_are_unreadable(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(b"nothing")
     with pytest.raises(UnreadableError):
         load_weights(tmp_path / "w.safetensors")
+
+
+def test_two_runs_from_the_same_weights_are_averaged(call: Calls, tmp_path: Path) -> None:
+    call()
+    first, call.out = call.out, tmp_path / "second"
+    call(settings=SMALL | {"seed": "1"}, init=first / "ema.safetensors")
+    run_averaging([first, call.out], tmp_path / "mean", data=None, report=call.lines.append)
+    mean, images = load_ema(tmp_path / "mean")
+    parts = [load_file(run / "ema.safetensors") for run in (first, call.out)]
+    assert images == 4
+    for name, tensor in mean.items():
+        torch.testing.assert_close(tensor, (parts[0][name] + parts[1][name]) / 2)
 
 
 def test_the_device_is_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
