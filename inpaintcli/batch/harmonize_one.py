@@ -1,6 +1,7 @@
 """The command `harmonize` for one photo: plan, open the model, harmonize, report."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from inpaintcli_engines.base import EngineError
@@ -12,10 +13,10 @@ from inpaintcli.batch.messages import report_dry_run, report_model, report_outco
 from inpaintcli.batch.outcome import ModelUsed, Outcome, failed_outcome
 from inpaintcli.batch.plan import plan_photo
 from inpaintcli.batch.requests import PhotoRequest
-from inpaintcli.errors import ExitCode, InpaintError, ModelError, UsageError
+from inpaintcli.errors import ExitCode, InpaintError, UsageError
 from inpaintcli.imaging.images import picture_bytes, write_bytes
 from inpaintcli.inpaint.pipeline import Model
-from inpaintcli.models.cards import cards
+from inpaintcli.models.cards import find_harmonizer
 from inpaintcli.objects.harmonize import harmonize
 
 
@@ -43,7 +44,7 @@ def harmonize_photo(request: PhotoRequest, photo: Path, mask: str, output: Path 
             report_dry_run(request.console, job, verb="harmonize")
             return ExitCode.OK
         if request.model.model is None:
-            raise _no_default_model()
+            request = replace(request, model=replace(request.model, model=find_harmonizer().name))
         with request.open_model() as model:
             report_model(request.console, model)
             _harmonize_file(request, job, model)
@@ -58,21 +59,6 @@ def _planned(photo: Path, mask: str, target: Path, *, overwrite: bool) -> LocalJ
     if not isinstance(job, LocalJob):
         raise UsageError(f"{mask} is in a store; harmonize takes files.", hint="Download it first.")
     return job
-
-
-def _no_default_model() -> InpaintError:
-    """The error without --model: no model harmonizes well enough to be the default."""
-    names = [name for name, card in sorted(cards().items()) if card.harmonizes]
-    if names:
-        return UsageError(
-            "Which model? None harmonizes well enough yet to be the default.",
-            hint=f"--model {' or '.join(names)}: trained briefly, see whether it helps.",
-        )
-    return ModelError(
-        "There is no model here that harmonizes.",
-        hint="Train one, `inpaintcli train blockwise-small`, and pass its card as --model "
-        "(docs/papers/block-wise.md).",
-    )
 
 
 def _harmonize_file(request: PhotoRequest, job: LocalJob, model: Model) -> None:

@@ -22,6 +22,7 @@ from inpaintcli.errors import (
 from inpaintcli.imaging.images import read_picture
 from inpaintcli.imaging.picture import Picture
 from inpaintcli.inpaint.pipeline import Model
+from inpaintcli.models import cards
 from inpaintcli.models.cards import find_card, read_card
 from inpaintcli.objects.harmonize import harmonize
 from inpaintcli.options import ModelChoice
@@ -151,22 +152,23 @@ def test_a_folder_is_not_taken_for_a_photo(harmonizing, photo, tmp_path):
         )
 
 
-def test_no_model_is_taken_unasked_and_those_there_are_named(
+def test_without_a_named_model_the_first_that_harmonizes_is_taken(
     monkeypatch, harmonizing, photo, tmp_path
 ):
-    mask = str(photo.with_name("object.png"))
-    known = {"b": card(name="b", harmonizes=True), "a": card(name="a")}
-    monkeypatch.setattr(harmonize_one, "cards", lambda: known)
-    with pytest.raises(UsageError) as named:
-        harmonize_one.harmonize_photo(
-            replace(harmonizing, model=ModelChoice()), photo, mask, tmp_path / "out.png"
-        )
-    assert named.value.hint.startswith("--model b:")
-    del known["b"]
-    with pytest.raises(ModelError, match="no model here that harmonizes") as caught:
-        harmonize_one.harmonize_photo(
-            replace(harmonizing, model=ModelChoice()), photo, mask, tmp_path / "out.png"
-        )
+    mask, asked = str(photo.with_name("object.png")), []
+    known = {"a": card(name="a"), "c": card(name="c", harmonizes=True)}
+    known["b"] = card(name="b", harmonizes=True)
+    monkeypatch.setattr(cards, "cards", lambda: known)
+    opened = harmonizing.open_model()
+    monkeypatch.setattr(
+        PhotoRequest, "open_model", lambda request: asked.append(request.model.model) or opened
+    )
+    request = PhotoRequest(console=harmonizing.console)
+    harmonize_one.harmonize_photo(request, photo, mask, tmp_path / "out.png")
+    assert asked == ["b"]
+    del known["b"], known["c"]
+    with pytest.raises(ModelError, match="No installed model harmonizes") as caught:
+        harmonize_one.harmonize_photo(request, photo, mask, tmp_path / "other.png")
     assert "blockwise" in caught.value.hint
 
 
