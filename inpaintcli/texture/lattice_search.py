@@ -39,8 +39,11 @@ MULTIPLES: list[tuple[float, float]] = [
 HALVES = [(0.5, 0.0), (0.0, 0.5), (0.5, 0.5), (0.5, -0.5)]
 LEAST_SINE = 0.34
 """Of the angle between two steps."""
-SMALL_CELL = 0.02
-"""What a step costs for each window side of its length."""
+SMALL_STEP = 0.2
+"""What a step costs for each window side of its length: in a perfect pattern, twice a step is as
+good as the step."""
+MIN_SIDE = 32
+"""Pixels of a window's sides."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +101,8 @@ def peaks(surface: Floats, count: int = PEAKS) -> Points:
     y, x = np.nonzero(found)
     shifts = np.stack([x - width, y - height], axis=1).astype(np.float64)
     far = np.hypot(*shifts.T) >= LEAST_STEP
-    order = np.argsort(-surface[y, x][far], kind="stable")[:count]
+    lengths = np.hypot(*shifts.T)[far] / np.sqrt(height * width)
+    order = np.argsort(SMALL_STEP * lengths - surface[y, x][far], kind="stable")[:count]
     return np.asarray(shifts[far][order], np.float64)
 
 
@@ -115,7 +119,7 @@ def best_basis(surface: Floats) -> tuple[Points, float]:
     whole = _heights(surface, bases, MULTIPLES, reach=1)
     half = _heights(surface, bases, HALVES, reach=0)
     side = np.sqrt(surface.size) / 2
-    score = whole - np.maximum(half, 0) - SMALL_CELL * lengths.sum(1) / side
+    score = whole - np.maximum(half, 0) - SMALL_STEP * lengths.mean(1) / side
     best = int(np.argmax(score))
     return reduced(bases[best]), float(score[best])
 
@@ -160,12 +164,12 @@ def seeds(detail: Floats, known: Bools, least_score: float = 0.1) -> list[Seed]:
     height, width = known.shape
     found: list[Seed] = []
     whole = max(height, width)
-    for side in (whole, whole // 2, whole // 3):
+    for side in (size for size in (whole, whole // 2, whole // 3) if size >= MIN_SIDE):
         for top in _starts(height, side):
             for left in _starts(width, side):
                 inside = slice(top, top + side), slice(left, left + side)
                 here = known[inside]
-                if here.mean() < 0.3 or min(here.shape) < 4 * LEAST_STEP:
+                if here.mean() < 0.3 or min(here.shape) < MIN_SIDE:
                     continue
                 steps, score = best_basis(autocorrelation(detail[inside], here))
                 if score >= least_score:
