@@ -5,7 +5,7 @@ python benchmarks/engine_speed.py [--model NAME] [--size 512] [--rounds 7] [--no
 All are measured in one run, interleaved, at batch 1; needs the extra `train`. Weights do not
 matter for the time, so torch's are random. "times_torch" is how much faster an engine is than the
 same generator in torch, eager, fp32: the median over rounds of the ratio within a round, which
-other work on the machine shifts little.
+other programs on the machine hardly change.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from inpaintcli.models.cards import Card, find_card
 
 
 def runners(card: Card, size: int, recipes: list[str]) -> dict[str, Callable[[], object]]:
-    """What is measured, by name: each runs one fill of size x size pixels."""
+    """The engines and generators by name: each call fills one picture of size x size pixels."""
     rng = np.random.default_rng(0)
     image = rng.uniform(-1, 1, (1, 3, size, size)).astype(np.float32)
     mask = np.zeros((1, 1, size, size), np.float32)
@@ -43,17 +43,17 @@ def runners(card: Card, size: int, recipes: list[str]) -> dict[str, Callable[[],
 
 
 def milliseconds(run: Callable[[], object]) -> float:
-    """Median of three runs in a row, after one for caches and for threads that still spin."""
-    taken = []
+    """Median of three runs in a row, after one that fills caches and wakes threads."""
+    times = []
     for _ in range(4):
         started = time.perf_counter()
         run()
-        taken.append((time.perf_counter() - started) * 1000)
-    return statistics.median(taken[1:])
+        times.append((time.perf_counter() - started) * 1000)
+    return statistics.median(times[1:])
 
 
 def main() -> None:
-    """Print the median and the least time of each, and the ratios to DMFN in torch."""
+    """Print the median and the shortest time of each, and the ratios to DMFN in torch."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", help="a card's name or path; the default model")
     parser.add_argument("--size", type=int, default=512)
@@ -71,7 +71,7 @@ def main() -> None:
                 times[name].append(milliseconds(run))
     times = {name: t[1:] for name, t in times.items()}  # the first round warms up
     medians = {name: statistics.median(t) for name, t in times.items()}
-    told = {
+    result = {
         "size": options.size,
         "cores": cores(),
         "median_ms": {name: round(t, 1) for name, t in medians.items()},
@@ -82,8 +82,8 @@ def main() -> None:
     }
     if not options.no_dmfn:
         dmfn = medians["torch fp32 dmfn"]
-        told["share_of_dmfn_in_torch"] = {n: round(t / dmfn, 4) for n, t in medians.items()}
-    print(json.dumps(told))
+        result["share_of_dmfn_in_torch"] = {n: round(t / dmfn, 4) for n, t in medians.items()}
+    print(json.dumps(result))
 
 
 def _ratio(theirs: list[float], ours: list[float]) -> float:

@@ -21,12 +21,12 @@ import numpy as np
 from inpaintcli_engines.backends import openvino_cpu
 from inpaintcli_engines.base import Arrays, Engine, LoadOptions
 from inpaintcli_engines.half_precision import convert_precision
-from seen import decibels, recorded, squares
+from recorded_inputs import decibels, recorded, squares
 
 from inpaintcli.models.cards import find_card
 
-LEAST_DB = 38.0  # below it a card variant is not worth having
-_MEMBRANE = 16  # channels
+MIN_DB = 38.0  # below it an int8 variant of a model is not worth having
+_MEMBRANE_CHANNELS = 16
 
 
 def quantised(model: bytes, inputs: list[Arrays], folder: Path) -> Path:
@@ -41,23 +41,25 @@ def quantised(model: bytes, inputs: list[Arrays], folder: Path) -> Path:
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self._left: Iterator[Arrays] = iter(inputs)
+            self._remaining: Iterator[Arrays] = iter(inputs)
 
         def get_next(self) -> Arrays | None:
-            return next(self._left, None)
+            return next(self._remaining, None)
 
     graph = onnx.load_from_string(model).graph
     channels = {tensor.name: tensor.dims[1] for tensor in graph.initializer if len(tensor.dims) > 1}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     source, target = folder / "fp32.onnx", folder / "int8.onnx"
     source.write_bytes(model)
-    logging.disable(logging.WARNING)  # it advises to optimise first, which changes nothing here
+    logging.disable(logging.WARNING)  # it recommends to optimise first, which changes nothing here
     quantize_static(
         source,
         target,
         Reader(),
         quant_format=QuantFormat.QDQ,
-        nodes_to_quantize=[n.name for n in convolutions if channels.get(n.input[1], 0) > _MEMBRANE],
+        nodes_to_quantize=[
+            n.name for n in convolutions if channels.get(n.input[1], 0) > _MEMBRANE_CHANNELS
+        ],
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
@@ -78,17 +80,17 @@ def times_faster(engine: Engine, other: Engine, rounds: int) -> float:
     arrays = {"image": image, "mask": (image[:, :1] > 0).astype(np.float32)}
     ratios = []
     for _ in range(rounds + 1):
-        taken = []
+        times = []
         for one in (other, engine):
             started = time.perf_counter()
             one.run(arrays)
-            taken.append(time.perf_counter() - started)
-        ratios.append(taken[0] / taken[1])
+            times.append(time.perf_counter() - started)
+        ratios.append(times[0] / times[1])
     return statistics.median(ratios[1:])
 
 
 def main() -> None:
-    """Print how well int8 agrees with fp32, how much faster it is, and whether that will do."""
+    """Print how well int8 agrees with fp32, how much faster it is, and whether that is enough."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model")
@@ -115,11 +117,11 @@ def main() -> None:
         if options.save:
             options.save.write_bytes(int8.read_bytes())
     level = hole_psnr(opened["int8"], opened["fp32"], measured)
-    told = {
+    result = {
         "model": card.name,
         "photos": {"calibrating": len(photos[::4]), "measured": len(photos) - len(photos[::4])},
         "int8_against_fp32_db": round(level, 2),
-        "enough": level >= LEAST_DB,
+        "enough": level >= MIN_DB,
         "mebibytes": round(size / 2**20, 1),
         "times_faster": {
             f"than {opened[name].info.precision}": round(
@@ -128,7 +130,7 @@ def main() -> None:
             for name in ("auto", "fp32")
         },
     }
-    print(json.dumps(told, indent=1))
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the commands `models ...` print."""
 
+import json
 from dataclasses import replace
 
 from inpaintcli.console import Console
@@ -16,3 +17,10 @@ def test_models_of_any_name_are_listed_in_columns(capsys, monkeypatch):
     assert long.startswith("  a-name")
     assert default.startswith(f"* {DEFAULT}")
     assert long.index("  fill  ") == default.index("  fill  ")
+
+
+def test_all_five_shipped_models_are_listed(capsys):
+    model_info.list_models(Console(json=True))
+    names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
+    small = [f"{family}-small" for family in ("blockwise", "contextual", "dmfn", "regionwise")]
+    assert names == sorted([DEFAULT, *small])

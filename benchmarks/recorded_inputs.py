@@ -1,4 +1,4 @@
-"""What a model sees of photos, and how two engines compare on it; of use to the benchmarks."""
+"""The inputs of a model when photos are filled, and PSNR of two engines; for other benchmarks."""
 
 import tempfile
 from pathlib import Path
@@ -16,20 +16,20 @@ from inpaintcli.options import MaskOptions
 
 
 class Recorder(Engine):
-    """Passes everything on and keeps what it was given."""
+    """Passes everything on and records its inputs."""
 
     def __init__(self, engine: Engine) -> None:
         self.info, self.inputs, self.outputs = engine.info, engine.inputs, engine.outputs
-        self.seen: list[Arrays] = []
+        self.inputs_seen: list[Arrays] = []
         self._engine = engine
 
     def _run(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
-        self.seen.append({name: array.copy() for name, array in arrays.items()})
+        self.inputs_seen.append({name: array.copy() for name, array in arrays.items()})
         return self._engine.run(arrays)
 
 
 def recorded(folder: Path, card: Card, limit: int) -> list[list[Arrays]]:
-    """For each photo what the model sees when it is filled; masks lie beside (NAME.mask.EXT)."""
+    """For each photo the model's inputs when it is filled; masks lie beside it (NAME.mask.EXT)."""
     found = []
     name = str(card.path)
     with tempfile.TemporaryDirectory() as out, open_model(name, precision="fp32") as model:
@@ -37,7 +37,7 @@ def recorded(folder: Path, card: Card, limit: int) -> list[list[Arrays]]:
             picture, mask = read_pair(job.photo, job.mask, MaskOptions())
             recorder = Recorder(model.engine)
             fill(picture, mask, Model(card, recorder, ""), detail="network")
-            found.append(recorder.seen)
+            found.append(recorder.inputs_seen)
     return found
 
 
@@ -48,5 +48,5 @@ def squares(ours: NDArray[Any], theirs: NDArray[Any], mask: NDArray[Any]) -> NDA
 
 
 def decibels(squared: list[NDArray[Any]]) -> float:
-    """The peak signal-to-noise ratio of a range of 2, over all that `squares` gave."""
+    """The peak signal-to-noise ratio of a range of 2, from all results of `squares`."""
     return float(-10 * np.log10(max(np.mean(np.concatenate(squared)), 1e-20) / 4))
