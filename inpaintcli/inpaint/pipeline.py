@@ -22,9 +22,10 @@ from inpaintcli.imaging.picture import Mask, Picture
 from inpaintcli.imaging.regions import bounding_box
 from inpaintcli.imaging.tiles import Tile, TileSizes, model_input, model_output, plan_tiles
 from inpaintcli.inpaint.attention import OUTPUT, AttentionMap
-from inpaintcli.inpaint.detail import Decision, Detail, add_texture
+from inpaintcli.inpaint.detail import Decision, add_texture
 from inpaintcli.inpaint.grain import add_grain
 from inpaintcli.models.cards import Card, find_card, verify
+from inpaintcli.options import Detail
 
 
 @dataclass(frozen=True)
