@@ -18,7 +18,7 @@ from inpaintcli.imaging.images import ignore_note
 from inpaintcli.imaging.masks import fit_mask, mask_from_alpha, mask_from_picture
 from inpaintcli.imaging.picture import Mask, Picture, Samples
 from inpaintcli.inpaint.pipeline import Model
-from inpaintcli.options import Detail, FillOptions, MaskOptions, ModelChoice
+from inpaintcli.options import Detail, FillOptions, MaskOptions, ModelChoice, Structure
 from inpaintcli.storage.locations import local_path
 
 Source = str | os.PathLike[str]
@@ -37,6 +37,7 @@ class FillKeywords(TypedDict, total=False):
     device: str
     precision: str
     detail: Detail
+    structure: Structure
     grow: int
     feather: int
     invert_mask: bool

@@ -36,6 +36,8 @@ def _device_problem(text: str) -> str:
 
 Detail = Literal["auto", "network", "patches"]
 """Whose texture fills a hole: the model's, patches of the photo, or chosen for each hole."""
+Structure = Literal["auto", "off"]
+"""Whether patterns and straight lines of the photo are carried through a hole."""
 Engine = Literal["auto", "openvino", "onnxruntime", "tensorrt"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -105,6 +107,10 @@ class FillOptions(MaskOptions):
 
     detail: Annotated[
         Detail, Option(help="Whose texture: the network's, patches of the photo, or both.")
+    ] = "auto"
+    structure: Annotated[
+        Structure,
+        Option(help="auto carries patterns and straight lines of the photo through the hole."),
     ] = "auto"
     grow: Annotated[int, Option(least=0, help="Widen the hole by so many pixels.")] = 0
     feather: Annotated[

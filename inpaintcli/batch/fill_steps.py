@@ -102,6 +102,7 @@ def fill_picture(
         feather=options.feather,
         reveal=mask_is_alpha,
         detail=options.detail,
+        structure=options.structure,
         attention=attention,
         notes=notify,
     )

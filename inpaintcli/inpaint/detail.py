@@ -19,7 +19,7 @@ from inpaintcli.imaging.picture import Mask
 from inpaintcli.imaging.regions import Box, Region, bounding_box, hole_depth, thick_regions
 from inpaintcli.inpaint.blending import blend
 from inpaintcli.inpaint.contours import continue_contours
-from inpaintcli.options import Detail
+from inpaintcli.options import Detail, Structure
 from inpaintcli.texture.lattice import MIN_CERTAINTY, Pattern
 from inpaintcli.texture.lattice_drawing import drawn
 from inpaintcli.texture.pyramid import Floats
@@ -32,7 +32,6 @@ from inpaintcli.texture.synthesis import (
     why_not,
 )
 
-Structure = Literal["auto", "off"]
 MIN_THICKNESS = 12.0
 """Pixels; in thinner parts patches were measured to be no better than the network."""
 COMPILE_S = 8

@@ -25,7 +25,7 @@ from inpaintcli.inpaint.attention import OUTPUT, AttentionMap
 from inpaintcli.inpaint.detail import Decision, add_texture
 from inpaintcli.inpaint.grain import add_grain
 from inpaintcli.models.cards import Card, find_card, verify
-from inpaintcli.options import Detail
+from inpaintcli.options import Detail, Structure
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,7 @@ def fill(  # noqa: PLR0913 - an argument for each option of the command
     feather: int = 0,
     reveal: bool = False,
     detail: Detail = "auto",
+    structure: Structure = "auto",
     attention: AttentionMap | None = None,
     notes: Callable[[str], None] = ignore_note,
 ) -> Filled:
@@ -132,6 +133,8 @@ def fill(  # noqa: PLR0913 - an argument for each option of the command
         reveal: make the hole opaque (for a hole that is the transparent pixels themselves).
         detail: texture of thick parts: the network's, patches of the photo, or (auto) a blend of
             both, with the photo's grain.
+        structure: carry patterns and straight lines of the photo through the hole, or (off) leave
+            them to network and patches.
         attention: set to the attention offsets of a model that has them.
         notes: called with messages for the user.
 
@@ -155,6 +158,7 @@ def fill(  # noqa: PLR0913 - an argument for each option of the command
         hole,
         ~unknown,
         detail,
+        structure=structure,
         threads=model.engine.info.threads,
         notes=notes,
     )

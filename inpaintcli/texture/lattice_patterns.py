@@ -27,7 +27,9 @@ BAND = 0.4
 EDGE = 0.3
 """Sigma of the edge of a region, in cells."""
 MIN_FORETOLD = 0.2
-"""Share of the known detail that is to be foretold for a pattern to be used."""
+FEW_CELLS = 1.2
+"""Share of the known detail that is to be foretold for a pattern to be used: at least, and what is
+asked for besides, divided by the number of cells: a few are alike by chance."""
 
 
 def find_patterns(picture: Floats, known: Bools) -> list[Pattern]:
@@ -48,7 +50,7 @@ def find_patterns(picture: Floats, known: Bools) -> list[Pattern]:
     return [
         _pattern(plane, share, _certainty(detail, seen, plane), known.shape, scale)
         for plane, share in checked
-        if share >= MIN_FORETOLD
+        if share >= MIN_FORETOLD + FEW_CELLS / plane.cells
     ]
 
 
