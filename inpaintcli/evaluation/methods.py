@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from inpaintcli.imaging.picture import Mask, Picture, Samples
-from inpaintcli.inpaint.detail import Detail
 from inpaintcli.inpaint.pipeline import Model, fill
+from inpaintcli.options import Detail
 
 RADIUS = 5
 """Pixels around each hole pixel that OpenCV's methods look at."""

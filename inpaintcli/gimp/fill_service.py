@@ -16,9 +16,9 @@ from inpaintcli.gimp.protocol import FillRequest
 from inpaintcli.gimp.samples import Work, work_of
 from inpaintcli.imaging.picture import Mask
 from inpaintcli.imaging.tiles import plan_tiles
-from inpaintcli.inpaint.detail import Detail
 from inpaintcli.inpaint.pipeline import Filled, Model, fill, open_model, tile_sizes
 from inpaintcli.models.cards import find_card
+from inpaintcli.options import Detail
 
 NETWORK_SHARE = 0.4
 """Of the time that a fill takes, about what the network takes where patches follow."""
