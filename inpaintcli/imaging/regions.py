@@ -36,6 +36,11 @@ class Box:
         return self.right - self.left
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.height, self.width
+
+    @property
     def slices(self) -> tuple[slice, slice]:
         """The box as an index into (h, w, ...) arrays."""
         return slice(self.top, self.bottom), slice(self.left, self.right)

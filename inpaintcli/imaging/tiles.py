@@ -5,7 +5,8 @@ proportional to the holes, not to the photo; a tile is never larger than `TileSi
 working pixels a side, so memory is bounded. The scale depends on the local thickness of the hole:
 where it is thinner than `TileSizes.max_thickness` the model works at full resolution; where it is
 thicker the box is scaled down until the hole is that thin. Tiles of thick parts come first; what
-one tile has filled is known to the next, so that they join without a seam.
+one tile has filled is known to the next, so that they join without a seam. Specks of dust have
+small tiles of their own, of one size, which the model fills many at a time.
 
 Pure functions over arrays. Masks are bool, True in the hole.
 """
@@ -21,6 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaintcli.imaging.regions import Bools, Box, Floats, bounding_box, hole_depth, opened
+
+SPECK_SIDE = 16
+"""Pixels: longest side of a speck's bounding box."""
+SPECK_CELL = 24
+"""Pixels: specks whose middles lie in one square of this side share a tile."""
+SPECK_TILE = 64
+"""Pixels: least side of a tile of specks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +57,14 @@ class Tile:
     """One call of the model.
 
     box: what the model sees, in the photo. scale: of the model's input, at most 1. target: bool, of
-    the box's size, True on the hole pixels that this tile fills.
+    the box's size, True on the hole pixels that this tile fills. independent: whether it may be
+    filled together with others of its kind, without knowing what they are filled with.
     """
 
     box: Box
     scale: float
     target: Bools
+    independent: bool = False
 
 
 def plan_tiles(mask: Bools, sizes: TileSizes) -> list[Tile]:
@@ -73,8 +83,65 @@ def plan_tiles(mask: Bools, sizes: TileSizes) -> list[Tile]:
     tiles: list[Tile] = []
     for level in range(int(levels.max()), 0, -1):
         for part in _groups(levels == level, level, sizes):
-            tiles += _tiles(part, frame, mask.shape, level, sizes)
+            cut = _tiles_or_specks if level == 1 else _tiles
+            tiles += cut(part, frame, mask.shape, level, sizes)
+    # Last, and side by side: the thick parts that specks may lie near are known by then.
+    return sorted(tiles, key=lambda tile: tile.independent)
+
+
+def _tiles_or_specks(
+    part: tuple[Box, Bools], frame: Box, shape: tuple[int, ...], level: int, sizes: TileSizes
+) -> list[Tile]:
+    """The tiles of one group: `_tiles`, or small ones for its specks where those are cheaper."""
+    box, target = part
+    grouped = list(_tiles(part, frame, shape, level, sizes))
+    count, labels, stats, centres = cv2.connectedComponentsWithStats(
+        target.astype(np.uint8), connectivity=8
+    )
+    small = (stats[:, 2:4] <= SPECK_SIDE).all(axis=1)
+    small[0] = False
+    if not small.any():
+        return grouped
+    cells = np.zeros(count, np.int64)
+    rows, columns = (centres[small, axis].astype(np.int64) // SPECK_CELL for axis in (1, 0))
+    cells[small] = 1 + np.unique(rows * shape[1] + columns, return_inverse=True)[1]
+    tiles = _speck_tiles(cells[labels], part, frame, shape, sizes)
+    inner = bounding_box(rest := target & (cells[labels] == 0))
+    if inner is not None:
+        remaining = (inner.moved(box.top, box.left), rest[inner.slices])
+        tiles += _tiles(remaining, frame, shape, level, sizes)
+    return tiles if _cost(tiles) <= _cost(grouped) else grouped
+
+
+def _speck_tiles(
+    cells: NDArray[np.int64],
+    part: tuple[Box, Bools],
+    frame: Box,
+    shape: tuple[int, ...],
+    sizes: TileSizes,
+) -> list[Tile]:
+    """A tile for the specks of each cell; `cells` (h, w) numbers them from 1, 0 elsewhere."""
+    side = _rounded_up(SPECK_TILE, sizes.size_multiple)
+    margin = (side - SPECK_SIDE - SPECK_CELL) // 2
+    top, left = part[0].top + frame.top, part[0].left + frame.left
+    pixels = np.flatnonzero(cells)
+    pixels = pixels[np.argsort(cells.ravel()[pixels], kind="stable")]
+    ends = np.flatnonzero(np.diff(cells.ravel()[pixels])) + 1
+    tiles = []
+    for members in np.split(pixels, ends):
+        y, x = np.unravel_index(members, cells.shape)
+        extent = Box(int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1)
+        box = extent.moved(top, left).grown(margin, *shape[:2])
+        box = _widened(box, shape, 1.0, side)
+        wanted = np.zeros(box.size, np.bool_)
+        wanted[y + top - box.top, x + left - box.left] = True
+        tiles.append(Tile(box, 1.0, wanted, independent=True))
     return tiles
+
+
+def _cost(tiles: list[Tile]) -> float:
+    """Working pixels of some tiles."""
+    return sum(tile.box.height * tile.box.width * tile.scale**2 for tile in tiles)
 
 
 def _scale_levels(mask: Bools, max_thickness: int) -> NDArray[np.uint8]:

@@ -125,3 +125,25 @@ def test_at_full_resolution_the_model_sees_the_pixels_themselves():
     np.testing.assert_array_equal(hole > 0, unknown)
     np.testing.assert_array_equal(image[~unknown], rgb[~unknown])
     np.testing.assert_array_equal(model_output(image, Box(0, 0, 32, 48), 1.0), image)
+
+
+def test_few_specks_have_small_tiles_of_one_size_that_wait_for_nothing():
+    mask = np.zeros((1000, 1500), bool)
+    for y, x in [(30, 40), (500, 700), (505, 712), (990, 1490)]:
+        mask[y : y + 4, x : x + 3] = True
+    mask[200:300, 300:400] = True
+    *thick, one, two, three = plan_tiles(mask, TileSizes())
+    assert not any(tile.independent for tile in thick)
+    assert all(tile.independent and tile.box.size == (64, 64) for tile in (one, two, three))
+    assert sum(tile.target.sum() for tile in (one, two, three)) == 4 * 12
+
+
+def test_specks_cost_at_most_what_tiles_of_their_groups_do():
+    rng = np.random.default_rng(2)
+    for count in (10, 100, 1000):
+        mask = np.zeros((700, 1100), bool)
+        mask[rng.integers(0, 700, count), rng.integers(0, 1100, count)] = True
+        mask[100:104] = True
+        cost = sum(t.box.height * t.box.width for t in plan_tiles(mask, TileSizes()))
+        assert cost <= 1.6 * mask.size
+        assert cost <= 64 * 64 * count + 1.4 * 1100 * 104
