@@ -133,19 +133,19 @@ def _filled(work: Work, model: Model, detail: str, progress: Progress) -> Filled
 
 
 def _watched(model: Model, hole: Mask, detail: str, progress: Progress) -> Model:
-    """The model, its calls counted."""
+    """The model, its tiles counted."""
     share = 1.0 if detail == "network" else NETWORK_SHARE
-    calls = max(1, len(plan_tiles(hole, tile_sizes(model.card))))
+    tiles = max(1, len(plan_tiles(hole, tile_sizes(model.card))))
 
     def count(done: int) -> None:
         progress.check()
-        progress.share = share * min(1.0, done / calls)
+        progress.share = share * min(1.0, done / tiles)
 
     return replace(model, engine=_CountingEngine(model.engine, count))
 
 
 class _CountingEngine(Engine):
-    """An engine that says how many calls it has answered; it does not own the one behind it."""
+    """An engine that says how many tiles it has filled; it does not own the one behind it."""
 
     def __init__(self, engine: Engine, count: Callable[[int], None]) -> None:
         self.info, self.inputs, self.outputs = engine.info, engine.inputs, engine.outputs
@@ -155,7 +155,7 @@ class _CountingEngine(Engine):
         """As the engine behind it."""
         self._count(self._done)
         outputs = self._engine.run(arrays)
-        self._done += 1
+        self._done += len(arrays["image"])
         self._count(self._done)
         return outputs
 

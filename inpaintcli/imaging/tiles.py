@@ -98,7 +98,7 @@ def _tiles_or_specks(
     count, labels, stats, centres = cv2.connectedComponentsWithStats(
         target.astype(np.uint8), connectivity=8
     )
-    small = (stats[:, 2:4] <= SPECK_SIDE).all(axis=1)
+    small = np.asarray((stats[:, 2:4] <= SPECK_SIDE).all(axis=1), np.bool_)
     small[0] = False
     if not small.any():
         return grouped
