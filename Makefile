@@ -17,7 +17,8 @@ docs: $(VENV)/.docs
 
 check: programs $(VENV)/.developer lint types imports test
 
-# Whole programs that are killed again and again, clusters of several machines, and GIMP.
+# What takes minutes: programs killed again and again, clusters of several machines, networks that
+# learn, and GIMP.
 soak: programs $(VENV)/.developer
 	$(BIN)/python -m pytest -m 'soak or gimp'
 
