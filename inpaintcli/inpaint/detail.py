@@ -19,6 +19,7 @@ from inpaintcli.imaging.picture import Mask
 from inpaintcli.imaging.regions import Box, Region, bounding_box, hole_depth, thick_regions
 from inpaintcli.inpaint.blending import blend
 from inpaintcli.inpaint.contours import continue_contours
+from inpaintcli.inpaint.structure import PatternSearch
 from inpaintcli.options import Detail, Structure
 from inpaintcli.texture.lattice import MIN_CERTAINTY, Pattern
 from inpaintcli.texture.lattice_drawing import drawn
@@ -151,16 +152,15 @@ def add_texture(
     if not is_compiled():
         notes(f"Compiling the texture pass, once on this machine: about {COMPILE_S} s.")
         prepare()
-    return [
-        _add_to_part(pixels, known, part, (detail, structure), threads, notes) for part in parts
-    ]
+    search = PatternSearch(pixels, known) if structure == "auto" else None
+    return [_add_to_part(pixels, known, part, (detail, search), threads, notes) for part in parts]
 
 
 def _add_to_part(
     pixels: NDArray[Any],
     known: Mask,
     part: Region,
-    how: tuple[Detail, Structure],
+    how: tuple[Detail, PatternSearch | None],
     threads: int,
     notes: Callable[[str], None],
 ) -> Decision:
@@ -173,8 +173,11 @@ def _add_to_part(
     scale = min(1.0, math.sqrt(MAX_PIXELS / part.mask.size))
     small, target = _scaled(filled, scale), _scaled_mask(part.mask, scale)
     source = ~_scaled_mask(~known[inside], scale)
-    detail, structure = how
-    initial, contours, patterns = _with_structure(small, target, source, structure)
+    detail, search = how
+    patterns = search.around(part.box, target, scale) if search else []
+    initial, contours = continue_contours(small, target, source) if search else (small, 0)
+    for pattern in patterns:
+        initial = drawn(initial, target, source, pattern)
     try:
         texture = synthesize(
             initial, initial, target, source=source, threads=threads, patterns=patterns
@@ -190,25 +193,6 @@ def _add_to_part(
     answer = filled + _scaled(textured - small, 1.0, part.mask.shape)
     _write_rounded(pixels[inside], answer / unit, part.mask)
     return decision
-
-
-def _with_structure(
-    filled: Floats, hole: Mask, known: Mask, structure: Structure
-) -> tuple[Floats, int, list[Pattern]]:
-    """A fill with contours and patterns drawn in; how many contours, which patterns."""
-    if structure == "off":
-        return filled, 0, []
-    from inpaintcli.texture.lattice_patterns import find_patterns  # imports Numba
-
-    patterns = [
-        pattern
-        for pattern in find_patterns(filled, known)
-        if (pattern.certainty[hole] >= MIN_CERTAINTY).any()
-    ]
-    initial, contours = continue_contours(filled, hole, known)
-    for pattern in patterns:
-        initial = drawn(initial, hole, known, pattern)
-    return initial, contours, patterns
 
 
 def _found(pattern: Pattern, hole: Mask, scale: float) -> FoundPattern:

@@ -8,9 +8,10 @@ hole as well as outside.
 Places are (x, y) in pixels. Arrays only.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +19,8 @@ Points = NDArray[np.float64]
 
 MIN_CERTAINTY = 0.5
 """Of a pixel that is taken to be in a pattern."""
+STRIP = 64
+"""Rows that phases are computed of at a time."""
 LEAST_DEPTH = 1e-3
 """1 at the origin of a lattice, 0 at the horizon; what is less is not seen."""
 
@@ -65,12 +68,15 @@ class Lattice:
 
     def phases(self, shape: tuple[int, ...], step: float = 1.0) -> NDArray[np.float32]:
         """(h, w, 4): cos and sin of 2 pi u, then of 2 pi v, for pixels of `step` pixels each."""
-        rows, columns = np.indices(shape, np.float64)
-        places = np.stack([columns, rows], axis=2)
-        turns = 2 * np.pi * self.coordinates((places + 0.5) * step - 0.5)
-        turns[~np.isfinite(turns)] = 0
-        both = np.stack([np.cos(turns), np.sin(turns)], axis=3)
-        return both.reshape(*shape, 4).astype(np.float32)
+        answer = np.zeros((*shape, 4), np.float32)
+        for top in range(0, shape[0], STRIP):  # double precision for all at once takes much memory
+            strip = answer[top : top + STRIP]
+            rows, columns = np.indices(strip.shape[:2], np.float64)
+            places = (np.stack([columns, rows + top], axis=2) + 0.5) * step - 0.5
+            turns = np.nan_to_num(2 * np.pi * self.coordinates(places))
+            strip[..., 0::2] = np.cos(turns)
+            strip[..., 1::2] = np.sin(turns)
+        return answer
 
     def _flattened(self, places: Points) -> Points:
         depth = 1 + places @ self.horizon
@@ -91,3 +97,21 @@ class Pattern:
     certainty: NDArray[np.float32]
     foretold: float
     cells: float
+
+    def cut(
+        self,
+        corner: Points,
+        inside: tuple[slice, slice],
+        scale: float,
+        shape: tuple[int, ...],
+    ) -> Self:
+        """The pattern in a part of the picture, scaled by at most 1.
+
+        corner: x and y of the part. inside: the part. shape: (h, w) of the result.
+        """
+        lattice = replace(self.lattice, origin=self.lattice.origin - corner).scaled(scale)
+        certainty = self.certainty[inside]
+        if certainty.shape != shape[:2]:
+            resized = cv2.resize(certainty, shape[1::-1], interpolation=cv2.INTER_AREA)
+            certainty = np.asarray(resized, np.float32)
+        return replace(self, lattice=lattice, certainty=certainty)

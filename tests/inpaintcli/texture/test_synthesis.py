@@ -140,7 +140,14 @@ def test_patches_that_are_all_alike_make_no_lines(spacing):
     costless = np.zeros(side * side, np.float32)
     usable = np.zeros(side * side, np.bool_)
     arrays = patchmatch.LevelArrays(
-        picture.ravel(), features, usable, numbers.ravel(), side, costless, spacing
+        picture.ravel(),
+        features,
+        usable,
+        numbers.ravel(),
+        side,
+        costless,
+        spacing,
+        costless[:0],
     )
     sources = np.full(targets.size, 3 * side + 3, np.int32)
     equal = np.ones(targets.size, np.float32)

@@ -1,0 +1,78 @@
+"""Patterns of a photo for the parts of its hole: looked for in windows, each once.
+
+Parts that lie near each other share a window, so that a photo with many holes is searched no more
+than its own area, about.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaintcli.imaging.picture import Mask
+from inpaintcli.imaging.regions import Box
+from inpaintcli.texture.lattice import MIN_CERTAINTY, Pattern
+
+MIN_WINDOW = 512
+"""Least side of a window, in pixels of the photo ..."""
+WINDOWS = 3
+"""... and least share of the photo's longer side, as so many to a side."""
+
+
+@dataclass(frozen=True, eq=False)
+class PatternSearch:
+    """The patterns of a photo, by windows.
+
+    pixels: (h, w, 1 or 3) uint8 or uint16; only known ones are looked at. known: (h, w) bool.
+    """
+
+    pixels: NDArray[Any]
+    known: Mask
+    _found: list[tuple[Box, list[Pattern]]] = field(default_factory=list)
+
+    def around(self, box: Box, hole: Mask, scale: float) -> list[Pattern]:
+        """Patterns that a part of the hole is in.
+
+        Args:
+            box: of the part and its context.
+            hole: (h, w) bool, the part in a picture of the box times `scale`.
+            scale: at most 1.
+
+        Returns:
+            In pixels of the scaled box.
+        """
+        window, patterns = self._window(box)
+        corner = np.array([box.left - window.left, box.top - window.top], np.float64)
+        inside = box.moved(-window.top, -window.left).slices
+        cut = [pattern.cut(corner, inside, scale, hole.shape) for pattern in patterns]
+        return [pattern for pattern in cut if (pattern.certainty[hole] >= MIN_CERTAINTY).any()]
+
+    def _window(self, box: Box) -> tuple[Box, list[Pattern]]:
+        """A window around a box, and its patterns."""
+        from inpaintcli.texture.lattice_patterns import find_patterns  # imports Numba
+
+        for window, patterns in self._found:
+            if _holds(window, box):
+                return window, patterns
+        side = max(MIN_WINDOW, -(-max(self.known.shape) // WINDOWS))
+        top, bottom = _stretched(box.top, box.bottom, side, self.known.shape[0])
+        left, right = _stretched(box.left, box.right, side, self.known.shape[1])
+        window = Box(top, left, bottom, right)
+        inside = window.slices
+        unit = np.float32(255 / np.iinfo(self.pixels.dtype).max)
+        picture = self.pixels[inside].astype(np.float32) * unit
+        self._found.append((window, find_patterns(picture, self.known[inside])))
+        return self._found[-1]
+
+
+def _holds(window: Box, box: Box) -> bool:
+    rows = window.top <= box.top and box.bottom <= window.bottom
+    return rows and window.left <= box.left and box.right <= window.right
+
+
+def _stretched(first: int, last: int, side: int, length: int) -> tuple[int, int]:
+    """A range made at least `side` long around its middle, within `length`."""
+    side = min(max(side, last - first), length)
+    first = min(max(0, (first + last - side) // 2), length - side)
+    return first, first + side

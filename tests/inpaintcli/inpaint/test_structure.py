@@ -1,0 +1,64 @@
+"""Patterns reach the parts of a hole, in the photo's own pixels; without one nothing changes."""
+
+import numpy as np
+import pytest
+
+from inpaintcli.imaging.regions import Box
+from inpaintcli.inpaint import structure
+from inpaintcli.inpaint.detail import add_texture
+from inpaintcli.inpaint.structure import PatternSearch
+from inpaintcli.texture import lattice_patterns
+from tests.conftest import photo_pixels
+from tests.inpaintcli.texture.pattern_cases import PERSPECTIVES, blurred, case
+
+
+def treated(made, how):
+    pixels = np.rint(blurred(made)).astype(np.uint8)
+    decisions = add_texture(
+        pixels, made.hole, ~made.hole, "patches", structure=how, threads=2, notes=lambda _: None
+    )
+    return pixels, decisions
+
+
+def test_a_decision_says_which_pattern_was_kept_to():
+    made = case("windows", PERSPECTIVES[2])
+    pixels, [decision] = treated(made, "auto")
+    plain, [other] = treated(made, "off")
+    [pattern] = decision.patterns
+    assert pattern.share > 0.9
+    assert decision.to_json()["patterns"] == [pattern.to_json()]
+    assert "a pattern of" in decision.in_words()
+    assert other.patterns == ()
+    assert other.contours == 0
+    truth = made.picture[made.hole]
+    near, far = (np.abs(each[made.hole] - truth).mean() for each in (pixels, plain))
+    assert near < far / 2
+    assert np.array_equal(pixels[~made.hole], plain[~made.hole])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_part_gets_the_pattern_in_its_own_pixels(dtype):
+    made = case("windows", PERSPECTIVES[4])
+    top = np.iinfo(dtype).max
+    pixels = np.rint(made.picture / 255 * top).astype(dtype)
+    search = PatternSearch(pixels, ~made.hole)
+    box = Box(60, 50, 200, 210)
+    for scale in (1.0, 0.5):
+        shape = (round(140 * scale), round(160 * scale))
+        [pattern] = search.around(box, np.ones(shape, bool), scale)
+        assert pattern.certainty.shape == shape
+        whole = made.lattice.places(np.array([[0, 0], [1, 0], [0, 1]]))  # corners of one cell
+        inside = (whole - [50, 60] + 0.5) * scale - 0.5
+        steps = np.diff(pattern.lattice.coordinates(inside), axis=0, prepend=0)[1:]
+        assert np.abs(steps - np.rint(steps)).max() < 0.1
+
+
+def test_parts_near_each_other_share_a_window(monkeypatch):
+    calls = []
+    monkeypatch.setattr(lattice_patterns, "find_patterns", lambda *_: calls.append(1) or [])
+    monkeypatch.setattr(structure, "MIN_WINDOW", 100)
+    photo = photo_pixels(300, 300)
+    search = PatternSearch(photo, np.ones(photo.shape[:2], bool))
+    for left in (10, 20, 30, 200):
+        search.around(Box(10, left, 60, left + 50), np.ones((50, 50), bool), 1.0)
+    assert len(calls) == 2
