@@ -5,9 +5,10 @@ photo's grain.
 """
 
 import itertools
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -43,6 +44,16 @@ class Model:
     engine: Engine
     why: str
     fallback: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def run(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """As `Engine.run`, and safe to call from several threads: they take turns.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        with self._lock:
+            return self.engine.run(arrays)
 
     def __enter__(self) -> Self:
         return self
@@ -255,7 +266,7 @@ class _TileFiller:
         image_nchw = np.stack([rgb_hwc.transpose(2, 0, 1) for rgb_hwc, _ in inputs])
         mask_nchw = np.stack([hole[None] for _, hole in inputs])
         started = time.perf_counter()
-        outputs = self._model.engine.run({"image": image_nchw, "mask": mask_nchw})
+        outputs = self._model.run({"image": image_nchw, "mask": mask_nchw})
         self.engine_seconds += time.perf_counter() - started
         return outputs
 

@@ -92,5 +92,5 @@ def _change(rgb: Floats, foreground: Mask, transparent: Mask, model: Model, box:
     _, subject = model_input(rgb, foreground, scale, sizes.size_multiple)
     image = np.ascontiguousarray(rgb_hwc.transpose(2, 0, 1)[None])
     mask = np.maximum(hole, subject / 2)[None, None].astype(np.float32)
-    answer = model.engine.run({"image": image, "mask": mask})[OUTPUT][0].transpose(1, 2, 0)
+    answer = model.run({"image": image, "mask": mask})[OUTPUT][0].transpose(1, 2, 0)
     return model_output(np.asarray(answer - rgb_hwc, np.float32), box, scale)

@@ -1,5 +1,7 @@
 """Promises of the pipeline: what changes, what does not, what the model gets to see."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -140,3 +142,24 @@ def test_tiny_pictures(size, grey_model):
     filled = fill(photo, mask, grey_model).picture
     assert (filled.pixels[-1, -1] == 128).all()
     np.testing.assert_array_equal(filled.pixels[~mask], photo.pixels[~mask])
+
+
+class OneAtATime(GreyEngine):
+    """Answers with the mean of the input that it was last given, as engines with one buffer do."""
+
+    def _run(self, arrays):
+        self.grey = float(arrays["image"][:, :, 0, 0].mean())
+        time.sleep(0.002)
+        return {"filled": np.full_like(arrays["image"], self.grey)}
+
+
+def test_threads_that_share_a_model_get_their_own_photo_back():
+    model = Model(card(), OneAtATime(), "for tests")
+    photos = [
+        Picture(np.full((80, 120, 3), grey, np.uint8), None, Origin("png")) for grey in (9, 240)
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda i: fill(photos[i % 2], square(), model), range(40)))
+    for number, result in enumerate(results):
+        expected = photos[number % 2].pixels[0, 0, 0]
+        assert (abs(result.picture.pixels[square()].astype(int) - expected) <= 1).all()
