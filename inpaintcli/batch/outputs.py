@@ -1,10 +1,12 @@
 """Which outputs may be written: checked before any work, so that no photo is filled in vain."""
 
 import errno
+import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from inpaintcli.batch.jobs import OUTPUT_EXISTS, Job, Skip
 from inpaintcli.errors import OutputError, UsageError
@@ -73,6 +75,44 @@ def check_output(
     if rivals:
         raise OutputError(f"{rivals[0]} would write {output} too.", hint="Rename one of them.")
     return exists
+
+
+def refuse_to_write_inputs(jobs: Sequence[Job], photos: Iterable[Location] = ()) -> None:
+    """Refuse a run in which the output of one job is the photo or the mask of another.
+
+    A job that would write its own input is refused by `check_output`, alone.
+
+    Args:
+        jobs: of the run.
+        photos: more photos of the run, of which no job was made because they do not exist yet.
+
+    Raises:
+        OutputError: there is such an output; nothing has been written.
+    """
+    inputs: dict[object, Location] = {}
+    for path in (*photos, *(path for job in jobs for path in (job.photo, job.mask) if path)):
+        inputs.update(dict.fromkeys(_identities(path), path))
+    for job in jobs:
+        own = {key for path in (job.photo, job.mask) if path for key in _identities(path)}
+        found = next((key for key in _identities(job.output) if key in inputs), None)
+        if found is not None and found not in own:
+            raise OutputError(
+                f"{job.output}, the output of {job.photo}, is an input of the same run.",
+                hint="Inputs are never changed: name another output folder with -o.",
+            )
+
+
+def _identities(location: Location) -> Iterator[object]:
+    """What two names of one file have in common: its real path; or its number, if it exists."""
+    if not isinstance(location, Path):
+        yield location.text
+        return
+    yield os.path.realpath(location)
+    try:
+        status = location.stat()
+    except OSError:
+        return
+    yield status.st_dev, status.st_ino
 
 
 @contextmanager

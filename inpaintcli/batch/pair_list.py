@@ -1,23 +1,20 @@
-"""Plan a run from a list of pairs: CSV with a header, or JSON lines, of photo, mask and output.
+"""Plan a run from a list of pairs: photo, mask and output; list_rows.py reads the list itself.
 
 Photos and masks are relative to the list's folder, outputs to the output folder. A mask that is
 left out is found as for a single photo; `alpha` takes the transparent pixels. An output that is
 left out has the photo's relative path, or its name where the photo is outside the list's folder.
 """
 
-import csv
-import json
-from collections.abc import Callable, Iterator
-from pathlib import Path, PurePath
-from typing import Any
+from collections.abc import Callable
+from pathlib import PurePath
 
 from inpaintcli.batch.jobs import NO_MASK, BatchPlan, Job, Skip, make_job
+from inpaintcli.batch.list_rows import rows_of
 from inpaintcli.batch.mask_lookup import ALPHA, MaskIndex, mask_for
-from inpaintcli.batch.outputs import check_output_folder, split_by_output
+from inpaintcli.batch.outputs import check_output_folder, refuse_to_write_inputs, split_by_output
 from inpaintcli.errors import InpaintError, OutputError, UnreadableError, UsageError
 from inpaintcli.storage.locations import (
     Location,
-    local_copy,
     locations_in,
     parse_location,
     resolve_in,
@@ -26,7 +23,6 @@ from inpaintcli.storage.locations import (
 from inpaintcli.storage.stores import StoreUrl
 
 SUFFIXES = (".csv", ".jsonl")
-COLUMNS = ("photo", "mask", "output")
 
 
 def is_list(path: Location) -> bool:
@@ -55,11 +51,12 @@ def plan_list(
     Raises:
         UnreadableError: the list cannot be read.
         UsageError: the output is a file, or the list has other columns.
+        OutputError: the output of one row is the photo or the mask of another.
     """
     check_output_folder(output)
     jobs: list[Job] = []
     skips: list[Skip] = []
-    rows = [row for row in _rows(path) if selected(PurePath(row["photo"]))]
+    rows = [row for row in rows_of(path) if selected(PurePath(row["photo"]))]
     photos = with_file_info(resolve_in(path.parent, row["photo"]) for row in rows)
     to_job = _RowReader(path.parent, mask, output)
     for row, photo in zip(rows, photos, strict=True):
@@ -69,6 +66,8 @@ def plan_list(
             skips.append(Skip(photo, None, None, f"{NO_MASK}: {error.message}"))
         except InpaintError as error:
             skips.append(Skip(photo, None, None, error.message, error))
+    jobs = list(dict.fromkeys(jobs))  # rows that name the same pair in other words
+    refuse_to_write_inputs(jobs, photos)
     jobs, more = split_by_output(jobs, overwrite=overwrite)
     return BatchPlan(tuple(jobs), (*skips, *more))
 
@@ -109,46 +108,3 @@ def _is_outside(text: str) -> bool:
     path = PurePath(text)
     is_url = isinstance(parse_location(text), StoreUrl)
     return is_url or path.is_absolute() or ".." in path.parts
-
-
-def _rows(source: Location) -> Iterator[dict[str, str]]:
-    """Every row of a list, as `_rows_of`; downloads a list in a store."""
-    with local_copy(source) as path:
-        yield from _rows_of(path, str(source))
-
-
-def _rows_of(path: Path, name: str) -> Iterator[dict[str, str]]:
-    """Every row, with all columns; what is left out is an empty text.
-
-    Raises:
-        UnreadableError: the list cannot be read.
-        UsageError: a row is wrong; the message names its number.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file) if path.suffix.lower() == ".csv" else _objects(file, name)
-            for number, row in enumerate(rows, 1):
-                yield _checked_row(row, f"{name}, row {number}")
-    except OSError as error:
-        raise UnreadableError(f"{name} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UnreadableError(f"{name} is not a list of pairs: {error}.") from error
-
-
-def _objects(lines: Iterator[str], name: str) -> Iterator[Any]:
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise UsageError(f"{name}, line {number}, is not JSON: {error}.") from error
-
-
-def _checked_row(row: Any, where: str) -> dict[str, str]:
-    known = {name: row.get(name) or "" for name in COLUMNS} if isinstance(row, dict) else {}
-    if not known.get("photo") or not all(isinstance(value, str) for value in known.values()):
-        raise UsageError(
-            f"{where} names no photo.",
-            hint=f"The columns are {', '.join(COLUMNS)}; only the first is needed.",
-        )
-    return known

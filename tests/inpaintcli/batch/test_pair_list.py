@@ -81,7 +81,7 @@ def test_globs_choose_rows_too(folder):
     assert not plan.skips
 
 
-@pytest.mark.parametrize("text", ["image,mask\na.jpg,b.png\n", "photo,mask\n,a.png\n"])
+@pytest.mark.parametrize("text", ["mask\nb.png\n", "photo,mask\n,a.png\n"])
 def test_a_row_without_a_photo_is_refused_with_the_columns(folder, text):
     path = folder / "pairs.csv"
     path.write_text(text)
@@ -90,7 +90,7 @@ def test_a_row_without_a_photo_is_refused_with_the_columns(folder, text):
     assert "photo, mask, output" in error.value.hint
 
 
-@pytest.mark.parametrize("line", ["nonsense", "[1]", '{"photo": 3}'])
+@pytest.mark.parametrize("line", ["nonsense", "[1]", '{"photo": 3}', '{"Maks": "a"}'])
 def test_a_bad_line_is_named(folder, line):
     path = folder / "pairs.jsonl"
     path.write_text('{"photo": "b.jpg"}\n' + line + "\n")
@@ -109,3 +109,70 @@ def test_lists_are_known_by_suffix(folder):
     assert not is_list(folder / "gone.csv")
     (folder / "p.CSV").touch()
     assert is_list(folder / "p.CSV")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "photo, mask\nb.jpg, other.png\n",
+        "Photo,MASK\r\nb.jpg,other.png\r\n",
+        "photo;mask\r\nb.jpg;other.png\r\n",
+        "sep=;\r\nphoto;mask\r\nb.jpg;other.png\r\n",
+        "photo\tmask\nb.jpg\tother.png\n",
+        "photo,mask,,\r\nb.jpg,other.png,,\r\n,,,\r\n,,,\r\n",
+        '"photo","mask"\n"b.jpg","other.png"\n\n',
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_what_spreadsheets_write_is_read(folder, text, encoding):
+    path = folder / "pairs.csv"
+    path.write_bytes(text.encode(encoding))
+    (job,) = plan_list(path, None, folder.parent / "out", overwrite=False).jobs
+    assert (job.photo.name, job.mask.name) == ("b.jpg", "other.png")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("photo,maks\nb.jpg,other.png\n", "'maks'"),
+        ("photo,mask,Mask\nb.jpg,other.png,m/a.png\n", "'mask' more than once"),
+        ("photo,mask\nb.jpg,other.png,m/a.png\n", "'m/a.png'"),
+    ],
+)
+def test_columns_that_are_not_known_are_refused_by_name(folder, text, named):
+    path = folder / "pairs.csv"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=named):
+        plan_list(path, None, folder.parent / "out", overwrite=False)
+
+
+def test_keys_of_json_count_without_their_case(folder):
+    (job,) = planned(folder, [{"Photo": "b.jpg", " Mask": "other.png"}]).jobs
+    assert job.mask.name == "other.png"
+
+
+def test_the_same_row_twice_is_one_job(folder):
+    rows = [{"photo": "b.jpg"}, {"photo": "b.jpg"}, {"photo": str(folder / "b.jpg")}]
+    rows.append({"photo": "b.jpg", "mask": "b.mask.png"})
+    plan = planned(folder, rows)
+    assert len(plan.jobs) == 1
+    assert not plan.skips
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"photo": "b.jpg", "output": "x/a.jpg"}, {"photo": "x/a.jpg", "mask": "m/a.png"}],
+        [{"photo": "x/a.jpg", "mask": "m/a.png", "output": "b.mask.png"}, {"photo": "b.jpg"}],
+        [{"photo": "b.jpg", "output": "new.jpg"}, {"photo": "new.jpg", "mask": "m/a.png"}],
+    ],
+)
+def test_a_list_that_would_write_an_input_is_refused_as_a_whole(folder, rows, linked):
+    path, out = folder / "pairs.jsonl", folder
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    if linked:
+        out = folder.parent / "link"
+        out.symlink_to(folder)
+    with pytest.raises(OutputError, match="input of the same run"):
+        plan_list(path, None, out, overwrite=True)
