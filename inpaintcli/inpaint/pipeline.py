@@ -26,6 +26,7 @@ from inpaintcli.imaging.tiles import Tile, TileSizes, model_input, model_output,
 from inpaintcli.inpaint.attention import OUTPUT, AttentionMap
 from inpaintcli.inpaint.detail import Decision, add_texture
 from inpaintcli.inpaint.grain import add_grain
+from inpaintcli.inpaint.tonal_range import narrow_range
 from inpaintcli.models.cards import Card, find_card, verify
 from inpaintcli.options import Detail, Structure
 
@@ -166,7 +167,9 @@ def fill(  # noqa: PLR0913 - an argument for each option of the command
             hint="White is the hole; pass --invert-mask if yours is the other way round.",
         )
     unknown = _unknown(picture, hole)
-    filler = _TileFiller(picture.pixels, unknown, model, attention)
+    tones = narrow_range(picture.pixels, hole, ~unknown)
+    visible = picture.pixels if tones is None else tones.stretched(picture.pixels)
+    filler = _TileFiller(visible, unknown, model, attention)
     filler.fill(hole)
     decisions = add_texture(
         filler.pixels,
@@ -178,7 +181,10 @@ def fill(  # noqa: PLR0913 - an argument for each option of the command
         notes=notes,
     )
     grain = add_grain(filler.pixels, hole, ~unknown) if detail == "auto" and hole.any() else 0.0
-    filled = picture.with_pixels(_feathered(picture.pixels, filler.pixels, hole, feather))
+    if tones is not None:
+        restored = tones.restored(filler.pixels)
+        filler.pixels = np.where(hole[..., None], restored, picture.pixels)
+    filled = picture.with_pixels(_feathered(picture, filler.pixels, hole, feather))
     if reveal and filled.alpha is not None:
         opaque = np.asarray(np.iinfo(filled.alpha.dtype).max, filled.alpha.dtype)
         filled = filled.with_alpha(np.where(hole, opaque, filled.alpha))
@@ -296,14 +302,19 @@ def _from_float(
     return scaled.astype(dtype)
 
 
-def _feathered(before: NDArray[Any], after: NDArray[Any], hole: Mask, feather: int) -> NDArray[Any]:
-    """Fade from `before` at the hole's rim to `after` deeper in; known pixels stay untouched."""
+def _feathered(before: Picture, after: NDArray[Any], hole: Mask, feather: int) -> NDArray[Any]:
+    """Fade from the old pixels at the hole's boundary to the new ones `after` deeper in.
+
+    Known pixels stay untouched; under full transparency there is nothing old to fade from.
+    """
     box = bounding_box(hole)
     if feather <= 0 or box is None:
         return after
     inside = box.grown(feather + 1, *hole.shape).slices
     weight = feather_weights(hole[inside], feather)[..., None]
-    old, new = before[inside].astype(np.float32), after[inside].astype(np.float32)
+    if before.alpha is not None:
+        weight = np.where(before.alpha[inside][..., None] == 0, np.float32(1), weight)
+    old, new = before.pixels[inside].astype(np.float32), after[inside].astype(np.float32)
     mixed = np.rint(old + weight * (new - old)).astype(after.dtype)
     np.copyto(after[inside], mixed, where=hole[inside][..., None])
     return after

@@ -163,3 +163,10 @@ def test_threads_that_share_a_model_get_their_own_photo_back():
     for number, result in enumerate(results):
         expected = photos[number % 2].pixels[0, 0, 0]
         assert (abs(result.picture.pixels[square()].astype(int) - expected) <= 1).all()
+
+
+def test_feathering_shows_nothing_of_the_colours_under_transparency(grey_model):
+    mask = square()
+    photo = picture(alpha=np.where(mask, 0, 255).astype(np.uint8))
+    filled = fill(photo, mask, grey_model, feather=6, reveal=True).picture
+    assert (filled.pixels[mask] == 128).all()
