@@ -37,18 +37,16 @@ class TonalRange:
         """(h, w, c) uint16: the range brought to 0 to 65535, what lies outside cut off."""
         scale = np.float32(_TOP / (self.high - self.low))
         shifted = (pixels.astype(np.float32) - np.float32(self.low)) * scale
-        return np.clip(np.rint(shifted), 0, _TOP).astype(np.uint16)
+        return np.asarray(np.clip(np.rint(shifted), 0, _TOP), np.uint16)
 
     def restored(self, pixels: Uint16s) -> Uint16s:
         """The inverse of `stretched`."""
         scale = np.float32((self.high - self.low) / _TOP)
         samples = pixels.astype(np.float32) * scale + np.float32(self.low)
-        return np.clip(np.rint(samples), 0, _TOP).astype(np.uint16)
+        return np.asarray(np.clip(np.rint(samples), 0, _TOP), np.uint16)
 
 
-def narrow_range(
-    pixels: NDArray[np.uint8 | np.uint16], hole: Mask, known: Mask
-) -> TonalRange | None:
+def narrow_range(pixels: NDArray[Any], hole: Mask, known: Mask) -> TonalRange | None:
     """The range of a photo around its holes; None where it is wide, or the photo has 8 bits.
 
     Args:
