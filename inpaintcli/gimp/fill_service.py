@@ -12,6 +12,7 @@ import numpy as np
 from inpaintcli_engines.base import Arrays, Engine
 from numpy.typing import NDArray
 
+from inpaintcli.errors import MaskMismatchError
 from inpaintcli.gimp.protocol import FillRequest
 from inpaintcli.gimp.samples import Work, work_of
 from inpaintcli.imaging.picture import Mask
@@ -94,6 +95,7 @@ class FillService:
         progress.text = "Loading the model"
         model = self._model(request.model, progress)
         work = work_of(request, payload)
+        _check_sources(work)
         progress.text = "Filling"
         watched = _watched(model, work.hole, request.detail, progress)
         filled = _filled(work, watched, request.detail, progress)
@@ -125,6 +127,20 @@ class FillService:
                 report=progress,
             )
         return self._open[sha256]
+
+
+def _check_sources(work: Work) -> None:
+    """Check that the picture shows anything outside the hole.
+
+    Raises:
+        MaskMismatchError: it is wholly transparent there.
+    """
+    alpha = work.picture.alpha
+    if alpha is not None and not (alpha[~work.hole] > 0).any():
+        raise MaskMismatchError(
+            "Around the selection the layer is transparent: there is nothing to fill it from.",
+            hint="Choose another layer, or let the program look at what is seen.",
+        )
 
 
 def _filled(work: Work, model: Model, detail: str, progress: Progress) -> Filled:

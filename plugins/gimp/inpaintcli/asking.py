@@ -34,6 +34,7 @@ START_S = 60.0
 SILENCE_S = 60.0
 """A worker says something each half second; one that is silent for so long hangs."""
 STRIP_S = 30.0
+_LONGEST_LOG = 2**20
 _HIDDEN = (
     "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "GI_TYPELIB_PATH",
     "GTK_PATH", "GIO_MODULE_DIR", "GDK_PIXBUF_MODULE_FILE",
@@ -234,7 +235,7 @@ def _start(settings: Settings) -> subprocess.Popen:
         )
     try:
         settings.state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _log(settings).open("wb") as log:
+        with _log(settings).open(_log_mode(settings)) as log:
             return subprocess.Popen(
                 settings.worker,
                 stdin=subprocess.DEVNULL,
@@ -266,6 +267,12 @@ def _environment(settings: Settings) -> "dict[str, str]":
 
 def _log(settings: Settings) -> Path:
     return settings.state.with_suffix(".log")
+
+
+def _log_mode(settings: Settings) -> str:
+    """Append, for another worker may be writing; begin again where it has become long."""
+    log = _log(settings)
+    return "wb" if log.exists() and log.stat().st_size > _LONGEST_LOG else "ab"
 
 
 def _log_place(settings: Settings) -> str:

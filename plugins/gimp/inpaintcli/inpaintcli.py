@@ -20,7 +20,7 @@ from gi.repository import Gimp, GLib, GObject
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from asking import FailureError, Told, fill, read_settings
-from layers import (
+from checks import (
     IN_PLACE,
     NEW_LAYER,
     SEEN,
@@ -28,8 +28,9 @@ from layers import (
     Options,
     check_target,
     looks_different,
-    task_of,
 )
+from layers import task_of
+from writing import write
 
 MENU = "<Image>/Filters/Enhance"
 WRITABLE = GObject.ParamFlags.READWRITE
@@ -67,7 +68,7 @@ def inpaint_selection(image: Gimp.Image, drawables: list, options: Options) -> s
     progress = Progress()
     try:
         answer = fill(task.request(os.getpid()), task.payload, read_settings(), progress.tell)
-        task.write(answer.data)
+        write(task, answer.data)
     finally:
         task.close()
         Gimp.progress_end()

@@ -13,6 +13,10 @@ _CHANGED = re.compile(rb"[\x01-\xff]+")
 _ONES = re.compile(rb"1+")
 MOST_LEVELS = 16
 """A soft selection that grows is grown level by level, at most so many."""
+MOST_PIXELS = 100_000_000
+"""A larger picture is shown to the worker around the selection only."""
+WINDOW = 2048
+"""Pixels around the selection that are shown of such a picture."""
 _TYPES = {"u8": "B", "u16": "H", "f32": "f"}
 _TOPS = {"u8": 255, "u16": 65535, "f32": 1.0}
 
@@ -39,6 +43,26 @@ def cut(weights: bytes, width: int, box: "tuple[int, int, int, int]") -> bytes:
     return b"".join(
         weights[y * width + left : y * width + left + columns] for y in range(top, top + rows)
     )
+
+
+def common(
+    one: "tuple[int, int, int, int]", other: "tuple[int, int, int, int]"
+) -> "tuple[int, int, int, int]":
+    """The rectangle that two have in common; its width or height is below 1 where there is none."""
+    left, top = max(one[0], other[0]), max(one[1], other[1])
+    right = min(one[0] + one[2], other[0] + other[2])
+    bottom = min(one[1] + one[3], other[1] + other[3])
+    return left, top, right - left, bottom - top
+
+
+def part_shown(
+    shown: "tuple[int, int, int, int]", box: "tuple[int, int, int, int]"
+) -> "tuple[int, int, int, int]":
+    """All that can be shown, or a window around the box where that is too much."""
+    if shown[2] * shown[3] <= MOST_PIXELS:
+        return shown
+    wide = (box[0] - WINDOW, box[1] - WINDOW, box[2] + 2 * WINDOW, box[3] + 2 * WINDOW)
+    return common(shown, wide)
 
 
 def padded(weights: bytes, width: int, margins: "tuple[int, int, int, int]") -> bytes:

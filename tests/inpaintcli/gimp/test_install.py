@@ -25,14 +25,9 @@ from inpaintcli.gimp.install import (
 from inpaintcli.gimp.profiles import Machine, Profile, profiles
 from inpaintcli.gimp.registration import registration
 
-PYTHON_FILES = {
-    "asking.py",
-    "dialogs.py",
-    "inpaintcli.py",
-    "layers.py",
-    "protocol.py",
-    "selected.py",
-}
+ROOT = Path(__file__).parents[3]
+PYTHON_FILES = {path.name for path in (ROOT / "plugins/gimp/inpaintcli").glob("*.py")}
+PYTHON_FILES.add("protocol.py")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from inpaintcli.errors import MaskMismatchError
 from inpaintcli.gimp.fill_service import FillService, Progress, enclosed
 from inpaintcli.gimp.protocol import FillRequest
 from inpaintcli.gimp.samples import WIDEST, Range, range_of, work_of
@@ -93,6 +94,14 @@ def test_a_meant_hole_becomes_opaque_where_that_is_wanted(grey_model):
     assert (answered(grey_model, pixels, reveal=True)[..., 3] == 255).all()
     kept = answered(grey_model, pixels)[..., 3]
     assert np.array_equal(kept, pixels[10:30, 20:40, 3])
+
+
+def test_a_layer_that_shows_nothing_is_refused(grey_model):
+    pixels = photo_pixels(48, 64, 4)
+    pixels[..., 3] = 0
+    pixels[15, 25, 3] = 255  # in the hole
+    with pytest.raises(MaskMismatchError, match="transparent"):
+        answered(grey_model, pixels)
 
 
 def test_what_is_read_is_what_was_sent(rng):

@@ -214,10 +214,11 @@ def case_every_precision_changes_the_selection_alone():
     for base in ("RGB", "GRAY"):
         for precision in PRECISIONS:
             for alpha in (False, True):
-                for mode in MODES:
+                # A new layer has alpha in any case: half of them show all that there is.
+                for mode in MODES if alpha == (base == "GRAY") else MODES[:1]:
                     name = f"{precision} {base}{' alpha' if alpha else ''} {mode}"
                     facts[name] = _one_precision(base, precision, alpha, mode)
-    assert len(facts) == 18 * 2 * 2 * 2
+    assert len(facts) == 18 * (2 * 2 + 2)
     wrong = {name: fact for name, fact in facts.items() if fact}
     assert not wrong, wrong
     return {"pictures": len(facts)}
@@ -637,23 +638,20 @@ def case_refused_on_a_floating_selection():
 
 
 def _failing(name, *words, **arguments):
+    """It fails in those words, and leaves nothing open: the image is filled afterwards."""
     worker(name)
-    said = []
-    for mode in MODES:
-        image = image_of()
-        layer = layer_of(image)
-        image.clean_all()
-        select(image, 5, 5, 10, 10)
-        dirty = image.is_dirty()
-        said.append(refused(image, [layer], *words, result=mode, **arguments))
-        assert image.is_dirty() == dirty
-        worker("scribble")  # the same image is filled afterwards, so that nothing is left open
-        before = native(layer)
-        fills(image, [layer], result="in-place")
-        assert unchanged_outside(before, native(layer), weights_in(image, layer), 3) == (0, 0)
-        worker(name)
-        image.delete()
-    return {"said": said[0]}
+    image = image_of()
+    layer = layer_of(image)
+    image.clean_all()
+    select(image, 5, 5, 10, 10)
+    dirty = image.is_dirty()
+    said = refused(image, [layer], *words, result="in-place", **arguments)
+    assert image.is_dirty() == dirty
+    worker("scribble")
+    before = native(layer)
+    fills(image, [layer], result="in-place")
+    assert unchanged_outside(before, native(layer), weights_in(image, layer), 3) == (0, 0)
+    return {"said": said}
 
 
 def case_a_worker_that_crashes():

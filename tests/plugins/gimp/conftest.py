@@ -30,7 +30,7 @@ def reported(tmp_path_factory) -> Callable:
             told = folder / "report.json"
             if not told.exists():
                 folder.mkdir(exist_ok=True)
-                with _gimp(tree) as gimp, _workers(gimp) as workers:
+                with opened(tree) as (gimp, workers):
                     told.write_text(json.dumps(run(gimp, workers, folder)))
             return json.loads(told.read_text()), folder
 
@@ -38,17 +38,19 @@ def reported(tmp_path_factory) -> Callable:
 
 
 @contextmanager
-def _gimp(tree: Path) -> Iterator[Gimp]:
+def opened(tree: Path) -> Iterator[tuple[Gimp, dict]]:
+    """A GIMP with the plug-in, and settings for it by the name of the worker they lead to."""
     program = Gimp(tree)
     try:
-        yield program
+        with _workers(program) as workers:
+            yield program, workers
     finally:
         program.close()
 
 
 @contextmanager
 def _workers(gimp: Gimp) -> Iterator[dict]:
-    """Settings for the plug-in by the name of the worker that they lead to."""
+    """The workers that stand in for others, and the settings that lead to each."""
     stand_ins, found = [], {}
     for name, behave in BEHAVIOURS.items():
         state = gimp.folder / f"{name}.state" / "worker.json"

@@ -48,7 +48,7 @@ def session(gimp: Gimp, workers: dict, pictures: Path) -> dict:
         config["only"] = wanted.split(",")
     program = ["/bin/sh", gimp.inside(start), "gimp-3.0", "--no-splash"]
     try:
-        return gimp.run(program, SCRIPT, config, 500, DISPLAY=":77")
+        return gimp.run(program, SCRIPT, config, 1000, DISPLAY=":77")
     finally:
         for path in shots.glob("*.png"):
             shutil.copy(path, pictures)

@@ -14,7 +14,7 @@ from tests.plugins.gimp.stand_ins import BEHAVIOURS, SCRIBBLE, StandIn
 
 asking = load("asking")
 REQUEST = protocol.FillRequest(8, 6, 3, "u8", (2, 1, 4, 3), process=1)
-ALLOWED = {"gi", "asking", "dialogs", "layers", "protocol", "selected"}
+ALLOWED = {"gi", "protocol", *(path.stem for path in FOLDER.glob("*.py"))}
 
 
 def settings(state, **changes):

@@ -18,13 +18,15 @@ from tests.conftest import photo_pixels
 from tests.plugins.gimp.tree import Gimp
 from tests.programs import PROGRAM, finished
 
-pytestmark = [pytest.mark.gimp, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.gimp, pytest.mark.slow, pytest.mark.timeout(1100)]
 
 SCRIPT = Path(__file__).parent / "cases.py"
 NAMES = re.findall(r"^def (case_\w+)", SCRIPT.read_text(encoding="utf-8"), re.MULTILINE)
 PHOTOS = {"rgb8": (3, 8), "rgba8": (4, 8), "grey8": (1, 8), "rgb16": (3, 16), "rgba16": (4, 16)}
 """Channels and bits of the photos that are also filled by the command line."""
 
+LIMIT_S = 1000
+"""About 150 s on two idle cores."""
 SHARED = [
     "case_floats_beyond_one_are_filled_as_bright",
     "case_live_filters_stay_and_a_new_layer_has_them_in",
@@ -58,7 +60,7 @@ def _run_cases(gimp, workers, folder):
         config["only"] = wanted.split(",")
     found: list[dict] = []
     with _second_gimp(gimp.tree, config, found):
-        report = gimp.console(SCRIPT, config, limit_s=500)
+        report = gimp.console(SCRIPT, config, limit_s=LIMIT_S)
     return {**report, "second": found[0]}
 
 
@@ -68,7 +70,7 @@ def _second_gimp(tree, config, found):
     gimp = Gimp(tree)
     plug_in = gimp.inside(gimp.profile.plug_in / "settings.json")
     config = {**config, "plug_in": plug_in, "only": SHARED}
-    thread = threading.Thread(target=lambda: found.append(gimp.console(SCRIPT, config, 500)))
+    thread = threading.Thread(target=lambda: found.append(gimp.console(SCRIPT, config, LIMIT_S)))
     thread.start()
     try:
         yield

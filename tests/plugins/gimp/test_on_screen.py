@@ -10,7 +10,7 @@ import pytest
 
 from tests.plugins.gimp.screen import SCRIPT, session
 
-pytestmark = [pytest.mark.gimp, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.gimp, pytest.mark.slow, pytest.mark.timeout(1100)]
 
 STEPS = re.findall(r"^def (step_\w+)", Path(SCRIPT).read_text(encoding="utf-8"), re.MULTILINE)
 

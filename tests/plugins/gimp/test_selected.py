@@ -114,5 +114,11 @@ def test_alpha_comes_goes_and_stays(rng, samples, channels):
         assert np.array_equal(found[:, :-1], pixels[:, :-1])
 
 
+def test_of_a_picture_too_large_a_window_around_the_selection_is_shown():
+    assert selected.part_shown((0, 0, 10_000, 10_000), (5, 5, 9, 9)) == (0, 0, 10_000, 10_000)
+    shown = selected.part_shown((-100, -100, 20_000, 10_000), (9000, 8000, 300, 200))
+    assert shown == (9000 - 2048, 8000 - 2048, 300 + 4096, 9900 - (8000 - 2048))
+
+
 def test_the_hole_is_what_may_change_in_any_part():
     assert selected.hole_of(bytes([0, 1, 128, 255])) == bytes([0, 255, 255, 255])
