@@ -18,7 +18,14 @@ from inpaintcli.imaging.images import ignore_note
 from inpaintcli.imaging.masks import fit_mask, mask_from_alpha, mask_from_picture
 from inpaintcli.imaging.picture import Mask, Picture, Samples
 from inpaintcli.inpaint.pipeline import Model
-from inpaintcli.options import Detail, FillOptions, MaskOptions, ModelChoice, Structure
+from inpaintcli.options import (
+    Detail,
+    FillOptions,
+    MaskOptions,
+    MetadataPolicy,
+    ModelChoice,
+    Structure,
+)
 from inpaintcli.storage.locations import local_path
 
 Source = str | os.PathLike[str]
@@ -43,6 +50,7 @@ class FillKeywords(TypedDict, total=False):
     invert_mask: bool
     mask_threshold: int
     resize_mask: bool
+    metadata: MetadataPolicy
     notes: Callable[[str], None]
 
 
@@ -82,8 +90,8 @@ def fill(
     that is `NAME.filled.EXT` beside it. The result is the path that was written.
 
     Without an open model one is opened for the call (a few tenths of a second). For many photos
-    open it once, `with inpaintcli.open_model() as model`, and pass it as `model`. A model serves
-    one thread at a time.
+    open it once, `with inpaintcli.open_model() as model`, and pass it as `model`. Threads may
+    share it: its network serves them in turn.
 
     Raises:
         UnreadableError: photo or mask cannot be read.

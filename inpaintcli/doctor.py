@@ -27,7 +27,7 @@ from inpaintcli.models.cards import DEFAULT, cards, verify
 State = Literal["ok", "absent", "bad", "note"]
 _MARKS: dict[State, str] = {"ok": "+", "absent": "-", "bad": "!", "note": " "}
 _PACKAGES = (
-    "numpy", "opencv-python-headless", "pillow", "tifffile", "pyexiftool", "numba", "openvino",
+    "numpy", "opencv-python-headless", "pillow", "tifffile", "numba", "openvino",
     "onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnx", "tensorrt", "cuda-bindings",
     "nvidia-ml-py", "torch", "watchdog",
 )  # fmt: skip
@@ -256,8 +256,6 @@ def _models() -> Iterator[Finding]:
 
 
 def _programs() -> Iterator[Finding]:
-    exiftool = "apt install libimage-exiftool-perl: keeps IPTC and maker notes"
-    yield _program("exiftool", ("exiftool",), ["-ver"], exiftool)
     gimp = "apt install gimp: for the plug-in; needs GIMP 3"
     yield _program("GIMP", ("gimp-3.0", "gimp-3", "gimp"), ["--version"], gimp)
     good, fact, hint = in_one_line()

@@ -39,6 +39,8 @@ Detail = Literal["auto", "network", "patches"]
 Structure = Literal["auto", "off"]
 """Whether patterns and straight lines of the photo are carried through a hole."""
 Engine = Literal["auto", "openvino", "onnxruntime", "tensorrt"]
+MetadataPolicy = Literal["keep", "safe", "strip"]
+"""What of a photo's metadata is written: all, what cannot show the photo unfilled, nothing."""
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 ModelOption = Annotated[
@@ -60,6 +62,13 @@ MaskOption = Annotated[
         metavar="FILE|FOLDER|alpha",
         help="White is the hole. A folder holds NAME.EXT, NAME.mask.EXT or NAME_mask.EXT; "
         "alpha takes the transparent pixels; left out: NAME.mask.EXT beside the photo.",
+    ),
+]
+MetadataOption = Annotated[
+    MetadataPolicy,
+    Option(
+        help="keep: all metadata, even previews of the unfilled photo; safe: without what may show "
+        "it; strip: the colour profile only.",
     ),
 ]
 OverwriteOption = Annotated[bool, Option(help="Replace existing outputs.")]
@@ -103,7 +112,7 @@ class MaskOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class FillOptions(MaskOptions):
-    """All options on which the pixels of a filled photo depend. Lengths in pixels of the photo."""
+    """All options on which a filled photo depends. Lengths in pixels of the photo."""
 
     detail: Annotated[
         Detail, Option(help="Whose texture: the network's, patches of the photo, or both.")
@@ -116,6 +125,7 @@ class FillOptions(MaskOptions):
     feather: Annotated[
         int, Option(least=0, help="Blend over so many pixels inside the hole's rim.")
     ] = 0
+    metadata: MetadataOption = "safe"
 
 
 def declared(group: type) -> dict[str, tuple[Any, Option]]:

@@ -129,7 +129,14 @@ def _to_stdout(
             notify=notify,
             attention=attention,
         )
-        data = picture_bytes(filled.picture, job.photo.suffix, source=job.photo, notes=notify)
+        data = picture_bytes(
+            filled.picture,
+            job.photo.suffix,
+            name=job.photo.name,
+            metadata=request.options.metadata,
+            notes=notify,
+            removed=notify,
+        )
     else:
         notify(f"{job.photo.name}: {empty_mask_note(job, request.options)}")
         data = job.photo.read_bytes()

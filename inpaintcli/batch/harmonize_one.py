@@ -70,7 +70,15 @@ def _harmonize_file(request: PhotoRequest, job: LocalJob, model: Model) -> None:
         data = job.photo.read_bytes()
     else:
         fitted = harmonize(picture, foreground, model)
-        data = picture_bytes(fitted, suffix, source=job.photo, notes=request.console.say)
+        say = request.console.say
+        data = picture_bytes(
+            fitted,
+            suffix,
+            name=job.photo.name,
+            metadata=request.metadata,
+            notes=say,
+            removed=say,
+        )
     if job.output == STDOUT:
         if note:
             request.console.say(f"{job.photo}: {note}")

@@ -163,7 +163,8 @@ class JobRunner:
         check_writable(local.output, source=local.photo, overwrite=self._may_replace(job))
         picture, mask = read_pair(local.photo, local.mask, self.options)
         filled = self._fill(job, picture, mask) if mask.any() else None
-        data = self._encoded(local, filled.picture if filled else None, picture)
+        remarks = Remarks(self.notify)
+        data = self._encoded(local, filled.picture if filled else None, picture, remarks)
         outcome = Outcome(
             status="filled",
             input=job.photo,
@@ -175,6 +176,8 @@ class JobRunner:
             decisions=filled.decisions if filled else (),
             grain=filled.grain if filled else 0.0,
             note="" if filled else empty_mask_note(local, self.options),
+            reported=tuple(remarks.reported),
+            removed=remarks.removed,
             fingerprint=fingerprint,
             sha256=digest_of_bytes(data) if self.run_fingerprint else None,
         )
@@ -202,12 +205,39 @@ class JobRunner:
             return self.run_fingerprint.of_job(job.photo, job.mask, (local.photo, local.mask))
         return None
 
-    def _encoded(self, job: LocalJob, filled: Picture | None, photo: Picture) -> bytes:
+    def _encoded(
+        self, job: LocalJob, filled: Picture | None, photo: Picture, remarks: "Remarks"
+    ) -> bytes:
         """The output's bytes: the photo's own where nothing was filled and the format stays."""
         suffix = job.output.suffix
         if filled is None and suffix.lower() == job.photo.suffix.lower():
             return job.photo.read_bytes()
-        return picture_bytes(filled or photo, suffix, source=job.photo, notes=self.notify)
+        return picture_bytes(
+            filled or photo,
+            suffix,
+            name=job.photo.name,
+            metadata=self.options.metadata,
+            notes=remarks.report,
+            removed=remarks.keep,
+        )
+
+
+class Remarks:
+    """Sentences on one output: `reported` ones were passed on at once, the `removed` one not."""
+
+    def __init__(self, notify: Notify) -> None:
+        self._notify = notify
+        self.reported: list[str] = []
+        self.removed = ""
+
+    def report(self, sentence: str) -> None:
+        """Pass a sentence on, and collect it."""
+        self.reported.append(sentence)
+        self._notify(sentence)
+
+    def keep(self, sentence: str) -> None:
+        """Keep the sentence on previews that were removed, for the photo's own line."""
+        self.removed = sentence
 
 
 @contextmanager

@@ -76,6 +76,8 @@ def report_outcome(console: Console, outcome: Outcome, *, brief: bool = False) -
         (console.detail if brief else console.say)(f"{outcome.input}: skipped, {outcome.note}")
     elif outcome.note:
         console.say(f"{outcome.input}: {outcome.note}")
+    if outcome.removed:
+        (console.detail if brief else console.say)(outcome.removed)
     for decision in outcome.decisions:
         console.detail(f"  {decision.in_words()}")
     if outcome.status == "filled" and not outcome.note:

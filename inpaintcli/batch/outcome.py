@@ -36,8 +36,9 @@ class Outcome:
     """What happened to one photo.
 
     tiles: calls of the model. decisions: whose texture fills each thick part of the hole. grain:
-    standard deviation of the noise added. fingerprint: what the output was made from; sha256: of
-    the output. The last two are set where the run is recorded in a journal.
+    standard deviation of the noise added. reported: sentences that people have seen already.
+    removed: a sentence on previews that are not in the output. fingerprint: what the output was
+    made from; sha256: of the output. The last two are set where the run is recorded in a journal.
     """
 
     status: Literal["filled", "skipped", "failed"]
@@ -50,6 +51,8 @@ class Outcome:
     decisions: tuple[Decision, ...] = ()
     grain: float = 0.0
     note: str = ""
+    reported: tuple[str, ...] = ()
+    removed: str = ""
     error: InpaintError | EngineError | None = None
     fingerprint: JobFingerprint | None = None
     sha256: str | None = None
@@ -71,9 +74,12 @@ class Outcome:
             "tiles": self.tiles,
             "detail": [decision.to_json() for decision in self.decisions],
             "grain": round(self.grain, 2),
-            "note": self.note or None,
+            "note": "; ".join(part for part in self._remarks() if part) or None,
             "error": error_to_json(self.error) if self.error else None,
         }
+
+    def _remarks(self) -> tuple[str, ...]:
+        return (self.note, *self.reported, self.removed)
 
 
 class ProgressRecorder(Protocol):

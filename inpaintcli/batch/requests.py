@@ -8,7 +8,7 @@ from inpaintcli.batch.fingerprints import RunFingerprint
 from inpaintcli.console import Console, ConsoleReport
 from inpaintcli.inpaint.pipeline import Model
 from inpaintcli.models.cards import find_card
-from inpaintcli.options import FillOptions, MaskOptions, ModelChoice
+from inpaintcli.options import FillOptions, MaskOptions, MetadataPolicy, ModelChoice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,7 @@ class PhotoRequest:
     options: MaskOptions = field(default_factory=MaskOptions)
     overwrite: bool = False
     dry_run: bool = False
+    metadata: MetadataPolicy = "safe"
 
     def open_model(self, threads: int | None = None) -> Model:
         """The model and engine asked for; `threads` as in `pipeline.open_model`.

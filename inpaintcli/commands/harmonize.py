@@ -7,7 +7,13 @@ import typer
 
 from inpaintcli.commands.options import with_options
 from inpaintcli.console import Console
-from inpaintcli.options import DryRunOption, MaskOptions, ModelChoice, OverwriteOption
+from inpaintcli.options import (
+    DryRunOption,
+    MaskOptions,
+    MetadataOption,
+    ModelChoice,
+    OverwriteOption,
+)
 
 
 @with_options
@@ -27,6 +33,7 @@ def harmonize(
     *,
     model: ModelChoice,
     options: MaskOptions,
+    metadata: MetadataOption = "safe",
     overwrite: OverwriteOption = False,
     dry_run: DryRunOption = False,
     console: Console,
@@ -39,6 +46,11 @@ def harmonize(
     from inpaintcli.batch.requests import PhotoRequest
 
     request = PhotoRequest(
-        console=console, model=model, options=options, overwrite=overwrite, dry_run=dry_run
+        console=console,
+        model=model,
+        options=options,
+        overwrite=overwrite,
+        dry_run=dry_run,
+        metadata=metadata,
     )
     raise typer.Exit(harmonize_photo(request, photo, mask, output))

@@ -8,15 +8,17 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from inpaintcli.errors import InpaintError, OutputError, UnreadableError
-from inpaintcli.imaging import metadata
+from inpaintcli.errors import OutputError, UnreadableError
 from inpaintcli.imaging.formats import bmp, jpeg, png, tiff, webp
-from inpaintcli.imaging.picture import Picture
+from inpaintcli.imaging.metadata import policy
+from inpaintcli.imaging.metadata.photoshop import iptc_of
+from inpaintcli.imaging.metadata.removals import Removals
+from inpaintcli.imaging.picture import Origin, Picture
 from inpaintcli.imaging.picture_format import PictureFormat
+from inpaintcli.options import MetadataPolicy
 
 FORMATS: tuple[PictureFormat, ...] = (png, jpeg, tiff, webp, bmp)
 SUFFIXES: frozenset[str] = frozenset(suffix for kind in FORMATS for suffix in kind.SUFFIXES)
@@ -72,49 +74,66 @@ def check_readable(path: Path) -> None:
 
 
 def encode_picture(picture: Picture, suffix: str) -> bytes:
-    """The file of `picture` under `suffix`, with the metadata of its `origin`.
+    """The file of `picture` under `suffix`, with the safe metadata of its `origin`.
 
     Raises:
         OutputError: the suffix is of no format, or the format cannot hold the picture.
     """
-    return _format_of(suffix).write(picture)
+    return picture_bytes(picture, suffix)
 
 
 def picture_bytes(
     picture: Picture,
     suffix: str,
     *,
-    source: Path | None = None,
+    name: str = "",
+    metadata: MetadataPolicy = "safe",
     notes: Callable[[str], None] = ignore_note,
+    removed: Callable[[str], None] = ignore_note,
 ) -> bytes:
-    """As `encode_picture`, with the metadata of the file `source` that only exiftool can copy.
+    """The file of `picture` under `suffix`.
 
-    Exiftool's file is decoded and compared; where exiftool failed or changed the picture, its file
-    is not used, and `notes` is called. A picture is never lost because of its metadata.
+    Args:
+        picture: with the origin that holds the metadata.
+        suffix: of the format.
+        name: of the photo, for the sentences.
+        metadata: what of them is written, see `metadata.policy`.
+        notes: takes sentences on what was lost, or is kept although it shows the photo unfilled.
+        removed: takes a sentence on previews that were removed.
 
     Raises:
         OutputError: the suffix is of no format, or the format cannot hold the picture.
     """
-    kind, origin = _format_of(suffix), picture.origin
-    encoded = encode_picture(picture, suffix)
-    if not kind.EXIFTOOL_CAN_WRITE and (origin.icc or origin.exif or origin.xmp):
-        notes(f"{kind.NAME} holds no metadata: colour profile, EXIF and XMP were not kept.")
-    if source is not None and origin.left_out:
-        notes(f"{source.name}: not kept: {origin.left_out}.")
-    if source is None or not kind.EXIFTOOL_CAN_WRITE:
-        return encoded
-    if kind.KEEPS_OWN_METADATA and origin.format == kind.NAME:
-        if not (origin.exif or origin.xmp):  # then there are no previews either
-            return encoded
-        completed = metadata.without_previews(encoded, kind.SUFFIXES[0])
-    else:
-        completed = metadata.with_tags_of(source, encoded, kind.SUFFIXES[0], notes)
-    if completed is None or completed == encoded:
-        return encoded
-    if _same_picture(completed, encoded, kind):
-        return completed
-    notes(f"{source.name}: exiftool changed the picture; its metadata were copied without it.")
+    kind, removals = _format_of(suffix), Removals()
+    origin = policy.applied(picture.origin, metadata, removals)
+    encoded = kind.write(replace(picture, origin=origin))
+    before = f"{name}: " if name else ""
+    for note in _losses(origin, kind, metadata, removals):
+        notes(f"{before}{note}.")
+    if metadata == "safe" and (sentence := removals.previews_sentence()):
+        removed(f"{before}{sentence}.")
     return encoded
+
+
+def _losses(
+    origin: Origin, kind: PictureFormat, metadata: MetadataPolicy, removals: Removals
+) -> Iterator[str]:
+    """Sentences on what the output does not hold, or holds although it shows the unfilled photo."""
+    yield from origin.remarks
+    if origin.left_out:
+        yield f"not kept: {origin.left_out}"
+    if metadata == "strip":
+        return
+    if metadata == "keep" and (kept := removals.names()):
+        yield f"kept as asked, and may show the unfilled photo: {', '.join(kept)}"
+    if metadata == "safe" and (sentence := removals.losses_sentence()):
+        yield sentence
+    held = {"icc": origin.icc, "exif": origin.exif, "xmp": origin.xmp}
+    missing = [name.upper() for name, block in held.items() if block and name not in kind.HOLDS]
+    if origin.photoshop and "photoshop" not in kind.HOLDS and iptc_of(origin.photoshop):
+        missing.append("IPTC")
+    if missing:
+        yield f"{kind.NAME} cannot hold, so not kept: {', '.join(missing)}"
 
 
 def write_picture(
@@ -123,6 +142,7 @@ def write_picture(
     *,
     source: Path | None = None,
     overwrite: bool = False,
+    metadata: MetadataPolicy = "safe",
     notes: Callable[[str], None] = ignore_note,
 ) -> None:
     """Write `picture` to `path`, in the format of its suffix; the file appears when complete.
@@ -132,7 +152,9 @@ def write_picture(
             cannot hold the picture, or it cannot be written. No part of a file remains.
     """
     check_writable(path, source=source, overwrite=overwrite)
-    write_bytes(picture_bytes(picture, path.suffix, source=source, notes=notes), path, overwrite)
+    name = source.name if source else ""
+    data = picture_bytes(picture, path.suffix, name=name, metadata=metadata, notes=notes)
+    write_bytes(data, path, overwrite)
 
 
 def check_writable(path: Path, *, source: Path | None = None, overwrite: bool = False) -> None:
@@ -250,23 +272,6 @@ def _format_of(suffix: str) -> PictureFormat:
         f"{named} cannot be written.".capitalize(),
         hint=f"Use one of {' '.join(sorted(SUFFIXES))}.",
     )
-
-
-def _same_picture(completed: bytes, encoded: bytes, kind: PictureFormat) -> bool:
-    """Whether two files of one format decode to the same pixels, alpha, orientation and mode."""
-    try:
-        found, wanted = kind.read(completed, "copy"), kind.read(encoded, "copy")
-    except InpaintError:
-        return False
-    if found.alpha is None or wanted.alpha is None:
-        same_alpha = found.alpha is wanted.alpha
-    else:
-        same_alpha = np.array_equal(found.alpha, wanted.alpha)
-    same_origin = (found.origin.orientation, found.origin.mode) == (
-        wanted.origin.orientation,
-        wanted.origin.mode,
-    )
-    return same_alpha and same_origin and np.array_equal(found.pixels, wanted.pixels)
 
 
 def already_exists(path: object) -> OutputError:

@@ -1,10 +1,13 @@
 """A picture as displayed, with what its file holds besides pixels; the type of masks."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from inpaintcli.imaging.metadata.removals import Removals
 
 Samples = NDArray[np.unsignedinteger[Any]]
 Mask = NDArray[np.bool_]
@@ -14,7 +17,19 @@ Mode = Literal["grey", "rgb", "palette", "bilevel"]
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a file was coded; formats that need it have their own subclass."""
+    """How a file was coded; formats that need it have their own subclass.
+
+    Where an encoding holds metadata in the file's own form, its subclass cleans and strips them.
+    """
+
+    def cleaned(self, removals: "Removals") -> Self:
+        """The encoding without metadata that may show the photo unfilled, see `metadata.policy`."""
+        del removals
+        return self
+
+    def stripped(self) -> Self:
+        """The encoding without metadata."""
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +57,10 @@ class Origin:
     `format` is the name of the file's format. `orientation` is EXIF's (1 to 8): how the stored
     pixels were rotated or flipped to be displayed. `exif` begins with the TIFF header ("II*" or
     "MM*"), without the "Exif" that JPEG puts before it. `mode` matters to writers where it is
-    "palette" (with `palette`) or "bilevel". `dpi` is horizontal and vertical. `left_out` names, for
-    the user, contents of the file that no writer keeps.
+    "palette" (with `palette`) or "bilevel". `dpi` is horizontal and vertical. `photoshop` are
+    Photoshop's image resources, IPTC among them. `left_out` and `copies` name, for the user,
+    contents of the file that no writer keeps; the latter show the picture itself. `remarks` are
+    sentences on faults of the file.
     """
 
     format: str = ""
@@ -52,10 +69,13 @@ class Origin:
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
+    photoshop: bytes | None = None
     dpi: tuple[float, float] | None = None
     palette: Palette | None = None
     encoding: Encoding = Encoding()
     left_out: str = ""
+    remarks: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,8 @@ class PictureFormat(Protocol):
     """The format's name, as in `Origin.format`."""
     SUFFIXES: tuple[str, ...]
     """Suffixes of file names, lower case, with the dot; the usual one first."""
-    KEEPS_OWN_METADATA: bool
-    """Whether `write` keeps all metadata of a file that was read in this format."""
-    EXIFTOOL_CAN_WRITE: bool
-    """Whether exiftool can write metadata to files of this format."""
+    HOLDS: frozenset[str]
+    """Which fields of `Origin` files of this format can hold: icc, exif, xmp, photoshop."""
 
     def accepts(self, head: bytes) -> bool:
         """Whether a file that begins with `head` (16 bytes, or all of a shorter file) is of it."""
@@ -32,7 +30,7 @@ class PictureFormat(Protocol):
         """
 
     def write(self, picture: Picture) -> bytes:
-        """Encode a picture, with the metadata and the encoding of its origin.
+        """Encode a picture, with the metadata and the encoding of its origin, as they are.
 
         Raises:
             OutputError: the format cannot hold the picture.

@@ -15,6 +15,10 @@ MAX_PIXELS = 500_000_000
 """More than cameras and stitching give; a forged header cannot ask for more memory than that."""
 
 
+class DamagedError(ValueError):
+    """Why a file cannot be read, in words for the user."""
+
+
 @contextmanager
 def decoding(name: str, kind: str) -> Iterator[None]:
     """Turn every exception of a decoder into `UnreadableError`, and ignore its warnings.
@@ -33,15 +37,12 @@ def decoding(name: str, kind: str) -> Iterator[None]:
             f"{name} is too large for the memory of this machine.", hint="Scale it down first."
         ) from fault
     except Exception as fault:
+        # What libraries say speaks of their own code.
+        reason = f" ({fault})" if isinstance(fault, DamagedError) else ""
         raise UnreadableError(
-            f"{name} is a damaged or incomplete {kind} file ({_first_line(fault)}).",
+            f"{name} is a damaged or incomplete {kind} file{reason}.",
             hint="Copy or export it again.",
         ) from fault
-
-
-def _first_line(fault: Exception) -> str:
-    lines = str(fault).strip().splitlines() or [type(fault).__name__]
-    return lines[0][:120]
 
 
 def check_size(width: int, height: int, name: str) -> None:

@@ -14,12 +14,12 @@ WHITE_IS_0, BLACK_IS_0, RGB, INDEXED, YCBCR = 0, 1, 2, 3, 6
 ASSOCIATED, UNASSOCIATED = 1, 2
 ORIENTATION, COLOUR_MAP, XMP, IPTC, ICC = 274, 320, 700, 33723, 34675
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
-PHOTOSHOP = (34377, 37724)
+PHOTOSHOP, LAYERS, SUB_IFDS, C2PA = 34377, 37724, 330, 52545
 STRUCTURE = frozenset(
     (*range(254, 260), 262, 263, 264, 265, 266, 273, *range(277, 282), 284, *range(288, 294))
 ) | {317, 320, *range(322, 326), 330, *range(332, 348), *range(512, 522), *range(529, 533)}
 """Tags about how the pixels are stored, not about what they show."""
-BLOCKS = frozenset((XMP, IPTC, ICC, *PHOTOSHOP))
+BLOCKS = frozenset((XMP, IPTC, ICC, PHOTOSHOP, LAYERS, C2PA))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,6 @@ class TiffEncoding(Encoding):
     white_is_0: bool = False
     extra: int | None = None
     colour_map: tuple[int, ...] = ()
-    iptc: bytes | None = None
 
 
 def colours_of(colour_map: Sequence[int]) -> NDArray[np.uint8]:

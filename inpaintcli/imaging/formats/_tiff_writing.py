@@ -6,6 +6,7 @@ Source: TIFF revision 6.0.
 import contextlib
 import io
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from inpaintcli.imaging.formats._tiff_tags import (
     INTEROP_IFD,
     IPTC,
     ORIENTATION,
+    PHOTOSHOP,
     RGB,
     STRUCTURE,
     UNASSOCIATED,
@@ -41,6 +43,7 @@ from inpaintcli.imaging.formats._writing import (
     stored_samples,
     updated_palette,
 )
+from inpaintcli.imaging.metadata.photoshop import has_more_than_iptc, iptc_of
 from inpaintcli.imaging.picture import Origin, Palette, Picture, stored
 
 STRIP_BYTES = 1 << 20
@@ -166,13 +169,24 @@ def _directory(tags: dict[int, Any], origin: Origin, encoding: TiffEncoding) -> 
     if dpi := resolution(origin):
         directory[282], directory[283], directory[296] = float(dpi[0]), float(dpi[1]), 2
     directory[ORIENTATION] = origin.orientation
-    for tag, kind, block in ((XMP, 1, origin.xmp), (IPTC, 7, encoding.iptc), (ICC, 7, origin.icc)):
-        if block:
-            directory.tagtype[tag] = kind
-            directory[tag] = block
+    for tag, block in _blocks(origin):
+        directory.tagtype[tag] = 1 if tag in (XMP, PHOTOSHOP) else 7
+        directory[tag] = block
     for tag, value in tags.items():
         directory[tag] = value
     return directory
+
+
+def _blocks(origin: Origin) -> Iterator[tuple[int, bytes]]:
+    """The tags of blocks with a structure of their own, and the blocks."""
+    if origin.xmp:
+        yield XMP, origin.xmp
+    if origin.icc:
+        yield ICC, origin.icc
+    if origin.photoshop and (iptc := iptc_of(origin.photoshop)):
+        yield IPTC, iptc
+    if origin.photoshop and has_more_than_iptc(origin.photoshop):
+        yield PHOTOSHOP, origin.photoshop
 
 
 def _exif_tags(origin: Origin) -> dict[int, Any]:

@@ -24,8 +24,7 @@ from inpaintcli.imaging.picture import Mode, Origin, Palette, Picture
 
 NAME = "BMP"
 SUFFIXES: tuple[str, ...] = (".bmp", ".dib")
-KEEPS_OWN_METADATA = True  # a BMP has none but the resolution
-EXIFTOOL_CAN_WRITE = False
+HOLDS: frozenset[str] = frozenset()
 
 INCHES_PER_METRE = 39.37007874
 

@@ -10,37 +10,50 @@ import re
 import struct
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
 from inpaintcli.errors import OutputError
-from inpaintcli.imaging.formats import _exif
+from inpaintcli.imaging.formats._jpeg_end import completed
+from inpaintcli.imaging.formats._jpeg_metadata import (
+    APP0,
+    APP1,
+    APP14,
+    COM,
+    MPF_PREFIX,
+    SOS,
+    Segment,
+    cleaned_segments,
+    resource_segments,
+    resources_of,
+    segment_positions,
+    stripped_segments,
+)
 from inpaintcli.imaging.formats._reading import check_size, decoding, split_alpha, unsupported_mode
 from inpaintcli.imaging.formats._writing import refuse_depth, resolution, stored_samples
+from inpaintcli.imaging.metadata.orientation import block_to_write, orientation
+from inpaintcli.imaging.metadata.raw_profiles import EXIF_PREFIX
+from inpaintcli.imaging.metadata.removals import Removals
 from inpaintcli.imaging.picture import Encoding, Origin, Picture, displayed
 
 NAME = "JPEG"
 SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".jpe", ".jfif")
-KEEPS_OWN_METADATA = True
-EXIFTOOL_CAN_WRITE = True
+HOLDS: frozenset[str] = frozenset(("icc", "exif", "xmp", "photoshop"))
 
 QUALITY = 95
 MAX_SIDE = 65500
 MAX_BLOCK = 65000
-"""Bytes of metadata that fit one segment for certain; exiftool can spread more over several."""
-APP0, APP1, APP2, APP14, COM, DHT, SOS = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE, 0xC4, 0xDA
+"""Bytes of metadata that fit one segment for certain."""
+DHT = 0xC4
 MP_ENTRIES = 0xB002
-EXIF_PREFIX = b"Exif\0\0"
 STANDARD_HUFFMAN = (416, 208)
 """Bytes of the example tables of T.81, annex K, for colour and for grey."""
 VIDEO = re.compile(rb"ftyp(?:isom|iso2|mp4|qt  |avc1|M4V|3gp)")
 """The beginning of the video that some phones append to a picture."""
 
 _BUFFER_LOCK = threading.Lock()
-
-Segment = tuple[int, bytes]
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,14 @@ class JpegEncoding(Encoding):
     dense: bool
     segments: tuple[Segment, ...]
 
+    def cleaned(self, removals: Removals) -> Self:
+        """The encoding without segments that may show the photo unfilled."""
+        return replace(self, segments=cleaned_segments(self.segments, removals))
+
+    def stripped(self) -> Self:
+        """The encoding without metadata."""
+        return replace(self, segments=stripped_segments(self.segments))
+
 
 def accepts(head: bytes) -> bool:
     """Whether `head` is the beginning of a JPEG file."""
@@ -74,27 +95,33 @@ def read(data: bytes, name: str) -> Picture:
     """
     from PIL.JpegImagePlugin import JpegImageFile
 
-    with decoding(name, NAME), JpegImageFile(io.BytesIO(data)) as image:
-        check_size(image.width, image.height, name)
-        if image.mode not in ("L", "RGB"):
-            raise unsupported_mode(name, image.mode)
-        dense = len(data) > image.width * image.height
-        encoding = _encoding(image, list(_segments(data)), dense)
-        image.load()
-        exif = next((c[6:] for m, c in encoding.segments if _is_exif(m, c)), None)
-        origin = Origin(
-            NAME,
-            "grey" if image.mode == "L" else "rgb",
-            orientation=_exif.orientation(exif),
-            icc=image.info.get("icc_profile"),
-            exif=exif,
-            xmp=image.info.get("xmp"),
-            dpi=image.info.get("dpi"),
-            encoding=encoding,
-            left_out=_left_out(image, data),
-        )
-        pixels, _ = split_alpha(displayed(np.array(image), origin.orientation))
-        return Picture(pixels, None, origin)
+    with decoding(name, NAME):
+        data, remarks = completed(data)
+        with JpegImageFile(io.BytesIO(data)) as image:
+            check_size(image.width, image.height, name)
+            if image.mode not in ("L", "RGB"):
+                raise unsupported_mode(name, image.mode)
+            origin = replace(_origin(image, data), remarks=remarks)
+            image.load()
+            pixels, _ = split_alpha(displayed(np.array(image), origin.orientation))
+            return Picture(pixels, None, origin)
+
+
+def _origin(image: Any, data: bytes) -> Origin:
+    encoding = _encoding(image, list(_segments(data)), len(data) > image.width * image.height)
+    exif = next((c[6:] for m, c in encoding.segments if _is_exif(m, c)), None)
+    return Origin(
+        NAME,
+        "grey" if image.mode == "L" else "rgb",
+        orientation=orientation(exif),
+        icc=image.info.get("icc_profile"),
+        exif=exif,
+        xmp=image.info.get("xmp"),
+        photoshop=resources_of(encoding.segments),
+        dpi=image.info.get("dpi"),
+        encoding=encoding,
+        **_behind(image, data),
+    )
 
 
 def write(picture: Picture) -> bytes:
@@ -170,15 +197,17 @@ def _encoding(image: Any, segments: list[Segment], dense: bool) -> JpegEncoding:
     )
 
 
-def _left_out(image: Any, data: bytes) -> str:
-    """What the file holds after the picture, in words, except previews, which must not stay."""
-    found = ["a video"] if VIDEO.search(data) else []
+def _behind(image: Any, data: bytes) -> dict[str, Any]:
+    """What the file holds behind the picture, in words: `left_out` and `copies` of an origin."""
+    found, copies = ["a video"] if VIDEO.search(data) else [], 0
     with contextlib.suppress(Exception):  # a wrong index must not make the picture unreadable
         index = image._getmp() or {}  # noqa: SLF001 - no public API (CIPA DC-007)
         kinds = [entry["Attribute"]["MPType"] for entry in index.get(MP_ENTRIES, ())]
-        if others := sum(not kind.startswith("Large Thumbnail") for kind in kinds[1:]):
+        copies = sum(kind.startswith("Large Thumbnail") for kind in kinds[1:])
+        if others := len(kinds[1:]) - copies:
             found.append(f"{others} more picture{'s' * (others > 1)}, or maps of light or depth")
-    return " and ".join(found)
+    names = ("previews behind the picture",) if copies else ()
+    return {"left_out": " and ".join(found), "copies": names}
 
 
 def _options(origin: Origin, mode: str) -> dict[str, Any]:
@@ -191,7 +220,8 @@ def _options(origin: Origin, mode: str) -> dict[str, Any]:
             "optimize": encoding.optimised,
             "keep_rgb": encoding.keep_rgb and mode == "RGB",
         }
-    exif = _exif.block_to_write(origin, max_bytes=MAX_BLOCK)
+    exif = block_to_write(origin, max_bytes=MAX_BLOCK)
+    resources = resource_segments(origin.photoshop) if origin.photoshop else []
     return {
         "quality": QUALITY,
         "subsampling": 0,
@@ -199,21 +229,15 @@ def _options(origin: Origin, mode: str) -> dict[str, Any]:
         "icc_profile": origin.icc,
         "exif": EXIF_PREFIX + exif if exif else b"",
         "xmp": origin.xmp if origin.xmp and len(origin.xmp) <= MAX_BLOCK else b"",
+        "extra": b"".join(_packed(*segment) for segment in resources),
     }
 
 
 def _segments(data: bytes) -> Iterator[Segment]:
     """Marker and content of each segment before the first scan."""
-    at = 2
-    while True:
-        while data[at + 1] == 0xFF:  # fill bytes
-            at += 1
-        marker = data[at + 1]
-        (size,) = struct.unpack_from(">H", data, at + 2)
-        if data[at] != 0xFF or marker == SOS:
-            return
-        yield marker, data[at + 4 : at + 2 + size]
-        at += 2 + size
+    for marker, start, end in segment_positions(data):
+        if marker != SOS:
+            yield marker, data[start:end]
 
 
 def _is_exif(marker: int, content: bytes) -> bool:
@@ -221,12 +245,13 @@ def _is_exif(marker: int, content: bytes) -> bool:
 
 
 def _is_kept(marker: int, content: bytes) -> bool:
-    """Whether a segment is metadata: no thumbnail (JFXX), no index (MPF), not about the coding."""
-    if marker == APP0:
-        return content.startswith(b"JFIF\0")
-    if marker == APP2 and content.startswith(b"MPF\0"):
+    """Whether a segment is metadata, not about the coding.
+
+    The index MPF is of no use without the pictures behind this one.
+    """
+    if content.startswith(MPF_PREFIX):
         return False
-    return marker == COM or (APP1 <= marker <= 0xEF and marker != APP14)
+    return marker == COM or (APP0 <= marker <= 0xEF and marker != APP14)
 
 
 def _with_segments(encoded: bytes, segments: tuple[Segment, ...]) -> bytes:
@@ -237,16 +262,8 @@ def _with_segments(encoded: bytes, segments: tuple[Segment, ...]) -> bytes:
         if marker == APP14 or (not APP0 <= marker <= 0xEF and marker != COM):
             own.append(encoded[at : at + 4 + len(content)])
         at += 4 + len(content)
-    kept = [_packed(*_without_thumbnail(*segment)) for segment in segments]
+    kept = [_packed(*segment) for segment in segments]
     return b"".join([encoded[:2], *kept, *own, encoded[at:]])
-
-
-def _without_thumbnail(marker: int, content: bytes) -> Segment:
-    if marker == APP0:
-        return marker, content[:12] + bytes(2)
-    if _is_exif(marker, content):
-        return marker, EXIF_PREFIX + _exif.without_thumbnail(content[6:])
-    return marker, content
 
 
 def _packed(marker: int, content: bytes) -> bytes:

@@ -9,13 +9,20 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli.imaging.formats import _exif
+from inpaintcli.imaging.formats._png_metadata import (
+    OF_COLOUR,
+    XMP_KEY,
+    Chunk,
+    cleaned_chunks,
+    found_in,
+)
 from inpaintcli.imaging.formats._reading import (
+    DamagedError,
     check_size,
     decoding,
     padded_palette,
@@ -30,24 +37,23 @@ from inpaintcli.imaging.formats._writing import (
     stored_samples,
     updated_palette,
 )
+from inpaintcli.imaging.metadata import raw_profiles
+from inpaintcli.imaging.metadata.orientation import block_to_write, orientation
+from inpaintcli.imaging.metadata.removals import Removals
 from inpaintcli.imaging.picture import Encoding, Mode, Origin, Palette, Picture, displayed, stored
 
 NAME = "PNG"
 SUFFIXES: tuple[str, ...] = (".png",)
-KEEPS_OWN_METADATA = True
-EXIFTOOL_CAN_WRITE = True
+HOLDS: frozenset[str] = frozenset(("icc", "exif", "xmp", "photoshop"))
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 GREY, RGB, INDEXED, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
-BEFORE_PALETTE = (b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"mDCV", b"cLLI")
+NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
+"""Chunks on which the pixels depend; libraries refuse files for the size of the others."""
 OF_COLOUR_TYPE = (b"sBIT", b"bKGD")
 """Chunks whose content depends on the colour type."""
-KEPT = (*BEFORE_PALETTE, b"bKGD", b"pHYs", b"sPLT", b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME")
 OF_ANIMATION = (b"acTL", b"fcTL", b"fdAT")
-XMP_KEY = b"XML:com.adobe.xmp"
 INCHES_PER_METRE = 39.37007874
-
-Chunk = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,14 @@ class PngEncoding(Encoding):
     key: tuple[int, ...] | None
     chunks: tuple[Chunk, ...]
 
+    def cleaned(self, removals: Removals) -> Self:
+        """The encoding without chunks that may show the photo unfilled."""
+        return replace(self, chunks=cleaned_chunks(self.chunks, removals))
+
+    def stripped(self) -> Self:
+        """The encoding without metadata."""
+        return replace(self, chunks=tuple(c for c in self.chunks if c[0] in OF_COLOUR))
+
 
 def accepts(head: bytes) -> bool:
     """Whether `head` is the beginning of a PNG file."""
@@ -75,14 +89,15 @@ def read(data: bytes, name: str) -> Picture:
         UnreadableError: damaged, animated, or larger than MAX_PIXELS.
     """
     with decoding(name, NAME):
-        chunks = list(_chunks(data))
+        chunks, remarks = _whole_chunks(data)
         width, height, depth, colour_type = _header(chunks, name)
         check_size(width, height, name)
         content = dict(chunks)
-        origin = _origin(chunks, colour_type, depth)
+        origin = replace(_origin(chunks, colour_type, depth), remarks=remarks)
+        plain = _file([chunk for chunk in chunks if chunk[0] in NEEDED])
         if colour_type == INDEXED:
-            return _indexed(data, content, origin)
-        samples = _samples_16(data, colour_type) if depth == 16 else _samples_8(data, colour_type)
+            return _indexed(plain, content, origin)
+        samples = _samples_16(plain, colour_type) if depth == 16 else _samples_8(plain, colour_type)
         pixels, alpha = split_alpha(displayed(samples, origin.orientation))
         return Picture(pixels, _keyed_alpha(pixels, origin.encoding, alpha), origin)
 
@@ -100,28 +115,50 @@ def write(picture: Picture) -> bytes:
     return _assembled(picture, body, b"".join(struct.pack(">H", k) for k in key or ()))
 
 
-def _chunks(data: bytes) -> Iterator[Chunk]:
-    """Type and content of each chunk up to IEND; every checksum is verified.
-
-    OpenCV's libpng would print a message about a wrong one.
-    """
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
+    """Type and content of each chunk up to IEND, or to the end; whether its checksum is right."""
     at = len(MAGIC)
-    while True:
+    while at + 12 <= len(data):
         (size,) = struct.unpack_from(">I", data, at)
         kind, content = data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
+        if at + 12 + size > len(data):
+            return
         (checksum,) = struct.unpack_from(">I", data, at + 8 + size)
-        if checksum != zlib.crc32(kind + content):
-            raise ValueError(f"checksum of {kind!r} is wrong")
-        yield kind, content
+        yield kind, content, checksum == zlib.crc32(kind + content)
         if kind == b"IEND":
             return
         at += 12 + size
 
 
+def _whole_chunks(data: bytes) -> tuple[list[Chunk], tuple[str, ...]]:
+    """The chunks, without ancillary ones of a wrong checksum; remarks on what was wrong.
+
+    Raises:
+        DamagedError: a checksum of the pixels is wrong, or some of them are missing.
+    """
+    chunks: list[Chunk] = []
+    remarks: dict[str, None] = {}
+    for kind, content, right in _chunks(data):
+        if right:
+            chunks.append((kind, content))
+        elif kind[:1].islower():
+            what = f"the chunk {kind.decode('latin-1')} was not read: its checksum is wrong"
+            remarks[what] = None
+        else:
+            raise DamagedError(f"the checksum of {kind.decode('latin-1')} is wrong")
+    if not chunks or chunks[-1][0] != b"IEND":
+        unpacker = zlib.decompressobj()
+        unpacker.decompress(b"".join(content for kind, content in chunks if kind == b"IDAT"))
+        if not unpacker.eof:
+            raise DamagedError("the end is missing")
+        remarks["the end of the file is missing, but all pixels are there"] = None
+    return chunks, tuple(remarks)
+
+
 def _header(chunks: list[Chunk], name: str) -> tuple[int, int, int, int]:
     kind, content = chunks[0]
     if kind != b"IHDR":
-        raise ValueError("no header")
+        raise DamagedError("it does not begin with a header")
     width, height, depth, colour_type, *_ = struct.unpack(">IIBBBBB", content)
     frames = next((c for k, c in chunks if k == b"acTL"), None)
     if frames is not None and struct.unpack_from(">I", frames)[0] > 1:
@@ -130,37 +167,34 @@ def _header(chunks: list[Chunk], name: str) -> tuple[int, int, int, int]:
 
 
 def _origin(chunks: list[Chunk], colour_type: int, depth: int) -> Origin:
-    from PIL.PngImagePlugin import PngImageFile
-
-    content = dict(chunks)
-    exif = content.get(b"eXIf")
+    content, found = dict(chunks), found_in(chunks)
     key = _key(content.get(b"tRNS"), colour_type)
-    # Pillow decompresses the metadata chunks, for which it needs no pixels.
-    metadata = (b"IHDR", b"PLTE", b"iCCP", b"pHYs", b"iTXt")
-    needed = [chunk for chunk in chunks if chunk[0] in metadata]
-    with PngImageFile(io.BytesIO(_file([*needed, (b"IDAT", b"")]))) as image:
-        info = image.info
     bilevel = colour_type == GREY and depth == 1 and key is None
     mode: Mode = "palette" if colour_type == INDEXED else "rgb" if colour_type & RGB else "grey"
     return Origin(
         format=NAME,
         mode="bilevel" if bilevel else mode,
-        orientation=_exif.orientation(exif),
-        icc=info.get("icc_profile"),
-        exif=exif,
-        xmp=info.get("xmp"),
-        dpi=info.get("dpi"),
+        orientation=orientation(found.exif),
+        icc=found.icc,
+        exif=found.exif,
+        xmp=found.xmp,
+        photoshop=found.photoshop,
+        dpi=_dpi(content.get(b"pHYs", b"")),
         encoding=PngEncoding(colour_type, depth, key, tuple(c for c in chunks if _is_kept(c[0]))),
     )
 
 
+def _dpi(content: bytes) -> tuple[float, float] | None:
+    """Dots per inch, from the chunk pHYs; None where that states no unit."""
+    if len(content) != 9 or content[8] != 1:
+        return None
+    x, y = struct.unpack_from(">II", content)
+    return x / INCHES_PER_METRE, y / INCHES_PER_METRE
+
+
 def _is_kept(kind: bytes) -> bool:
-    """Whether a chunk is known, or "safe to copy" by its last letter, as Apple's iDOT is not."""
-    return kind in KEPT or (kind not in OF_ANIMATION and kind != b"tRNS" and _safe_unknown(kind))
-
-
-def _safe_unknown(kind: bytes) -> bool:
-    return kind[:1].islower() and kind[3:].islower()
+    """Whether a chunk is metadata; what of it is written is decided later."""
+    return kind[:1].islower() and kind not in OF_ANIMATION and kind != b"tRNS"
 
 
 def _key(content: bytes | None, colour_type: int) -> tuple[int, ...] | None:
@@ -197,7 +231,7 @@ def _samples_16(data: bytes, colour_type: int) -> NDArray[Any]:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     found: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if found is None or found.dtype != np.uint16:
-        raise ValueError("16-bit samples do not decode")
+        raise DamagedError("its samples cannot be decoded")
     channels = found.reshape(*found.shape[:2], -1)
     # OpenCV gives BGR or BGRA, and BGRA for grey with alpha; it adds alpha for a key colour.
     order = {GREY: [0], RGB: [2, 1, 0], GREY_ALPHA: [0, 3], RGB_ALPHA: [2, 1, 0, 3]}[colour_type]
@@ -332,15 +366,15 @@ def _paeth(
 
 def _assembled(picture: Picture, body: bytes, transparency: bytes, colours: bytes = b"") -> bytes:
     """The header and pixels of `body` with the picture's own chunks around them."""
-    plain = list(_chunks(body))
+    plain, _ = _whole_chunks(body)
     kept = list(_metadata(picture.origin, plain[0][1]))
     return _file(
         [
             plain[0],
-            *(c for c in kept if c[0] in BEFORE_PALETTE),
+            *(c for c in kept if c[0] in OF_COLOUR),
             *([(b"PLTE", colours)] if colours else []),
             *([(b"tRNS", transparency)] if transparency else []),
-            *(c for c in kept if c[0] not in BEFORE_PALETTE),
+            *(c for c in kept if c[0] not in OF_COLOUR),
             *(c for c in plain if c[0] == b"IDAT"),
         ]
     )
@@ -354,9 +388,7 @@ def _metadata(origin: Origin, header: bytes) -> Iterator[Chunk]:
         return
     same = (encoding.bit_depth, encoding.colour_type) == (header[8], header[9])
     for kind, content in encoding.chunks:
-        if kind == b"eXIf":
-            yield kind, _exif.without_thumbnail(content)
-        elif same or kind not in OF_COLOUR_TYPE:
+        if same or kind not in OF_COLOUR_TYPE:
             yield kind, content
 
 
@@ -366,10 +398,13 @@ def _converted_metadata(origin: Origin) -> Iterator[Chunk]:
     if dpi := resolution(origin):
         x, y = (round(value * INCHES_PER_METRE) for value in dpi)
         yield b"pHYs", struct.pack(">IIB", x, y, 1)
-    if exif := _exif.block_to_write(origin):
+    if exif := block_to_write(origin):
         yield b"eXIf", exif
     if origin.xmp:
         yield b"iTXt", XMP_KEY + bytes(5) + origin.xmp
+    if origin.photoshop:
+        text = raw_profiles.encoded("iptc", origin.photoshop)
+        yield b"zTXt", raw_profiles.PREFIX + b"iptc\0\0" + zlib.compress(text)
 
 
 def _file(chunks: list[Chunk]) -> bytes:

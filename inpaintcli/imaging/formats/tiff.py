@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from inpaintcli.errors import UnreadableError
 from inpaintcli.imaging.formats import _tiff_writing
 from inpaintcli.imaging.formats._reading import (
+    DamagedError,
     check_size,
     decoding,
     padded_palette,
@@ -30,13 +31,17 @@ from inpaintcli.imaging.formats._tiff_tags import (
     ASSOCIATED,
     BLACK_IS_0,
     BLOCKS,
+    C2PA,
     COLOUR_MAP,
     ICC,
     INDEXED,
     IPTC,
+    LAYERS,
     ORIENTATION,
+    PHOTOSHOP,
     RGB,
     STRUCTURE,
+    SUB_IFDS,
     UNPACKED,
     WHITE_IS_0,
     XMP,
@@ -44,16 +49,18 @@ from inpaintcli.imaging.formats._tiff_tags import (
     TiffEncoding,
     colours_of,
 )
+from inpaintcli.imaging.metadata.photoshop import iptc_of, with_iptc
 from inpaintcli.imaging.picture import Mode, Origin, Picture, displayed
 
 NAME = "TIFF"
 SUFFIXES: tuple[str, ...] = (".tif", ".tiff")
-KEEPS_OWN_METADATA = False
-EXIFTOOL_CAN_WRITE = True
+HOLDS: frozenset[str] = frozenset(("icc", "exif", "xmp", "photoshop"))
 
 LZW, ZSTD = 5, 50000
 DECODED_BY_TIFFFILE = (UNPACKED, 8, 32946, 32773, 34925)  # Deflate by two numbers, PackBits, LZMA
 DECODED_BY_LIBTIFF = (LZW, ZSTD)
+REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+"""For files of fill order 2: each byte with its bits in the opposite order."""
 READ_BY_PILLOW = (2, 3, 4, 7)  # fax codings and JPEG
 UNSUPPORTED_COLOURS = {
     5: "CMYK",
@@ -87,8 +94,8 @@ def read(data: bytes, name: str) -> Picture:
         check_size(int(page.imagewidth), int(page.imagelength), name)
         _check_kind(page, name)
         if any(at + size > len(data) for at, size in _segments(page)):
-            raise ValueError("the end is missing")
-        origin = _origin(data, page)
+            raise DamagedError("the end is missing")
+        origin = replace(_origin(data, page), copies=_copies(file, page), left_out=_left_out(page))
         if _needs_pillow(page):
             return _read_by_pillow(data, origin, name)
         samples = displayed(_samples(page, name), origin.orientation)
@@ -170,6 +177,7 @@ def _origin(data: bytes, page: Any) -> Origin:
         icc=block(ICC),
         exif=_exif_block(data),
         xmp=block(XMP),
+        photoshop=_resources(block(PHOTOSHOP), _iptc(tag(IPTC), page.parent.byteorder)),
         dpi=_dpi(tag(282), tag(283), tag(296)),
         encoding=TiffEncoding(
             byte_order=page.parent.byteorder,
@@ -178,9 +186,36 @@ def _origin(data: bytes, page: Any) -> Origin:
             white_is_0=page.photometric == WHITE_IS_0,
             extra=next((int(kind) for kind in page.extrasamples), None),
             colour_map=tuple(colour_map) if page.photometric == INDEXED else (),
-            iptc=block(IPTC),
         ),
     )
+
+
+def _copies(file: Any, page: Any) -> tuple[str, ...]:
+    """What else of the file shows the picture: other pages, SubIFDs, Photoshop's layers."""
+    found = []
+    if len(file.pages) > 1 or SUB_IFDS in page.tags:
+        found.append("reduced copies of the picture")
+    if LAYERS in page.tags:
+        found.append("Photoshop's layers")
+    return tuple(found)
+
+
+def _left_out(page: Any) -> str:
+    return "the C2PA manifest, which is no longer true" if C2PA in page.tags else ""
+
+
+def _iptc(value: Any, byte_order: str) -> bytes | None:
+    """The bytes of the tag of IPTC, which many programs write as numbers of 32 bits."""
+    if isinstance(value, tuple):
+        return struct.pack(f"{byte_order}{len(value)}I", *value)
+    return value if isinstance(value, bytes) and value else None
+
+
+def _resources(resources: bytes | None, iptc: bytes | None) -> bytes | None:
+    """Photoshop's resources, with the IPTC of the tag of its own if they have none."""
+    if iptc and not iptc_of(resources or b""):
+        return with_iptc(iptc) + (resources or b"")
+    return resources
 
 
 def _mode(page: Any) -> Mode:
@@ -192,10 +227,21 @@ def _mode(page: Any) -> Mode:
 
 
 def _dpi(x: Any, y: Any, unit: Any) -> tuple[float, float] | None:
-    if x is None or y is None or unit not in (None, 2, 3) or not (x[1] and y[1]):
+    """Dots per inch, of whatever type the file's numbers are."""
+    across, down = _number(x), _number(y)
+    if not (across and down) or unit not in (None, 2, 3):
         return None
     scale = 2.54 if unit == 3 else 1.0
-    return scale * x[0] / x[1], scale * y[0] / y[1]
+    return scale * across, scale * down
+
+
+def _number(value: Any) -> float:
+    """A tag's value as a number: a rational or one of another type; 0 where it is none."""
+    with contextlib.suppress(TypeError, ValueError, ZeroDivisionError, IndexError):
+        if isinstance(value, tuple):
+            return float(value[0]) / float(value[1])
+        return float(value)
+    return 0.0
 
 
 def _exif_block(data: bytes) -> bytes | None:
@@ -251,13 +297,15 @@ def _samples(page: Any, name: str) -> NDArray[Any]:
 
 def _decoded_by_libtiff(page: Any, codec: int) -> NDArray[Any]:
     """As `page.asarray`, each strip or tile decoded by `_decoded`."""
+    reversed_bits, page.fillorder = int(page.fillorder) == 2, 1
     page.compression = UNPACKED  # so that `decode` undoes only the predictor and the byte order
     found = np.zeros(page.shaped, page.dtype)
     height, width = int(page.imagelength), int(page.imagewidth)
     for data, index in page.parent.filehandle.read_segments(page.dataoffsets, page.databytecounts):
         if data is None:
             continue
-        decoded = _decoded(data, codec, _segment_bytes(page, index))
+        in_order = data.translate(REVERSED_BITS) if reversed_bits else data
+        decoded = _decoded(in_order, codec, _segment_bytes(page, index))
         part, (plane, _, y, x, _), shape = page.decode(decoded, index, _fullsize=page.is_tiled)
         area = found[plane, 0, y : y + shape[1], x : x + shape[2]]
         area[:] = part[0, : height - y, : width - x]

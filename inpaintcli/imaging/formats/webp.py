@@ -12,15 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from inpaintcli.errors import OutputError
-from inpaintcli.imaging.formats import _exif
 from inpaintcli.imaging.formats._reading import check_size, decoding, several_pictures, split_alpha
 from inpaintcli.imaging.formats._writing import refuse_depth, stored_samples
+from inpaintcli.imaging.metadata.orientation import block_to_write, orientation
 from inpaintcli.imaging.picture import Encoding, Origin, Picture, displayed
 
 NAME = "WebP"
 SUFFIXES: tuple[str, ...] = (".webp",)
-KEEPS_OWN_METADATA = True
-EXIFTOOL_CAN_WRITE = True
+HOLDS: frozenset[str] = frozenset(("icc", "exif", "xmp"))
 
 QUALITY = 90
 MAX_SIDE = 16383
@@ -57,7 +56,7 @@ def read(data: bytes, name: str) -> Picture:
         exif = _without_prefix(info.get("exif"))
         origin = Origin(
             NAME,
-            orientation=_exif.orientation(exif),
+            orientation=orientation(exif),
             icc=info.get("icc_profile"),
             exif=exif,
             xmp=info.get("xmp"),
@@ -92,7 +91,7 @@ def write(picture: Picture) -> bytes:
         quality=75 if lossless else QUALITY,  # for lossless files this is the effort
         exact=True,  # keeps the colours of transparent pixels
         icc_profile=origin.icc,
-        exif=_exif.block_to_write(origin) or b"",
+        exif=block_to_write(origin) or b"",
         xmp=origin.xmp or b"",
     )
     return out.getvalue()
