@@ -71,10 +71,16 @@ class Journal:
     def append(self, entry: JournalEntry, *, durable: bool = True) -> None:
         """Append a line, whole or not at all; `durable` waits until it is on the disk.
 
+        Where the output folder was moved away, a new journal is begun and locked under its name.
+
         Raises:
-            OutputError: it cannot be written.
+            OutputError: it cannot be written, or another run writes to the new folder.
         """
         with self._write_lock:
+            if not self._has_its_name(self._file):
+                fresh = self._opened()
+                self._file, old = fresh, self._file
+                os.close(old)
             end = os.fstat(self._file).st_size
             try:
                 _write_all(self._file, entry.to_line())
@@ -111,8 +117,10 @@ class Journal:
     def _has_its_name(self, file: int) -> bool:
         try:
             return os.path.samestat(os.fstat(file), self.path.stat())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:
+            raise unusable(self.path, "written", error) from error
 
     def _lock(self, file: int) -> None:
         try:

@@ -6,6 +6,8 @@ a name is taken, the moved file gets a number.
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -23,6 +25,7 @@ from inpaintcli.imaging.picture import Mask, Picture
 from inpaintcli.options import FillOptions
 from inpaintcli.storage.folders import make_folder
 from inpaintcli.storage.locations import local_path
+from inpaintcli.watch.relocation import relocate, taken
 
 LOSSY_LEVELS = 8.0
 """Grey levels of 255: the mean difference outside the hole that lossy encoding may cause. An
@@ -63,9 +66,10 @@ class Archive:
         if target is not None:
             self._move(outcome, mask, target)
         elif outcome.status == "filled" and self.delete:
-            for path in (local_path(outcome.input), mask):
-                if path is not None:
-                    _remove(path)
+            with _taken(outcome, mask) as (photo, own_mask):
+                for path in (photo, own_mask):
+                    if path is not None:
+                        path.unlink(missing_ok=True)
 
     def _move(self, outcome: Outcome, mask: Path | None, target: Path) -> None:
         """Move a pair as NAME.EXT and NAME.mask.EXT, so that `fill` finds it there again."""
@@ -73,14 +77,28 @@ class Archive:
         folder = target / photo.parent.relative_to(self.folder)
         make_folder(folder)
         stem = _free_stem(folder, photo, mask)
-        _relocate(photo, folder / f"{stem}{photo.suffix}")
-        if mask is not None:
-            _relocate(mask, folder / f"{stem}.mask{mask.suffix}")
+        with _taken(outcome, mask) as (own_photo, own_mask):
+            relocate(own_photo, folder / f"{stem}{photo.suffix}")
+            if own_mask is not None:
+                relocate(own_mask, folder / f"{stem}.mask{own_mask.suffix}")
         if outcome.error is not None:
             record = json.dumps(outcome.to_json(), ensure_ascii=False, indent=2)
             for text, ending in ((record, ".error.json"), (outcome.error, ".error.txt")):
                 data = f"{text}\n".encode(errors="backslashreplace")
                 write_bytes(data, folder / f"{stem}{ending}")
+
+
+@contextmanager
+def _taken(outcome: Outcome, mask: Path | None) -> Iterator[tuple[Path, Path | None]]:
+    """Photo and mask, taken away from their names if they are still those that were filled."""
+    made_from = outcome.fingerprint
+    of_mask = made_from.mask if made_from is not None else None
+    photo = taken(local_path(outcome.input), made_from.photo.sha256 if made_from else None)
+    with photo as own_photo, ExitStack() as stack:
+        own_mask = None
+        if mask is not None:
+            own_mask = stack.enter_context(taken(mask, of_mask.sha256 if of_mask else None))
+        yield own_photo, own_mask
 
 
 def verified(outcome: Outcome, job: LocalJob, options: FillOptions) -> Outcome:
@@ -165,42 +183,3 @@ def _free_stem(folder: Path, photo: Path, mask: Path | None) -> str:
         if not any(os.path.lexists(folder / name) for name in names):
             return stem
     raise AssertionError  # count() has no end
-
-
-def _relocate(source: Path, target: Path) -> None:
-    """Move a file, never replacing an existing one.
-
-    By a second name and the removal of the first, not by a rename: that would replace a file that
-    appeared meanwhile. Of a link, its target is copied and only the link removed.
-
-    Raises:
-        OutputError: it cannot be moved; the source stays.
-    """
-    if source.is_symlink() or not _linked(source, target):
-        _copy(source, target)
-    _remove(source)
-
-
-def _linked(source: Path, target: Path) -> bool:
-    """Whether the file could be given a second name: impossible across disks, and on some."""
-    try:
-        target.hardlink_to(source)
-    except OSError:
-        return False
-    return True
-
-
-def _copy(source: Path, target: Path) -> None:
-    try:
-        data, times = source.read_bytes(), source.stat()
-        write_bytes(data, target)
-        os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
-    except OSError as error:
-        raise OutputError(f"{source} cannot be moved to {target}: {error.strerror}.") from error
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be removed: {error.strerror}.") from error

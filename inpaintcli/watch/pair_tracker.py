@@ -184,7 +184,7 @@ class PairTracker:
             state.tried = snapshots  # the files have new times, but the same contents
             return None
         is_ours = output is not None and (
-            output == state.output or self._was_written_before(history)
+            output.has_content_of(state.output) or self._was_written_before(history)
         )
         if output is not None and not (is_ours or self._overwrite):
             state.tried = snapshots
@@ -192,7 +192,9 @@ class PairTracker:
             self._notices.output_not_ours(job, was_written_here=was_written_here)
             return None
         digest = digest or _content(photo, mask)
-        return ReadyPair(job, snapshots, digest, is_ours or self._overwrite, state.ready_at)
+        is_filled = is_ours and history is not None and history.is_up_to_date
+        replaces = is_ours or self._overwrite
+        return ReadyPair(job, snapshots, digest, replaces, state.ready_at, is_filled)
 
     def _history(self, job: LocalJob) -> OutputHistory | None:
         """What earlier runs recorded of the output of a photo that existed at the start."""
@@ -204,8 +206,8 @@ class PairTracker:
     def _was_written_before(self, history: OutputHistory | None) -> bool:
         """Whether the output was written by an earlier run, and may be replaced.
 
-        Where inputs are archived, an input that is still here and unchanged was not archived: it is
-        filled again, and then archived. A changed one is another photo of the same name.
+        Where inputs are archived, an input that is still here and unchanged was not archived, which
+        is then done. A changed one is another photo of the same name.
         """
         if history is None or history.is_up_to_date == self._keeps_inputs:
             return False

@@ -55,10 +55,22 @@ class Event:
 
 @dataclass(frozen=True)
 class FileSnapshot:
-    """Size and time of a file, which show a change without reading it."""
+    """Size, times and number of a file, which show a change without reading it.
+
+    changed_ns is Unix's ctime and inode the file's number: one of them differs where another file
+    of the same size and time takes the name, and where a file becomes readable.
+    """
 
     size: int
     modified_ns: int
+    changed_ns: int = 0
+    inode: int = 0
+
+    def has_content_of(self, other: Self | None) -> bool:
+        """Whether size and time are those of the other: only mode, owner or links may differ."""
+        if other is None:
+            return False
+        return (self.size, self.modified_ns) == (other.size, other.modified_ns)
 
     @classmethod
     def of(cls, path: Path) -> Self | None:
@@ -67,8 +79,9 @@ class FileSnapshot:
             status = path.stat()
         except (OSError, ValueError):
             return None
-        is_file = stat.S_ISREG(status.st_mode)
-        return cls(status.st_size, status.st_mtime_ns) if is_file else None
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 class FileFilter(Protocol):

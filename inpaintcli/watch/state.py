@@ -15,7 +15,7 @@ class ReadyPair:
 
     snapshots: the files as they were found complete. digest: their contents, from `content_of`.
     replaces: the output exists, and may be replaced. ready_at: when it was queued, by the watch's
-    clock.
+    clock. is_filled: an earlier run has written the output from it; only archiving it is left.
     """
 
     job: LocalJob
@@ -23,6 +23,7 @@ class ReadyPair:
     digest: str
     replaces: bool
     ready_at: float
+    is_filled: bool = False
 
 
 @dataclass

@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from inpaintcli.batch.fill_many import BatchOptions, fill_many
 from inpaintcli.batch.job_runner import JobRunner
@@ -34,6 +35,7 @@ from inpaintcli.watch.layout import WatchLayout, watch_layout
 from inpaintcli.watch.monitor import Monitor, timestamp
 from inpaintcli.watch.observer import FolderObserver
 from inpaintcli.watch.pair_tracker import PairTracker
+from inpaintcli.watch.relocation import restore_interrupted
 from inpaintcli.watch.stability import Event, FileSnapshot, StabilityTracker, Timing
 from inpaintcli.watch.state import ReadyPair
 
@@ -125,6 +127,8 @@ class _Watch:
         self._request, self._options, self._layout = request, options, layout
         self._messages: SimpleQueue[Event | _Finished] = SimpleQueue()
         make_folder(layout.output)
+        if options.done or options.failed or options.delete_inputs:
+            restore_interrupted(layout.roots)
         journal = stack.enter_context(closing(Journal(layout.output)))
         self._recorder = JournalRecorder(journal, request.fingerprint())
         self._tracker = _new_tracker(request, options, layout, self._recorder.previous_runs())
@@ -230,12 +234,36 @@ class _Watch:
         """Fill one photo and verify its output; runs in a thread of the pool."""
         started = timestamp()
         queued_s = round(time.monotonic() - pair.ready_at, 3)
-        outcome = replace(self._runner, overwrite=pair.replaces).run(pair.job)
-        self._record(outcome)
+        outcome = self._filled_before(pair) or self._filled_now(pair)
         written = FileSnapshot.of(pair.job.output) if outcome.status == "filled" else None
         if self._archive.needs_verification(outcome):
             outcome = verified(outcome, pair.job, self._request.options)
         self._messages.put(_Finished(pair, outcome, started, queued_s, written))
+
+    def _filled_now(self, pair: ReadyPair) -> Outcome:
+        outcome = replace(self._runner, overwrite=pair.replaces).run(pair.job)
+        self._record(outcome)
+        return outcome
+
+    def _filled_before(self, pair: ReadyPair) -> Outcome | None:
+        """The outcome of an earlier run; None where there is none, or it cannot be verified."""
+        if not pair.is_filled:
+            return None
+        job = pair.job
+        try:
+            made_from = self._recorder.run_fingerprint.of_job(job.photo, job.mask)
+        except OSError:
+            return None
+        outcome = Outcome(
+            status="filled",
+            input=job.photo,
+            mask=job.mask,
+            output=job.output,
+            fingerprint=made_from,
+            note=DONE,
+        )
+        found = verified(outcome, job, self._request.options)
+        return outcome if found.status == "filled" else None
 
     def _record(self, outcome: Outcome) -> None:
         try:
@@ -252,15 +280,19 @@ class _Watch:
         if wait is not None:
             self._report_postponed(outcome, wait)
             return
-        self._counts.add(outcome)
-        report_outcome(self._request.console, outcome)
-        times = {"started": finished.started, "queued_s": finished.queued_s}
-        self._monitor.outcome(outcome, **times)
+        self._report(outcome, {"started": finished.started, "queued_s": finished.queued_s})
         try:
             self._archive_inputs(pair, outcome)
         except OutputError as error:
             complain(str(error))
             self._monitor.event("kept", {"input": str(outcome.input), "message": str(error)})
+
+    def _report(self, outcome: Outcome, times: dict[str, Any]) -> None:
+        if outcome.status == "filled" and outcome.note == DONE:
+            outcome = replace(outcome, status="skipped")
+        self._counts.add(outcome)
+        report_outcome(self._request.console, outcome, brief=outcome.note == DONE)
+        self._monitor.outcome(outcome, **times)
 
     def _report_postponed(self, outcome: Outcome, wait: float) -> None:
         error = outcome.error

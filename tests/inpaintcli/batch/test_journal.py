@@ -281,3 +281,33 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / NAME).mkdir()
     with pytest.raises(OutputError, match=str(NAME)):
         Journal(Path(tmp_path))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not move a folder with open files")
+def test_the_journal_follows_the_name_of_its_folder(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    with closing(Journal(out)) as journal:
+        journal.append(entry("a.png"))
+        out.rename(tmp_path / "monday")
+        with pytest.raises(OutputError):
+            journal.append(entry("b.png"))
+        out.mkdir()
+        journal.append(entry("b.png"))
+        with pytest.raises(OutputError, match="Another run"):
+            Journal(out)
+    assert JournalIndex(out / NAME).last("b.png")
+    assert not JournalIndex(out / NAME).last("a.png")
+    assert JournalIndex(tmp_path / "monday" / NAME).last("a.png")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not move a folder with open files")
+def test_a_new_folder_that_another_run_has_locked_is_left_to_it(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    with closing(Journal(out)) as journal:
+        out.rename(tmp_path / "monday")
+        out.mkdir()
+        with closing(Journal(out)), pytest.raises(OutputError, match="Another run"):
+            journal.append(entry("b.png"))
+        journal.append(entry("b.png"))

@@ -2,17 +2,19 @@
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from inpaintcli.batch.fingerprints import RunFingerprint
 from inpaintcli.batch.job_runner import JobRunner
 from inpaintcli.batch.jobs import LocalJob
 from inpaintcli.batch.outcome import Outcome
 from inpaintcli.errors import OutputError, UnreadableError
 from inpaintcli.options import FillOptions
-from inpaintcli.watch import archive
+from inpaintcli.watch import archive, relocation
 from inpaintcli.watch.archive import Archive, verified
 from tests.conftest import photo_pixels
 
@@ -140,11 +142,89 @@ def test_inputs_are_removed_only_where_that_was_asked_for_and_never_after_a_fail
     assert names(tmp_path / "in") == []
 
 
+def refuse_across_disks(monkeypatch):
+    linked, renamed = relocation._linked, relocation._renamed
+
+    def is_across(source, target):
+        return source.parent != target.parent
+
+    monkeypatch.setattr(
+        relocation, "_linked", lambda one, other: not is_across(one, other) and linked(one, other)
+    )
+    monkeypatch.setattr(
+        relocation, "_renamed", lambda one, other: not is_across(one, other) and renamed(one, other)
+    )
+
+
+def test_without_hard_links_inputs_are_renamed_and_replace_nothing(job, tmp_path, monkeypatch):
+    inode = job.photo.stat().st_ino
+    monkeypatch.setattr(relocation, "_linked", lambda *_: False)
+    keeper(tmp_path, done=tmp_path / "done").archive_inputs(outcome(job), None)
+    assert (tmp_path / "done/sub/a.png").stat().st_ino == inode
+    assert not job.photo.exists()
+
+
+def filled_from(job):
+    made_from = RunFingerprint(model="m", options={}).of_job(job.photo, job.mask)
+    return replace(outcome(job), fingerprint=made_from)
+
+
+@pytest.mark.parametrize("delete", [True, False])
+@pytest.mark.parametrize("which", ["photo", "mask"])
+def test_a_file_that_was_replaced_after_it_was_filled_stays(job, tmp_path, which, delete):
+    filled, path = filled_from(job), getattr(job, which)
+    before = path.stat()
+    path.write_bytes(bytes(before.st_size))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    keep = keeper(tmp_path, delete=True) if delete else keeper(tmp_path, done=tmp_path / "done")
+    with pytest.raises(OutputError, match="replaced"):
+        keep.archive_inputs(filled, job.mask)
+    assert names(tmp_path / "in") == ["sub/a.png", "sub/a_mask.png"]
+    assert path.read_bytes() == bytes(before.st_size)
+
+
+def test_a_file_that_comes_while_the_old_one_is_moved_stays(job, tmp_path, monkeypatch):
+    filled, old = filled_from(job), job.photo.read_bytes()
+    relocate = archive.relocate
+
+    def slowly(private, target):
+        job.photo.write_text("the next one")
+        relocate(private, target)
+
+    monkeypatch.setattr(archive, "relocate", slowly)
+    keeper(tmp_path, done=tmp_path / "done").archive_inputs(filled, None)
+    assert job.photo.read_text() == "the next one"
+    assert (tmp_path / "done/sub/a.png").read_bytes() == old
+
+
+def test_inputs_in_a_folder_that_cannot_be_written_are_not_copied(job, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.rename", refuse)
+    with pytest.raises(OutputError, match="cannot be moved"):
+        keeper(tmp_path, done=tmp_path / "done").archive_inputs(outcome(job), job.mask)
+    assert names(tmp_path / "done") == []
+    assert names(tmp_path / "in") == ["sub/a.png", "sub/a_mask.png"]
+
+
+def test_what_a_killed_run_had_taken_gets_its_name_back(job, tmp_path):
+    hidden = job.photo.parent / f"{relocation.HIDDEN_FOLDER}x"
+    hidden.mkdir()
+    job.photo.rename(hidden / "a.png")
+    job.mask.replace(hidden / "a_mask.png")
+    job.mask.write_text("newer")
+    relocation.restore_interrupted([tmp_path / "in"])
+    assert names(tmp_path / "in") == ["sub/a.png", "sub/a_mask-2.png", "sub/a_mask.png"]
+
+
 def test_across_disks_inputs_are_copied_complete_before_they_go(job, tmp_path, monkeypatch):
     content, times = job.photo.read_bytes(), job.photo.stat().st_mtime_ns
-    monkeypatch.setattr(archive, "_linked", lambda *_: False)
+    job.photo.chmod(0o640)
+    refuse_across_disks(monkeypatch)
     keeper(tmp_path, done=tmp_path / "done").archive_inputs(outcome(job), None)
     moved = tmp_path / "done/sub/a.png"
+    assert moved.stat().st_mode & 0o777 == 0o640
     assert (moved.read_bytes(), moved.stat().st_mtime_ns) == (content, times)
     assert not job.photo.exists()
 

@@ -174,6 +174,27 @@ def test_a_touched_photo_is_not_filled_again(folder):
     assert folder.reported() == []
 
 
+def test_another_mask_of_the_same_size_and_time_is_content(folder):
+    folder.pair("a")
+    assert folder.ready() == ["a.png"]
+    mask = folder.photos / "a.mask.png"
+    times, other = mask.stat(), folder.root / "other"
+    other.write_text("y" * times.st_size)
+    os.utime(other, ns=(times.st_atime_ns, times.st_mtime_ns))
+    other.replace(mask)
+    folder.tracker.handle(Event("moved", other, target=mask))
+    assert folder.ready() == ["a.png"]
+
+
+def test_a_photo_whose_mode_changes_is_tried_again(folder):
+    photo = folder.pair("a")
+    (pair,) = folder.wait(TIMING.broken_s)
+    assert folder.fail(pair, UnreadableError("no permission")) is None
+    photo.chmod(0o640)
+    folder.tracker.scan([folder.photos])
+    assert folder.ready(TIMING.found_s) == ["a.png"]
+
+
 def test_a_touched_photo_whose_output_was_removed_is_filled_again(folder):
     folder.pair("a")
     assert folder.ready() == ["a.png"]
@@ -409,11 +430,11 @@ def test_a_photo_that_comes_later_under_the_name_of_one_long_done_replaces_nothi
     assert ("a.png", OUTPUT_EXISTS) in again.reported()
 
 
-def test_where_inputs_are_archived_one_that_was_not_is_done_again(done):
+def test_where_inputs_are_archived_one_that_was_not_is_ready_without_filling(done):
     again = done.again(keeps_inputs=False)
     ready_pairs = again.wait(5)
     assert [pair.job.photo.name for pair in ready_pairs] == ["a.png", "b.png"]
-    assert all(pair.replaces for pair in ready_pairs)
+    assert all(pair.is_filled for pair in ready_pairs)
 
 
 def test_where_inputs_are_archived_another_photo_of_the_name_replaces_nothing(done):

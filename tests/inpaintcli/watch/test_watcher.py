@@ -135,6 +135,27 @@ def test_an_input_whose_output_is_not_verified_stays(photos, fill_request, monke
     assert names(photos) == ["a.mask.png", "a.png"]
 
 
+def test_inputs_that_cannot_be_moved_are_filled_once(
+    photos, fill_request, tmp_path, capsys, monkeypatch
+):
+    put_pair(photos, "a")
+    done = tmp_path / "done"
+    with monkeypatch.context() as refused:
+        refused.setattr("inpaintcli.watch.archive.taken", _refuse_to_move)
+        assert once(fill_request, photos, done=done) == ExitCode.OK
+        first = (tmp_path / "out/a.png").stat()
+        capsys.readouterr()
+        assert once(fill_request, photos, done=done) == ExitCode.OK
+    assert records(capsys.readouterr().out)[0]["note"] == "done already"
+    assert (tmp_path / "out/a.png").stat().st_mtime_ns == first.st_mtime_ns
+    once(fill_request, photos, done=done)
+    assert (names(photos), names(done)) == ([], ["a.mask.png", "a.png"])
+
+
+def _refuse_to_move(path, _sha256):
+    raise OutputError(f"{path} cannot be moved.")
+
+
 def test_one_mask_for_all_is_never_moved(photos, tmp_path, fill_request):
     photo = put_pair(photos, "a")
     mask = tmp_path / "mask.png"
