@@ -102,8 +102,14 @@ class MaskOptions:
 
     invert_mask: Annotated[bool, Option(help="Black is the hole.")] = False
     mask_threshold: Annotated[
-        int, Option(least=0, most=254, help="Mask values above this are the hole (0-255).")
-    ] = 127
+        int | None,
+        Option(
+            least=0,
+            most=254,
+            help="Mask values, or transparency, above this are the hole (0-255).  "
+            "[127, of transparency 0]",
+        ),
+    ] = None
     resize_mask: Annotated[bool, Option(help="Accept a mask of another size.")] = False
 
     def __post_init__(self) -> None:
@@ -153,6 +159,8 @@ def check(group: Any) -> None:
         value = getattr(group, name)
         if get_origin(kind) is Literal and value not in get_args(kind):
             raise ValueError(f"there is no {name} '{value}'; there are {', '.join(get_args(kind))}")
+        if value is None:
+            continue
         if option.least is not None and value < option.least:
             raise ValueError(f"{name} is {value}; it is at least {option.least}")
         if option.most is not None and value > option.most:

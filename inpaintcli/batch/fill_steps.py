@@ -10,7 +10,7 @@ from inpaintcli_engines.base import Reporter
 
 from inpaintcli.batch.jobs import LocalJob
 from inpaintcli.imaging.images import read_picture
-from inpaintcli.imaging.masks import fit_mask, mask_from_alpha, max_lightness, read_mask
+from inpaintcli.imaging.masks import THRESHOLD, fit_mask, mask_from_alpha, max_lightness, read_mask
 from inpaintcli.imaging.picture import Mask, Picture
 from inpaintcli.inpaint import pipeline
 from inpaintcli.inpaint.attention import AttentionMap
@@ -75,7 +75,8 @@ def empty_mask_note(job: LocalJob, options: MaskOptions) -> str:
     if job.mask is None or options.invert_mask:
         return EMPTY_MASK
     value = max_lightness(job.mask)
-    return DIM_MASK.format(value, options.mask_threshold) if value else EMPTY_MASK
+    threshold = THRESHOLD if options.mask_threshold is None else options.mask_threshold
+    return DIM_MASK.format(value, threshold) if value else EMPTY_MASK
 
 
 def fill_picture(

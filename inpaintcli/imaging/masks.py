@@ -11,16 +11,24 @@ from inpaintcli.imaging.images import read_picture
 from inpaintcli.imaging.picture import Mask, Picture, displayed
 
 THRESHOLD = 127
+"""For the lightness of masks."""
+ALPHA_THRESHOLD = 0
+"""For transparency: soft erasers leave a ring that is half transparent, which is hole as well."""
+FAINT = 16
+"""Of 255: a mask's pixels this near to black or white are meant as such."""
+PHOTO_GREYS, PHOTO_LEVELS = 0.3, 64
+"""More in-between pixels than this share, in more levels than that, are a photo's, not a mask's."""
 LUMA = (299, 587, 114)
 """Weights of red, green and blue in the luma of a colour (ITU-R BT.601), in thousandths."""
 
 
-def read_mask(path: Path, *, threshold: int = THRESHOLD, invert: bool = False) -> Mask:
-    """The mask in a picture file of any kind: True where it is lighter than `threshold`.
+def read_mask(path: Path, *, threshold: int | None = None, invert: bool = False) -> Mask:
+    """The mask in a picture file of any kind: True where it is lighter than `threshold` (127).
 
     The mask's own EXIF orientation is applied. Colours count by their luma, 16 bits by their
-    8-bit equivalent. With transparency: where all pixels have one colour, the alpha is the mask;
-    else the luma is multiplied by it, as over black.
+    8-bit equivalent. With transparency: strokes of one or a few colours on transparent ground are
+    the hole wherever they are opaque; of a photo with a part erased, that part is; else the luma
+    is multiplied by the alpha, as over black.
 
     Raises:
         UnreadableError: the file cannot be read.
@@ -30,9 +38,10 @@ def read_mask(path: Path, *, threshold: int = THRESHOLD, invert: bool = False) -
 
 
 def mask_from_picture(
-    picture: Picture, *, threshold: int = THRESHOLD, invert: bool = False
+    picture: Picture, *, threshold: int | None = None, invert: bool = False
 ) -> Mask:
     """As `read_mask`, from a picture that is read already."""
+    threshold = THRESHOLD if threshold is None else threshold
     _check_threshold(threshold)
     lightness, scale = _lightness(picture)
     return _above(lightness, threshold, scale) ^ invert
@@ -51,18 +60,19 @@ def max_lightness(path: Path) -> int:
 def mask_from_alpha(
     picture: Picture,
     *,
-    threshold: int = THRESHOLD,
+    threshold: int | None = None,
     invert: bool = False,
     name: str = "the picture",
 ) -> Mask:
     """The transparent pixels as the hole: those whose transparency is above `threshold` of 255.
 
-    With the default, 127, alpha of 0 to 127 (of 255) is the hole.
+    With the default, 0, every pixel that is not fully opaque is the hole.
 
     Raises:
         MaskMismatchError: the picture has no alpha.
         UsageError: the threshold is not in 0 to 254.
     """
+    threshold = ALPHA_THRESHOLD if threshold is None else threshold
     _check_threshold(threshold)
     if picture.alpha is None:
         raise MaskMismatchError(
@@ -169,6 +179,13 @@ def _lightness(picture: Picture) -> tuple[NDArray[Any], int]:
         return _luma(picture.pixels), 1000 * top
     if _has_one_colour(picture.pixels) and alpha.min() < alpha.max():
         return alpha, top
+    if (alpha == 0).any() and (alpha > 0).any():
+        luma = _luma(picture.pixels)[alpha > 0] * 255 // (1000 * top)
+        grey = (luma >= FAINT) & (luma <= 255 - FAINT)
+        if grey.mean() > PHOTO_GREYS and np.unique(luma).size > PHOTO_LEVELS:
+            return np.asarray(top - alpha), top
+        if not ((luma < FAINT).any() and (luma > 255 - FAINT).any()):
+            return alpha, top
     return _luma(picture.pixels).astype(np.uint64) * alpha, 1000 * top * top
 
 

@@ -30,6 +30,8 @@ from inpaintcli.inpaint.tonal_range import narrow_range
 from inpaintcli.models.cards import Card, find_card, verify
 from inpaintcli.options import Detail, Structure
 
+LARGE_HOLE = 0.8
+"""Share of the photo above which a hole may be a mask the wrong way round."""
 BATCH = 8
 """Specks at a time: half the processor time of one by one (`benchmarks/engine_batches.py`)."""
 
@@ -166,6 +168,8 @@ def fill(  # noqa: PLR0913 - an argument for each option of the command
             "The hole is the whole picture: there is nothing to fill it from.",
             hint="White is the hole; pass --invert-mask if yours is the other way round.",
         )
+    if (share := float(hole.mean())) > LARGE_HOLE:
+        notes(f"The hole is {share:.0%} of the photo; if it is the rest, pass --invert-mask.")
     unknown = _unknown(picture, hole)
     tones = narrow_range(picture.pixels, hole, ~unknown)
     visible = picture.pixels if tones is None else tones.stretched(picture.pixels)

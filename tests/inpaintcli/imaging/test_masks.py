@@ -17,6 +17,7 @@ from inpaintcli.imaging.masks import (
     read_mask,
 )
 from inpaintcli.imaging.picture import Origin, Picture, displayed
+from tests.conftest import photo_pixels
 
 SHAPE = (24, 35)
 HOLE = np.zeros(SHAPE, bool)
@@ -86,12 +87,13 @@ def test_transparent_white_is_no_hole():
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_alpha_below_half_is_the_hole(dtype):
+def test_every_transparency_is_the_hole(dtype):
     scale = 1 if dtype == np.uint8 else 257
     alpha = (np.array([[0, 127, 128, 255]]) * scale).astype(dtype)
     picture = Picture(np.zeros((1, 4, 3), dtype), alpha)
-    assert mask_from_alpha(picture).tolist() == [[True, True, False, False]]
-    assert mask_from_alpha(picture, invert=True).tolist() == [[False, False, True, True]]
+    assert mask_from_alpha(picture).tolist() == [[True, True, True, False]]
+    assert mask_from_alpha(picture, invert=True).tolist() == [[False, False, False, True]]
+    assert mask_from_alpha(picture, threshold=127).tolist() == [[True, True, False, False]]
     assert mask_from_alpha(picture, threshold=254).tolist() == [[True, False, False, False]]
 
 
@@ -186,3 +188,28 @@ def test_negative_pixels_are_refused():
 def test_an_empty_mask_file_is_an_empty_mask(tmp_path):
     write_picture(Picture(np.zeros((*SHAPE, 1), np.uint8)), tmp_path / "m.png")
     assert not read_mask(tmp_path / "m.png").any()
+
+
+def test_a_photo_with_a_part_erased_means_that_part():
+    pixels = photo_pixels(60, 80)
+    alpha = np.full((60, 80), 255, np.uint8)
+    alpha[10:30, 20:50] = 0
+    assert np.array_equal(mask_from_picture(Picture(pixels, alpha)), alpha == 0)
+
+
+@pytest.mark.parametrize("colour", [(255, 0, 0), (0, 0, 0), (0, 0, 255)])
+def test_strokes_on_transparent_ground_are_the_hole(colour):
+    pixels = np.zeros((60, 80, 3), np.uint8)
+    pixels[40:, :] = 7  # rubbish under the transparency
+    alpha = np.zeros((60, 80), np.uint8)
+    pixels[10:20, 20:50], alpha[10:20, 20:50] = colour, 255
+    pixels[10:20, 50] = (120, 0, 0)
+    alpha[10:20, 50] = 200
+    assert np.array_equal(mask_from_picture(Picture(pixels, alpha)), alpha > 127)
+
+
+def test_black_and_white_on_transparent_ground_stay_ground_and_hole():
+    pixels = np.zeros((60, 80, 1), np.uint8)
+    alpha = np.zeros((60, 80), np.uint8)
+    alpha[10:40], pixels[20:30, 10:40] = 255, 255
+    assert np.array_equal(mask_from_picture(Picture(pixels, alpha)), pixels[..., 0] == 255)

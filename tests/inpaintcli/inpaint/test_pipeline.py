@@ -170,3 +170,12 @@ def test_feathering_shows_nothing_of_the_colours_under_transparency(grey_model):
     photo = picture(alpha=np.where(mask, 0, 255).astype(np.uint8))
     filled = fill(photo, mask, grey_model, feather=6, reveal=True).picture
     assert (filled.pixels[mask] == 128).all()
+
+
+def test_a_hole_of_nearly_the_whole_photo_is_said(grey_model):
+    said = []
+    fill(picture(), ~square(), grey_model, notes=said.append)
+    assert any("of the photo; if it is the rest, pass --invert-mask" in note for note in said)
+    said.clear()
+    fill(picture(), square(), grey_model, notes=said.append)
+    assert not said
