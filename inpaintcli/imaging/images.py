@@ -108,6 +108,12 @@ def picture_bytes(
     origin = policy.applied(picture.origin, metadata, removals)
     encoded = kind.write(replace(picture, origin=origin))
     before = f"{name}: " if name else ""
+    other = origin.format and origin.format.upper() != kind.NAME.upper()
+    if other and Path(name).suffix.lower() in kind.SUFFIXES:
+        notes(
+            f"{name} is a {origin.format.upper()} file by its content; "
+            f"written as {kind.NAME}, after its name. Name an output of the right suffix with -o."
+        )
     for note in _losses(origin, kind, metadata, removals):
         notes(f"{before}{note}.")
     if metadata == "safe" and (sentence := removals.previews_sentence()):

@@ -243,3 +243,15 @@ def test_importing_is_light():
 def test_pillow_agrees_with_what_is_written(tmp_path):
     write_picture(PICTURE, tmp_path / "a.tiff")
     assert np.array_equal(np.asarray(Image.open(tmp_path / "a.tiff")), RGB)
+
+
+def test_a_photo_of_another_format_than_its_name_is_said(tmp_path):
+    path = tmp_path / "photo.png"
+    write_picture(Picture(np.zeros((8, 8, 3), np.uint8)), path)
+    picture, said = read_picture(path), []
+    picture_bytes(picture, ".jpg", name="photo.jpg", notes=said.append)
+    assert any("photo.jpg is a PNG file by its content; written as JPEG" in note for note in said)
+    said.clear()
+    picture_bytes(picture, ".jpg", name="photo.png", notes=said.append)
+    picture_bytes(picture, ".png", name="photo.png", notes=said.append)
+    assert not said
