@@ -23,6 +23,7 @@ from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, ModelError
 from inpaintcli.gimp.report import in_one_line
 from inpaintcli.models.cards import DEFAULT, cards, verify
+from inpaintcli.texture import synthesis as texture
 
 State = Literal["ok", "absent", "bad", "note"]
 _MARKS: dict[State, str] = {"ok": "+", "absent": "-", "bad": "!", "note": " "}
@@ -98,6 +99,7 @@ def findings_of_this_machine() -> Iterator[Finding]:
     yield from _engines()
     yield from _gpus()
     yield from _cache()
+    yield from _compiled_code()
     yield from _models()
     yield from _programs()
 
@@ -237,6 +239,17 @@ def _cache() -> Iterator[Finding]:
     )
 
 
+def _compiled_code() -> Iterator[Finding]:
+    """Whether the compiled texture pass is kept from run to run."""
+    if texture.why_not() is not None:
+        return
+    reason = texture.why_not_kept()
+    state: State = "absent" if reason else "ok"
+    fact = f"compiled anew in each run: {reason}" if reason else "kept from run to run"
+    hint = "Name another folder in NUMBA_CACHE_DIR." if reason else ""
+    yield Finding("cache", "compiled texture pass", state, fact, hint)
+
+
 def _models() -> Iterator[Finding]:
     try:
         known = cards()
@@ -258,7 +271,10 @@ def _models() -> Iterator[Finding]:
 def _programs() -> Iterator[Finding]:
     gimp = "apt install gimp: for the plug-in; needs GIMP 3"
     yield _program("GIMP", ("gimp-3.0", "gimp-3", "gimp"), ["--version"], gimp)
-    good, fact, hint = in_one_line()
+    try:
+        good, fact, hint = in_one_line()
+    except RuntimeError:  # of Path.home
+        good, fact, hint = False, "this user has no home folder", "Set HOME."
     yield Finding("programs", "GIMP's plug-in", "ok" if good else "absent", fact, hint)
 
 

@@ -31,6 +31,7 @@ from inpaintcli.texture.synthesis import (
     prepare,
     synthesize,
     why_not,
+    why_not_kept,
 )
 
 MIN_THICKNESS = 12.0
@@ -150,10 +151,22 @@ def add_texture(
         notes(f"No texture from patches: {reason}.")
         return []
     if not is_compiled():
-        notes(f"Compiling the texture pass, once on this machine: about {COMPILE_S} s.")
-        prepare()
+        _compile(notes)
     search = PatternSearch(pixels, known) if structure == "auto" else None
     return [_add_to_part(pixels, known, part, (detail, search), threads, notes) for part in parts]
+
+
+def _compile(notes: Callable[[str], None]) -> None:
+    is_kept = not why_not_kept()
+    once = ", once on this machine" if is_kept else ""
+    notes(f"Compiling the texture pass{once}: about {COMPILE_S} s.")
+    prepare()
+    reason = why_not_kept()
+    if reason:
+        notes(
+            f"The compiled texture pass is not kept for the next run: {reason}. "
+            "Name another folder in NUMBA_CACHE_DIR."
+        )
 
 
 def _add_to_part(

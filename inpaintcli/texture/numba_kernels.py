@@ -1,8 +1,8 @@
 """Compiling kernels with Numba, and caching their machine code.
 
 Numba 0.68 with llvmlite 0.50: wheels for Linux (x86-64, ARM), macOS (ARM) and Windows, so that
-nobody needs a C compiler. Machine code lies in Numba's cache: beside the kernels' file, else in the
-user's cache folder, or in the folder that NUMBA_CACHE_DIR names.
+nobody needs a C compiler. Machine code lies in Numba's cache (kernel_cache.py): beside the kernels'
+file, else in the user's cache folder, or in the folder that NUMBA_CACHE_DIR names.
 """
 
 import contextlib
@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
 import numba as untyped_numba
-from numba.core.caching import FunctionCache as UntypedCache
+
+from inpaintcli.texture import kernel_cache
 
 numba: Any = untyped_numba
-FunctionCache: Any = UntypedCache
 
 F = TypeVar("F", bound=Callable[..., Any])
 Call = tuple[Callable[..., None], tuple[Any, ...]]
@@ -27,11 +27,14 @@ def kernel(function: F) -> F:
     """
     compile_lazily = numba.njit(
         nogil=True,
-        cache=_can_cache(function),
         error_model="numpy",
         fastmath={"reassoc", "contract", "arcp", "nsz"},
     )
-    return cast("F", compile_lazily(function))
+    compiled = compile_lazily(function)
+    cache = kernel_cache.cache_of(function)
+    if cache is not None:
+        compiled._cache = cache  # noqa: SLF001 as `cache=True` does
+    return cast("F", compiled)
 
 
 def compile_all(calls: Iterable[Call]) -> None:
@@ -51,18 +54,15 @@ def are_compiled(calls: Iterable[Call]) -> bool:
     return False
 
 
-def _can_cache(function: Callable[..., Any]) -> bool:
-    try:
-        FunctionCache(function)
-    except RuntimeError:  # neither this folder nor the user's cache folder is writable
-        return False
-    return True
+def why_not_kept(calls: Iterable[Call]) -> str:
+    """Why the machine code is not kept for the next run; empty where it is."""
+    reasons = (kernel_cache.why_not_kept(cast("Any", function).py_func) for function, _ in calls)
+    return next((reason for reason in reasons if reason), "")
 
 
 def _is_compiled(function: Any, arguments: tuple[Any, ...]) -> bool:
     signature = tuple(numba.typeof(argument) for argument in arguments)
     if signature in function.overloads:
         return True
-    cache = FunctionCache(function.py_func)
-    key = cache._index_key(signature, function.targetctx.codegen())  # noqa: SLF001 no public API
-    return key in cache._cache_file._load_index()  # noqa: SLF001 no public API
+    cache = kernel_cache.cache_of(function.py_func)
+    return cache is not None and cache.contains(signature, function.targetctx.codegen())

@@ -108,6 +108,13 @@ def prepare() -> None:
     numba_kernels.compile_all(_warm_up_calls())
 
 
+def why_not_kept() -> str:
+    """Why the compiled kernels are not kept for the next run; empty where they are."""
+    from inpaintcli.texture import numba_kernels
+
+    return numba_kernels.why_not_kept(_warm_up_calls())
+
+
 def _warm_up_calls() -> list["Call"]:
     from inpaintcli.texture import lattice_kernels, patchmatch, screened_poisson
 

@@ -137,3 +137,22 @@ def test_looking_for_a_gpu_that_is_not_there_costs_nothing_heavy():
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"
     assert (nvidia().why_not is None) == bool(nvidia().gpus)
+
+
+def test_a_user_without_a_home_gets_all_findings(monkeypatch, capsys):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("pathlib.Path.home", homeless)
+    code, text = told(capsys)
+    assert code == ExitCode.OK
+    assert "no home folder" in text
+
+
+def test_it_says_whether_compiled_code_is_kept(monkeypatch):
+    assert "compiled texture pass" in findings("cache")
+    monkeypatch.setattr(doctor.texture, "why_not_kept", lambda: "the disk is full")
+    found = findings("cache")["compiled texture pass"]
+    assert found.state == "absent"
+    assert "disk is full" in found.value
+    assert "NUMBA_CACHE_DIR" in found.hint

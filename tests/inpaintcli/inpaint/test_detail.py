@@ -109,6 +109,16 @@ def test_the_first_use_says_that_it_compiles(stripes, monkeypatch):
     assert "once on this machine" in notes[0]
 
 
+def test_once_on_this_machine_is_said_only_where_it_is_true(stripes, monkeypatch):
+    monkeypatch.setattr(detail, "is_compiled", lambda: False)
+    monkeypatch.setattr(detail, "why_not_kept", lambda: "no folder for it can be written")
+    notes = []
+    run(*stripes, "auto", notes)
+    assert "once" not in notes[0]
+    assert "no folder" in notes[1]
+    assert "NUMBA_CACHE_DIR" in notes[1]
+
+
 def test_sixteen_bits_and_grey_go_through(stripes):
     pixels, hole = stripes
     deep = pixels[:, :, :1].astype(np.uint16) * 257 + 13
