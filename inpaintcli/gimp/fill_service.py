@@ -12,13 +12,13 @@ import numpy as np
 from inpaintcli_engines.base import Arrays, Engine
 from numpy.typing import NDArray
 
-from inpaintcli.errors import MaskMismatchError
+from inpaintcli.errors import MaskMismatchError, ModelError
 from inpaintcli.gimp.protocol import FillRequest
 from inpaintcli.gimp.samples import Work, work_of
 from inpaintcli.imaging.picture import Mask
 from inpaintcli.imaging.tiles import plan_tiles
 from inpaintcli.inpaint.pipeline import Filled, Model, fill, open_model, tile_sizes
-from inpaintcli.models.cards import find_card
+from inpaintcli.models.cards import cards, find_card
 from inpaintcli.options import Detail
 
 NETWORK_SHARE = 0.4
@@ -116,6 +116,10 @@ class FillService:
 
     def _model(self, name: str, progress: Progress) -> Model:
         """An open model; one at a time stays open."""
+        known = cards()
+        if name and name not in known:
+            hint = f"Leave it empty, or name one of: {', '.join(sorted(known))}."
+            raise ModelError(f"There is no model '{name}'.", hint=hint)
         sha256 = find_card(name or None).sha256  # one that was replaced is another model
         if sha256 not in self._open:
             self.close()

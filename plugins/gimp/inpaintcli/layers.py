@@ -60,10 +60,8 @@ class Task:
                 process=process,
             )
         except ProtocolError as error:
-            raise FailureError(
-                f"This cannot be asked for: {error}. "
-                "Where the image is too large, fill smaller selections, or scale it."
-            ) from error
+            hint = " Fill smaller selections, or scale the image." if "bytes" in str(error) else ""
+            raise FailureError(f"This cannot be asked for: {error}.{hint}") from error
 
     def payload(self) -> "Iterator[bytes]":
         """The pixels of the area, strip by strip, then the hole."""
