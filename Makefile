@@ -46,8 +46,6 @@ $(VENV)/.developer: pyproject.toml
 
 # What some tests need besides Python packages, and how to get it; without it they are skipped.
 programs:
-	@command -v exiftool >/dev/null || \
-	  echo "No exiftool here, its tests are skipped: apt-get install libimage-exiftool-perl"
 	@test -d "$${INPAINT_GIMP_ROOT:-$${XDG_CACHE_HOME:-$$HOME/.cache}/inpaintcli-ci/gimp-trixie}" || \
 	  echo "No GIMP 3 to test with, its tests are skipped: .ci/gimp-tree, as root"
 

@@ -21,6 +21,7 @@ NAME = "WebP"
 SUFFIXES: tuple[str, ...] = (".webp",)
 HOLDS: frozenset[str] = frozenset(("icc", "exif", "xmp"))
 
+KNOWN_CHUNKS = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"EXIF", b"XMP ", b"ANIM", b"ANMF")
 QUALITY = 90
 MAX_SIDE = 16383
 
@@ -61,6 +62,7 @@ def read(data: bytes, name: str) -> Picture:
             exif=exif,
             xmp=info.get("xmp"),
             encoding=WebpEncoding(lossless=b"VP8L" in kinds),
+            left_out=_left_out(kinds),
         )
         return Picture(*split_alpha(displayed(samples, origin.orientation)), origin)
 
@@ -104,6 +106,15 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
         kind, size = struct.unpack_from("<4sI", data, at)
         yield kind, size
         at += 8 + size + size % 2
+
+
+def _left_out(kinds: list[bytes]) -> str:
+    """Chunks that no writer keeps, in words."""
+    names = {b"C2PA": "the C2PA manifest, which is no longer true"}
+    unknown = dict.fromkeys(kind for kind in kinds if kind not in KNOWN_CHUNKS)
+    return ", ".join(
+        names.get(kind, f"the WebP chunk {kind.decode('latin-1').strip()}") for kind in unknown
+    )
 
 
 def _without_prefix(exif: bytes | None) -> bytes | None:
