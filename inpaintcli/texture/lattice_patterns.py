@@ -13,6 +13,9 @@ WORKING_SIDE = 384
 MAX_PATTERNS = 3
 SEEDS = 10
 TRIALS = 3
+"""So many that may be used are compared."""
+PLAIN = 0.5
+"""A lattice that foretells so much of half of the picture is not compared with others."""
 MIN_CELLS = 6.0
 MIN_SCORE = 0.3
 """Mean margin of a region, see `lattice_planes.Plane`."""
@@ -24,7 +27,7 @@ INSIDE = 2.0
 """How much more a pixel counts that is in the pattern than one that is not."""
 BAND = 0.4
 """How far around a hole a pattern has to be for it to be in the hole, in cells."""
-EDGE = 0.3
+EDGE = 0.1
 """Sigma of the edge of a region, in cells."""
 MIN_FORETOLD = 0.2
 FEW_CELLS = 1.2
@@ -46,11 +49,9 @@ def find_patterns(picture: Floats, known: Bools) -> list[Pattern]:
     seen = np.asarray(share > 0.99, np.bool_)
     detail = normalised(np.asarray(small, np.float32), seen, 16.0)
     planes = _planes(detail, seen)
-    checked = [(plane, _foretold(detail, seen, plane)) for plane in planes]
     return [
-        _pattern(plane, share, _certainty(detail, seen, plane), known.shape, scale)
-        for plane, share in checked
-        if share >= MIN_FORETOLD + FEW_CELLS / plane.cells
+        _pattern(plane, foretold, _certainty(detail, seen, plane), known.shape, scale)
+        for plane, foretold in planes
     ]
 
 
@@ -60,39 +61,48 @@ def _foretold(detail: Floats, known: Bools, plane: Plane) -> float:
     return float(np.mean([explained(detail, known, region, plane, away) for away in AWAY]))
 
 
-def _planes(detail: Floats, known: Bools) -> list[Plane]:
-    """Lattices that hold in different parts of a picture."""
+def _planes(detail: Floats, known: Bools) -> list[tuple[Plane, float]]:
+    """Lattices that hold in different parts of a picture; the share that each foretells."""
     free = known.copy()
-    chosen: list[Plane] = []
+    chosen: list[tuple[Plane, float]] = []
     waiting = seeds(detail, known)[:SEEDS]
     while waiting and len(chosen) < MAX_PATTERNS:
         best, tried = _best_plane(detail, known, free, waiting)
         if best is None:
             break
         chosen.append(best)
-        free &= ~closed(best)
+        free &= ~closed(best[0])
         waiting = [seed for seed in waiting if seed not in tried and _is_in(free, seed)]
     return chosen
 
 
 def _best_plane(
     detail: Floats, known: Bools, free: Bools, waiting: list[Seed]
-) -> tuple[Plane | None, list[Seed]]:
-    """The strongest of the first few lattices, and the seeds that lead to none or to this one."""
-    found: list[tuple[Plane, Seed]] = []
+) -> tuple[tuple[Plane, float] | None, list[Seed]]:
+    """The best of the first few lattices, and the seeds that lead to none or to this one."""
+    found: list[tuple[Plane, float, Seed]] = []
     tried: list[Seed] = []
     for seed in waiting:
         plane = grown(detail, known, free, seed)
-        if plane is None or plane.cells < MIN_CELLS or plane.score < MIN_SCORE:
+        share = _checked(detail, known, plane) if plane is not None else 0.0
+        if plane is None or not share:
             tried.append(seed)
             continue
-        found.append((plane, seed))
-        if len(found) == TRIALS or (plane.score > 0.6 and plane.region.sum() > 0.5 * free.sum()):
+        found.append((plane, share, seed))
+        if len(found) == TRIALS or (share > PLAIN and plane.region.sum() > 0.5 * free.sum()):
             break
     if not found:
         return None, tried
-    best, seed = max(found, key=lambda each: each[0].strength)
-    return best, [*tried, seed]
+    plane, share, seed = max(found, key=lambda each: each[1] * float(each[0].region.sum()))
+    return (plane, share), [*tried, seed]
+
+
+def _checked(detail: Floats, known: Bools, plane: Plane) -> float:
+    """Share of the detail that a lattice foretells; 0 where it is not to be used."""
+    if plane.cells < MIN_CELLS or plane.score < MIN_SCORE:
+        return 0.0
+    share = _foretold(detail, known, plane)
+    return share if share >= MIN_FORETOLD + FEW_CELLS / plane.cells else 0.0
 
 
 def _is_in(mask: Bools, seed: Seed) -> bool:

@@ -59,11 +59,6 @@ class Plane:
     score: float
     cells: float
 
-    @property
-    def strength(self) -> float:
-        """Orders planes: how much of the picture is explained."""
-        return self.score * float(np.count_nonzero(self.region))
-
 
 def grown(detail: Floats, known: Bools, free: Bools, seed: Seed) -> Plane | None:
     """The lattice of a window, fitted to as much of the picture as it holds in.
