@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from inpaintcli.errors import OutputError
+from inpaintcli.imaging.formats import _jpeg_sampling
 from inpaintcli.imaging.formats._jpeg_end import completed
 from inpaintcli.imaging.formats._jpeg_metadata import (
     APP0,
@@ -61,8 +62,9 @@ class JpegEncoding(Encoding):
     """How the file was coded, and its application and comment segments.
 
     `tables` are the quantisation tables in the order of their numbers, `sampling` is Pillow's
-    number for the chroma sampling, `keep_rgb` is True for the rare files that are RGB instead of
-    YCbCr, `dense` for files of more than a byte a pixel.
+    number for the chroma sampling, `components` are those of a sampling that Pillow cannot write,
+    `keep_rgb` is True for the rare files that are RGB instead of YCbCr, `dense` for files of more
+    than a byte a pixel.
     """
 
     tables: tuple[tuple[int, ...], ...]
@@ -72,6 +74,7 @@ class JpegEncoding(Encoding):
     keep_rgb: bool
     dense: bool
     segments: tuple[Segment, ...]
+    components: tuple[_jpeg_sampling.Component, ...] = ()
 
     def cleaned(self, removals: Removals) -> Self:
         """The encoding without segments that may show the photo unfilled."""
@@ -137,10 +140,25 @@ def write(picture: Picture) -> bytes:
     image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
     encoding = picture.origin.encoding
     with _buffer_of(4 * samples.size if getattr(encoding, "dense", False) else 0):
-        out = io.BytesIO()
-        image.save(out, NAME, **_options(picture.origin, image.mode))
+        data = _coded(image, picture.origin)
     if isinstance(encoding, JpegEncoding):
-        return _with_segments(out.getvalue(), encoding.segments)
+        return _with_segments(data, encoding.segments)
+    return data
+
+
+def _coded(image: Any, origin: Origin) -> bytes:
+    """The file of Pillow's picture `image`, with the metadata of other formats."""
+    encoding = origin.encoding
+    if isinstance(encoding, JpegEncoding) and encoding.components and image.mode == "RGB":
+        return _jpeg_sampling.encoded(
+            np.asarray(image),
+            encoding.components,
+            encoding.tables,
+            progressive=encoding.progressive,
+            optimize=encoding.optimised,
+        )
+    out = io.BytesIO()
+    image.save(out, NAME, **_options(origin, image.mode))
     return out.getvalue()
 
 
@@ -184,17 +202,26 @@ def _encoding(image: Any, segments: list[Segment], dense: bool) -> JpegEncoding:
     from PIL.JpegImagePlugin import get_sampling
 
     huffman = sum(len(content) for marker, content in segments if marker == DHT)
-    tables = dict(image.quantization)
+    by_number = dict(image.quantization)
+    tables = tuple(tuple(by_number[number]) for number in sorted(by_number))
     return JpegEncoding(
-        tables=tuple(tuple(tables[number]) for number in sorted(tables)),
-        # Pillow cannot write the rarer samplings: none (0) then loses nothing.
+        tables=tables,
+        components=_jpeg_sampling.rare_components(image, tables),
         sampling=max(0, get_sampling(image)),
         progressive=bool(image.info.get("progressive")),
         optimised=huffman not in STANDARD_HUFFMAN,
-        keep_rgb=image.info.get("adobe_transform") == 0,
+        keep_rgb=_is_rgb(image),
         dense=dense,
         segments=tuple(segment for segment in segments if _is_kept(*segment)),
     )
+
+
+def _is_rgb(image: Any) -> bool:
+    """Whether a file holds RGB: by Adobe's mark or, without any, by its components' numbers."""
+    marks = ("adobe_transform", "jfif")
+    if not any(mark in image.info for mark in marks):
+        return [component[0] for component in image.layer] == list(b"RGB")
+    return bool(image.info.get("adobe_transform") == 0)
 
 
 def _behind(image: Any, data: bytes) -> dict[str, Any]:
