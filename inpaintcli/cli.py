@@ -5,6 +5,7 @@ needs is imported when it runs, so that `--help` answers at once.
 """
 
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -22,7 +23,7 @@ from inpaintcli.commands import (
     training,
     watch,
 )
-from inpaintcli.console import ReaderGoneError, complain
+from inpaintcli.console import ReaderGoneError, complain, open_missing_streams
 from inpaintcli.errors import ExitCode, InpaintError
 from inpaintcli.signals import Interrupted, InterruptHandler, handle_signals
 
@@ -65,6 +66,7 @@ def _root(
 
 def main() -> None:
     """Run the program: the one place where errors become messages and exit codes."""
+    open_missing_streams()
     handle_signals(InterruptHandler(_interrupt))
     try:
         code = _run()
@@ -80,7 +82,9 @@ def _run() -> int:
         return error.code  # and nothing is left to say
     except InpaintError as error:
         return _failed(error.message, error.hint, error.code)
-    except Interrupted:
+    except Interrupted as signalled:
+        if signalled.number == signal.SIGTERM and sys.argv[1:2] == ["watch"]:
+            return ExitCode.OK  # a watch that ends while it starts
         complain("Interrupted; what is written is whole.")
         return ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last line of defence, and the only one
@@ -107,5 +111,5 @@ def _failed(message: str, hint: str, code: int) -> int:
     return int(code)
 
 
-def _interrupt(_number: int) -> None:
-    raise Interrupted
+def _interrupt(number: int) -> None:
+    raise Interrupted(number)

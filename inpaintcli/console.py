@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import IO, Annotated, Any, Protocol, cast
 
 from inpaintcli.errors import OutputError
 from inpaintcli.options import Option
@@ -77,8 +77,12 @@ class Console:
 
     @contextmanager
     def bar(self, total: int) -> Iterator[Bar]:
-        """A progress bar on standard error where that is a terminal; silent elsewhere."""
-        if self.quiet or total < 2 or not sys.stderr.isatty():
+        """A progress bar on standard error where that is a terminal; silent elsewhere.
+
+        With `json` also silent where standard output is a terminal: lines would cross the bar.
+        """
+        is_crossed = self.json and is_terminal(sys.stdout)
+        if self.quiet or total < 2 or is_crossed or not is_terminal(sys.stderr):
             yield _NoBar()
             return
         from rich.console import Console as RichConsole
@@ -92,9 +96,13 @@ class Console:
 
         rate, left = TextColumn("{task.fields[rate]}"), TimeRemainingColumn()
         columns = (BarColumn(), MofNCompleteColumn(), rate, left, TextColumn("left"))
-        console = RichConsole(stderr=True)
+        console = RichConsole(file=cast("IO[str]", _LostTerminal(sys.stderr)))
         with Progress(
-            *columns, console=console, transient=True, speed_estimate_period=RATE_OVER_S
+            *columns,
+            console=console,
+            transient=True,
+            speed_estimate_period=RATE_OVER_S,
+            redirect_stdout=False,  # data stays on standard output, whole
         ) as progress:
             yield _RichBar(progress, progress.add_task("", total=total, rate=""))
 
@@ -115,7 +123,7 @@ class ConsoleReport:
 
     def progress(self, task: str, share: float) -> None:
         """Move the task's bar, where standard error is a terminal."""
-        if self._console.quiet or not sys.stderr.isatty():
+        if self._console.quiet or not is_terminal(sys.stderr):
             return
         if task not in self._bars:
             self._bars[task] = _share_bar(task)
@@ -132,9 +140,54 @@ def _share_bar(task: str) -> Any:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    bar = Progress(*columns, TimeElapsedColumn(), console=RichConsole(stderr=True), transient=True)
+    console = RichConsole(file=cast("IO[str]", _LostTerminal(sys.stderr)))
+    bar = Progress(
+        *columns, TimeElapsedColumn(), console=console, transient=True, redirect_stdout=False
+    )
     bar.start()
     return bar, bar.add_task(task, total=1.0)
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Whether a standard stream is a terminal; not where it is closed."""
+    try:
+        return stream is not None and stream.isatty()
+    except (OSError, ValueError):
+        return False
+
+
+def open_missing_streams() -> None:
+    """Give a standard stream that the caller has closed its number: no other file may get it.
+
+    Else messages of libraries would be written into the first files that are opened.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            with suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)
+
+
+class _LostTerminal:
+    """A terminal for a bar; work goes on where it is lost, as when its window is closed."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """As that of a file."""
+        with suppress(OSError, ValueError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As that of a file."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class _NoBar:

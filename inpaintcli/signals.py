@@ -11,8 +11,8 @@ from types import FrameType
 
 from inpaintcli.errors import ExitCode
 
-SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGBREAK")
-"""The last is that of Ctrl-Break and of services on Windows."""
+SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+"""SIGHUP comes when the terminal is closed; SIGBREAK is Ctrl-Break, and services', on Windows."""
 ECHO_S = 0.5
 """Signals within this time are one request: timeout(1) signals its program and then the program's
 process group, and wrappers forward a signal that the terminal sends to the whole group."""
@@ -27,8 +27,9 @@ class Interrupted(SystemExit):
     KeyboardInterrupt, because typer handles that itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__(int(ExitCode.INTERRUPTED))
+        self.number = number
 
 
 def leave() -> None:
@@ -68,9 +69,14 @@ class InterruptHandler:
 
 
 def handle_signals(handler: InterruptHandler) -> None:
-    """Install a handler for the signals; does nothing in a thread other than the main one."""
+    """Install a handler for the signals; does nothing in a thread other than the main one.
+
+    A signal that is ignored stays ignored: a shell starts jobs in the background so that Ctrl-C
+    does not reach them, and nohup so that the end of the terminal does not.
+    """
     for number in _numbers():
-        signal.signal(number, handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @contextmanager

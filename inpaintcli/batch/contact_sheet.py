@@ -33,7 +33,11 @@ _MARK = b'<meta name="generator" content="inpaintcli'
 
 
 class ContactSheet:
-    """Collects outcomes in a temporary file until `close`; `write` makes the page."""
+    """Collects outcomes in a temporary file until `close`; `write` makes the page.
+
+    The temporary file is beside the page, where there must be space for it anyway. If there is
+    none, photos are filled all the same, and `write` says so.
+    """
 
     def __init__(self, path: Path, photos: int, *, overwrite: bool) -> None:
         """Begin a contact sheet of that many photos.
@@ -46,7 +50,11 @@ class ContactSheet:
         self._step = max(1, math.ceil(photos / MAX_PAIRS))
         self._pairs = 0
         self._failures = 0
-        self._spool = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115 - closed by `close`
+        self._error: OSError | None = None
+        try:
+            self._spool = tempfile.TemporaryFile("w+", encoding="ascii", dir=path.absolute().parent)  # noqa: SIM115 - closed by `close`
+        except OSError as error:
+            raise _unwritable(path, error) from error
 
     def add(self, outcome: Outcome) -> None:
         """Add an outcome: with pictures if it has an output and is one of those that are shown."""
@@ -71,6 +79,8 @@ class ContactSheet:
         """
         from jinja2 import Environment, FileSystemLoader
 
+        if self._error is not None:
+            raise _unwritable(self._path, self._error) from self._error
         environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True)
         page = environment.get_template("contact_sheet.html").generate(
             version=__version__,
@@ -94,7 +104,12 @@ class ContactSheet:
             "note": outcome.note or None,
             "error": str(error) if error else None,
         }
-        self._spool.write(json.dumps(fields) + "\n")
+        if self._error is None:
+            try:
+                self._spool.write(json.dumps(fields) + "\n")
+                self._spool.flush()
+            except OSError as error:
+                self._error = error
 
     def _read_back(self) -> Iterator[Any]:
         self._spool.seek(0)
@@ -102,7 +117,8 @@ class ContactSheet:
 
     def close(self) -> None:
         """Remove the temporary file."""
-        self._spool.close()
+        with suppress(OSError):  # it could not be written
+            self._spool.close()
 
 
 def thumbnail(location: Location) -> str:
@@ -148,9 +164,13 @@ def _check(path: Path, overwrite: bool) -> None:
         with path.open("rb") as file:
             is_contact_sheet = _MARK in file.read(1000)
     except OSError as error:
-        raise OutputError(f"The report {path} cannot be written: {error.strerror}.") from error
+        raise _unwritable(path, error) from error
     if not is_contact_sheet:
         raise OutputError(
             f"{path} exists and is not a contact sheet of this program.",
             hint="Name another, or pass --overwrite.",
         )
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"The report {path} cannot be written: {error.strerror}.")

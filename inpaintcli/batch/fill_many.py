@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from inpaintcli_engines.base import EngineError
 
 from inpaintcli.batch import thread_pool
 from inpaintcli.batch.contact_sheet import ContactSheet
@@ -21,17 +23,22 @@ from inpaintcli.batch.messages import (
     report_summary,
     report_unmatched,
 )
-from inpaintcli.batch.outcome import ModelUsed, Outcome, skipped_outcome
+from inpaintcli.batch.outcome import ModelUsed, Outcome, failed_outcome, skipped_outcome
 from inpaintcli.batch.pair_list import is_list, plan_list
 from inpaintcli.batch.plan import plan_folder
 from inpaintcli.batch.requests import FillRequest
 from inpaintcli.batch.resume import JournalRecorder, bytes_needed, remaining
-from inpaintcli.errors import ExitCode, OutputError, UsageError
+from inpaintcli.console import Console, ReaderGoneError
+from inpaintcli.errors import ExitCode, InpaintError, OutputError, UsageError
 from inpaintcli.signals import Stop, stop_signals
 from inpaintcli.storage.folders import GlobFilter, make_folder
 from inpaintcli.storage.locations import Location, free_bytes, storage_errors_reported
 
 Outcomes = Generator[Outcome, None, None]
+
+
+class ReportError(OutputError):
+    """The contact sheet cannot be written; all photos are done and the totals are reported."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +119,29 @@ def fill_many(request: FillRequest, options: BatchOptions) -> ExitCode:
     """Fill all photos of a folder or list; pairs that are missing or collide are reported first.
 
     Raises:
-        InpaintError, EngineError: the run cannot begin.
+        InpaintError, EngineError: the run cannot begin; with `--json` there is an object that says
+            why, with the folder or list as input.
     """
+    with begin_errors_recorded(
+        request.console, Job(options.source, None, options.output or STDOUT)
+    ):
+        return _fill_many(request, options)
+
+
+@contextmanager
+def begin_errors_recorded(console: Console, job: Job) -> Iterator[None]:
+    """Records an error that ends the block as the outcome of the job, and lets it pass."""
+    try:
+        yield
+    except (ReaderGoneError, ReportError):
+        raise
+    except (InpaintError, EngineError) as error:
+        with suppress(InpaintError):  # standard output may be what is wrong
+            console.record(failed_outcome(job, None, error).to_json())
+        raise
+
+
+def _fill_many(request: FillRequest, options: BatchOptions) -> ExitCode:
     output = options.output
     if output is None or output == STDOUT:
         raise UsageError("Many photos need an output folder.", hint="Pass -o FOLDER.")
@@ -246,4 +274,7 @@ class _BatchRun:
         with closing(sheet) as self._contact_sheet:
             yield
             seconds = time.perf_counter() - self._started
-            sheet.write(title=str(self._options.source), summary=self._counts.table(seconds))
+            try:
+                sheet.write(title=str(self._options.source), summary=self._counts.table(seconds))
+            except OutputError as error:
+                raise ReportError(error.message, hint=error.hint) from error

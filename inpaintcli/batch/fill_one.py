@@ -1,5 +1,6 @@
 """The command `fill` for one photo: plan, open the model, fill, report."""
 
+import sys
 from pathlib import Path
 
 from inpaintcli_engines.base import EngineError
@@ -13,6 +14,7 @@ from inpaintcli.batch.outcome import failed_outcome
 from inpaintcli.batch.outputs import check_output
 from inpaintcli.batch.plan import default_output, plan_photo
 from inpaintcli.batch.requests import FillRequest
+from inpaintcli.console import is_terminal
 from inpaintcli.errors import ExitCode, InpaintError, UsageError
 from inpaintcli.imaging.images import check_writable, picture_bytes, write_picture
 from inpaintcli.inpaint.attention import AttentionMap, check_outputs
@@ -42,6 +44,11 @@ def fill_photo(
     console = request.console
     if output == STDOUT and console.json:
         raise UsageError("-o - and --json both want standard output.", hint="Drop one of them.")
+    if output == STDOUT and is_terminal(sys.stdout):
+        raise UsageError(
+            "-o - writes the picture to standard output, which is a terminal.",
+            hint="Redirect it to a file or a program.",
+        )
     named_mask = parse_location(mask) if mask and mask != ALPHA else None
     job = make_job(photo, named_mask, output or default_output(photo))  # for early errors
     try:

@@ -117,7 +117,7 @@ class JobRunner:
                 return self._draft(job, local, fingerprint)
         except Exception as error:  # noqa: BLE001 - one bad file never stops the rest
             seconds = time.perf_counter() - started
-            outcome = failed_outcome(job, None, _as_expected(error), seconds)
+            outcome = failed_outcome(job, None, as_expected(error), seconds)
             return Draft(job, replace(outcome, model_used=self.model_used, fingerprint=fingerprint))
 
     def publish(self, draft: Draft, temporary: str) -> Outcome:
@@ -132,7 +132,7 @@ class JobRunner:
         except Exception as error:  # noqa: BLE001 - as above
             if self._is_published(draft):
                 return draft.outcome
-            return _failed_draft(draft, _as_expected(error))
+            return _failed_draft(draft, as_expected(error))
 
     def _write(self, draft: Draft, temporary: str) -> Outcome:
         if draft.data is None:
@@ -270,7 +270,7 @@ def _renamed(error: InpaintError, originals: dict[str, str]) -> InpaintError:
     return type(error)(message, hint=hint)
 
 
-def _as_expected(error: Exception) -> InpaintError | EngineError:
+def as_expected(error: Exception) -> InpaintError | EngineError:
     """The error itself if it is an expected one, else a FaultError."""
     if isinstance(error, InpaintError | EngineError):
         return error

@@ -8,9 +8,9 @@ from queue import SimpleQueue
 
 from inpaintcli_engines.base import cores
 
-from inpaintcli.batch.job_runner import JobRunner
+from inpaintcli.batch.job_runner import JobRunner, as_expected
 from inpaintcli.batch.jobs import Job
-from inpaintcli.batch.outcome import Outcome
+from inpaintcli.batch.outcome import Outcome, failed_outcome
 from inpaintcli.inpaint.pipeline import Model
 
 SPARE_THREADS = 1
@@ -55,18 +55,25 @@ def run_jobs(
     threads = models + SPARE_THREADS
     waiting = iter(jobs)
     with ThreadPoolExecutor(threads) as pool:
-        running: set[Future[Outcome]] = set()
+        running: dict[Future[Outcome], Job] = {}
         try:
             while True:
                 free = 0 if stop() else threads - len(running)
-                running |= {pool.submit(runner.run, job) for job in islice(waiting, free)}
+                running |= {pool.submit(runner.run, job): job for job in islice(waiting, free)}
                 if not running:
                     return
-                done, running = wait(running, WAIT_S, FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
+                for future in wait(running, WAIT_S, FIRST_COMPLETED).done:
+                    yield _outcome_of(future, running.pop(future))
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _outcome_of(future: Future[Outcome], job: Job) -> Outcome:
+    """What the worker returned; an exception of it is the outcome of its job alone."""
+    error = future.exception()
+    if isinstance(error, Exception):
+        return failed_outcome(job, None, as_expected(error))
+    return future.result()
 
 
 def model_pool(models: Sequence[Model]) -> Callable[[], AbstractContextManager[Model]]:

@@ -119,7 +119,16 @@ def fill(
         )
         raise typer.Exit(fill_many.fill_many(request, batch_options))
     if not isinstance(source, Path) or source.exists():
-        _refuse_for_one(include=include, exclude=exclude, report=report, journal=journal, ray=ray)
+        _refuse_for_one(
+            include=include,
+            exclude=exclude,
+            report=report,
+            journal=journal,
+            ray=ray,
+            retry_failed=retry_failed,
+            fail_fast=fail_fast,
+            workers=workers if workers != 1 else None,  # one photo is one at a time
+        )
     raise typer.Exit(fill_one.fill_photo(request, source, mask, target))
 
 
@@ -131,4 +140,5 @@ def _refuse_for_one(**options: object) -> None:
     """
     for name, value in options.items():
         if value:
-            raise UsageError(f"--{name} is for many photos.", hint="Name a folder or a list.")
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} is for many photos.", hint="Name a folder or a list.")

@@ -10,12 +10,12 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from inpaintcli.batch.fill_many import BatchOptions, fill_many
-from inpaintcli.batch.job_runner import JobRunner
-from inpaintcli.batch.jobs import STDOUT
+from inpaintcli.batch.fill_many import BatchOptions, begin_errors_recorded, fill_many
+from inpaintcli.batch.job_runner import JobRunner, as_expected
+from inpaintcli.batch.jobs import STDOUT, Job
 from inpaintcli.batch.journal import Journal
 from inpaintcli.batch.messages import OutcomeCounts, report_model, report_outcome, report_summary
-from inpaintcli.batch.outcome import ModelUsed, Outcome, error_to_json
+from inpaintcli.batch.outcome import ModelUsed, Outcome, error_to_json, failed_outcome
 from inpaintcli.batch.requests import FillRequest
 from inpaintcli.batch.resume import DONE, JournalRecorder, PreviousRuns
 from inpaintcli.batch.thread_pool import (
@@ -43,6 +43,8 @@ WAIT_S = 1.0
 """The longest wait in a turn of the loop."""
 MAX_MESSAGES = 1000
 """Handled in one turn at most, so that many events do not keep the loop from starting jobs."""
+
+_OF_TERMINALS = {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,11 +100,18 @@ def watch_folder(
         output: the output folder.
 
     Returns:
-        OK after SIGTERM, INTERRUPTED after SIGINT; with `once` as `fill` for a folder.
+        OK after SIGTERM, INTERRUPTED after SIGINT and SIGHUP; with `once` as `fill` for a folder.
 
     Raises:
-        InpaintError, EngineError: the watch cannot begin.
+        InpaintError, EngineError: the watch cannot begin; recorded as in `fill_many`.
     """
+    with begin_errors_recorded(request.console, Job(folder, None, output or STDOUT)):
+        return _watch(request, options, folder, mask, output)
+
+
+def _watch(
+    request: FillRequest, options: WatchOptions, folder: Path, mask: str | None, output: Path | None
+) -> ExitCode:
     if output is None or output == STDOUT:
         raise UsageError("A watch needs an output folder.", hint="Pass -o FOLDER.")
     if options.delete_inputs and options.done is not None:
@@ -186,7 +195,8 @@ class _Watch:
         report_summary(self._request.console, self._counts, time.perf_counter() - started)
         if not stop:
             return self._counts.exit_code()
-        return ExitCode.INTERRUPTED if stop.number == signal.SIGINT else ExitCode.OK
+        is_asked = stop.number not in _OF_TERMINALS
+        return ExitCode.OK if is_asked else ExitCode.INTERRUPTED
 
     def _is_over(self, stop: Stop) -> bool:
         if stop:
@@ -232,12 +242,15 @@ class _Watch:
 
     def _fill(self, pair: ReadyPair) -> None:
         """Fill one photo and verify its output; runs in a thread of the pool."""
-        started = timestamp()
+        started, written = timestamp(), None
         queued_s = round(time.monotonic() - pair.ready_at, 3)
-        outcome = self._filled_before(pair) or self._filled_now(pair)
-        written = FileSnapshot.of(pair.job.output) if outcome.status == "filled" else None
-        if self._archive.needs_verification(outcome):
-            outcome = verified(outcome, pair.job, self._request.options)
+        try:
+            outcome = self._filled_before(pair) or self._filled_now(pair)
+            written = FileSnapshot.of(pair.job.output) if outcome.status == "filled" else None
+            if self._archive.needs_verification(outcome):
+                outcome = verified(outcome, pair.job, self._request.options)
+        except Exception as error:  # noqa: BLE001 - the loop waits for an outcome of every pair
+            outcome = failed_outcome(pair.job, None, as_expected(error))
         self._messages.put(_Finished(pair, outcome, started, queued_s, written))
 
     def _filled_now(self, pair: ReadyPair) -> Outcome:

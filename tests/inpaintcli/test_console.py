@@ -2,7 +2,10 @@
 
 import io
 import json
+import subprocess
 import sys
+
+import pytest
 
 from inpaintcli.console import Console, ConsoleReport, rate_in_words
 
@@ -74,3 +77,52 @@ def test_a_report_shows_a_bar_on_terminals_until_it_is_done(monkeypatch, capsys)
     assert "building" in terminal.getvalue()
     report.progress("building", 1.0)
     assert not report._bars
+
+
+class LostTerminal(Terminal):
+    def write(self, _):
+        raise OSError(5, "Input/output error")
+
+
+@pytest.mark.parametrize("stream", [None, LostTerminal()])
+def test_bars_on_a_lost_or_closed_standard_error_change_nothing(monkeypatch, stream):
+    monkeypatch.setattr(sys, "stderr", stream)
+    with Console().bar(9) as bar:
+        bar.advance()
+        Console().say("a message")
+    report = ConsoleReport(Console())
+    report.progress("building", 0.5)
+    report.progress("building", 1.0)
+
+
+def test_under_a_bar_data_stays_on_standard_output_whole(monkeypatch):
+    out, terminal = io.StringIO(), Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    console = Console(json=True)
+    with console.bar(9) as bar:
+        console.record({"input": "x" * 500})
+        bar.advance()
+    assert json.loads(out.getvalue())["input"] == "x" * 500
+    assert out.getvalue().count("\n") == 1
+    assert terminal.getvalue()
+
+
+def test_no_bar_crosses_lines_on_the_same_terminal(monkeypatch):
+    out, terminal = Terminal(), Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with Console(json=True).bar(9) as bar:
+        bar.advance()
+    assert terminal.getvalue() == ""
+
+
+def test_a_closed_standard_stream_keeps_its_number(tmp_path):
+    code = (
+        "import os; os.close(2)\n"
+        "from inpaintcli.console import open_missing_streams\n"
+        "open_missing_streams()\n"
+        f"print(os.open({str(tmp_path / 'x')!r}, os.O_CREAT | os.O_WRONLY))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert int(done.stdout) > 2

@@ -111,3 +111,24 @@ def test_threads_leave_signals_alone():
     thread.start()
     thread.join()
     assert seen == [(None, handler)]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_an_ignored_signal_stays_ignored(number):
+    signal.signal(number, signal.SIG_IGN)
+    with stop_signals() as stop:
+        signal.raise_signal(number)
+        assert not stop
+    assert signal.getsignal(number) is signal.SIG_IGN
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has none")
+def test_the_end_of_the_terminal_lets_the_photos_in_progress_finish():
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with stop_signals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert stop.number == signal.SIGHUP
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -102,3 +102,21 @@ def test_only_a_report_of_ours_is_replaced(tmp_path):
     page(tmp_path, [outcome(tmp_path)])
     page(tmp_path, [])
     assert not list(tmp_path.glob(".*part"))
+
+
+def test_a_disk_that_is_full_is_reported_in_the_end_only(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    sheet = ContactSheet(tmp_path / "report.html", 1, overwrite=False)
+    with closing(sheet):
+        monkeypatch.setattr(sheet._spool, "write", full, raising=False)
+        sheet.add(outcome(tmp_path))
+        with pytest.raises(OutputError, match="No space"):
+            sheet.write(title="", summary="")
+
+
+def test_no_temporary_folder_is_needed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "gone"))
+    assert "data:image" in page(tmp_path, [outcome(tmp_path)])
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "out-a.png", "report.html"}

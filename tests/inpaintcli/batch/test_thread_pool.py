@@ -150,3 +150,18 @@ def test_outcomes_and_plans_travel_between_processes(folder, tmp_path):
     for outcome in fill_all(plan.jobs, models(1)):
         copy = pickle.loads(pickle.dumps(outcome))  # noqa: S301
         assert copy.to_json() == outcome.to_json()
+
+
+def test_an_exception_in_a_worker_fails_its_photo_alone(folder, tmp_path, monkeypatch):
+    run = JobRunner.run
+
+    def fragile(self, job):
+        if job.photo.name == "2.png":
+            raise RuntimeError("a fault")
+        return run(self, job)
+
+    monkeypatch.setattr(JobRunner, "run", fragile)
+    done = outcomes(folder, tmp_path / "out")
+    assert {name for name, o in done.items() if o.status == "failed"} == {"2.png"}
+    assert int(done["2.png"].error.code) == 70
+    assert len(done) == 6
