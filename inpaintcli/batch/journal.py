@@ -21,7 +21,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from inpaintcli.batch.journal_entries import JournalEntry, JournalIndex, unusable
-from inpaintcli.errors import OutputError
+from inpaintcli.errors import OutputError, UsageError
 from inpaintcli.imaging.images import TEMPORARY_SUFFIX
 from inpaintcli.storage.locations import Location
 
@@ -189,13 +189,24 @@ def journal_path(folder: Location, journals: Path | None = None) -> Path:
     Args:
         folder: the output folder.
         journals: a local folder for the journals of outputs in stores; None for the user's own.
+
+    Raises:
+        UsageError: there is no folder of the user's own.
     """
     if isinstance(folder, Path):
         return folder / NAME
     if journals is None:
         from platformdirs import user_state_path
 
-        journals = user_state_path("inpaintcli", appauthor=False) / "journals"
+        try:
+            journals = user_state_path("inpaintcli", appauthor=False) / "journals"
+        except RuntimeError:
+            journals = Path("~")
+        if not journals.is_absolute():
+            raise UsageError(
+                "There is no folder for the journal, as this user has no home folder.",
+                hint="Name one with --journal.",
+            )
     return journals / f"{sha256(folder.text.encode()).hexdigest()[:16]}.jsonl"
 
 

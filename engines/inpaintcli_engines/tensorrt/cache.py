@@ -77,13 +77,26 @@ class CachedPlan:
 
 
 def default_folder() -> Path:
-    """The folder of the plans, see the module's docstring."""
+    """The folder of the plans, see the module's docstring.
+
+    Raises:
+        EngineFailedError: the user has no home folder, in which it would be.
+    """
     named = os.environ.get("INPAINTCLI_CACHE")
     if named:
         return Path(named) / "engines"
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("inpaintcli", appauthor=False)) / "engines"
+    try:
+        folder = Path(platformdirs.user_cache_dir("inpaintcli", appauthor=False))
+    except RuntimeError:
+        folder = Path("~")
+    if not folder.is_absolute():  # some versions of platformdirs leave a `~` in it
+        raise EngineFailedError(
+            "There is no folder for compiled engines, as this user has no home folder.",
+            hint="Name one in INPAINTCLI_CACHE.",
+        )
+    return folder / "engines"
 
 
 def default_limit() -> int:
