@@ -47,14 +47,14 @@ def main() -> None:
         for _ in range(rounds + 1):
             for name, picture in pictures.items():
                 measured[name].append(times(picture, model))
-    whole = {name: statistics.median(t for t, _ in m[1:]) for name, m in measured.items()}
+    fill_s = {name: statistics.median(t for t, _ in m[1:]) for name, m in measured.items()}
     engine = {name: statistics.median(t for _, t in m[1:]) for name, m in measured.items()}
     print(
         json.dumps(
             {
-                "fill_ms_by_megapixels": {name: round(t * 1000, 1) for name, t in whole.items()},
+                "fill_ms_by_megapixels": {name: round(t * 1000, 1) for name, t in fill_s.items()},
                 "engine_ms_by_megapixels": {name: round(t * 1000, 1) for name, t in engine.items()},
-                "ratio": round(whole["24"] / whole["2"], 2),
+                "ratio": round(fill_s["24"] / fill_s["2"], 2),
             }
         )
     )

@@ -3,8 +3,8 @@
 python benchmarks/soak_batch.py [--photos 300] [--kills 30] [--seed 0]
 
 Small photos made by code. One undisturbed run, then a run in another folder that is killed at
-random instants and resumed each time. After every kill: what lies under an output's name is whole
-and equal to the undisturbed run's, and no output with an entry in the journal is touched again.
+random instants and resumed each time. After every kill: every file under an output's name is
+complete and equal to the undisturbed run's; no output with a journal entry is touched again.
 In the end: all outputs are there, each filled once, and nothing else is.
 """
 
@@ -54,7 +54,7 @@ def outputs(out: Path) -> dict[str, Path]:
 
 
 def entries(out: Path) -> list[dict[str, object]]:
-    """The whole lines of the journal."""
+    """The complete lines of the journal."""
     path = out / NAME
     lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
     return [json.loads(line) for line in lines]
@@ -119,7 +119,7 @@ def killed(command: list[str], out: Path, more: int, then_s: float) -> bool:
 
 
 def soak(folder: Path, photos: int, kills: int, seed: int) -> dict[str, object]:
-    """The whole trial."""
+    """Run the soak test."""
     make_photos(folder / "photos", photos)
     subprocess.run(program(folder / "photos", folder / "calm"), check=True)
     wanted = {name: path.read_bytes() for name, path in outputs(folder / "calm").items()}
@@ -152,9 +152,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        told = soak(Path(folder), options.photos, options.kills, options.seed)
-    print(json.dumps(told))
-    sys.exit(1 if told["faults"] else 0)
+        result = soak(Path(folder), options.photos, options.kills, options.seed)
+    print(json.dumps(result))
+    sys.exit(1 if result["faults"] else 0)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ that do not fit, photos and masks that stay alone, files of other kinds. The out
 inside the watched one.
 
 Exit code 1 where a good pair was not filled exactly once, a bad one not reported exactly once, or
-anything else was touched. Latency is from the moment the later file is whole to the start of the
+anything else was touched. Latency is from the moment the later file is complete to the start of the
 fill, and the same without the wait for a free worker ("to_notice"). Idle: share of one core over
 the seconds at the end.
 """
@@ -281,8 +281,8 @@ class Soak:
         for path, content in self.foreign.items():
             if not path.exists() or path.read_bytes() != content:
                 faults.append(f"{path.name}: a foreign file was touched")
-        strangers = set(outcomes) - {pair.name for pair in self.pairs}
-        return faults + [f"{name}: an outcome of nothing" for name in strangers]
+        unknown = set(outcomes) - {pair.name for pair in self.pairs}
+        return faults + [f"{name}: an outcome of no pair" for name in unknown]
 
     def faults_of(self, pair: Pair, outcomes: dict[str, list[dict]]) -> list[str]:
         """What was not as promised of one pair."""
@@ -305,7 +305,7 @@ class Soak:
         return faults
 
     def latencies(self) -> dict[str, dict[str, float]]:
-        """Seconds from whole to the start of work, with and without the wait for a worker."""
+        """Seconds from complete to the start of work, with and without the wait for a worker."""
         outcomes = self.outcomes()
         starts, notices = [], []
         for pair in self.pairs:

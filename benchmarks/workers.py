@@ -4,8 +4,8 @@ python benchmarks/workers.py [--side 256] [--seconds 6] [--rounds 5]
 
 Throughput of the default model in pictures a second, for one worker with 1, 2, ... all cores, and
 for several workers as `fill FOLDER` opens them (threads of this process, from
-`thread_pool.open_models`), and for several processes as well. The settings take turns, so that what else the machine does falls on
-all of them; the ratio is of medians.
+`thread_pool.open_models`), and for several processes as well. The settings take turns, so that what
+else the machine does falls on all of them; the ratio is of medians.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def by_threads(engines: list[Engine], side: int, seconds: float) -> float:
 
 
 def process(pipe: Any, threads: int, side: int) -> None:
-    """A worker process: counts pictures whenever it is told to, until None comes."""
+    """A worker process: counts pictures for each command on its queue, until that is None."""
     with open_model(device="cpu", threads=threads) as model:
         arrays = inputs(side)
         model.engine.run(arrays)
@@ -111,7 +111,7 @@ def main() -> None:
         pipe.send(None)
     medians = {name: statistics.median(rates) for name, rates in found.items()}
     best = max(rate for name, rate in medians.items() if name.startswith("1 worker"))
-    told = {
+    result = {
         "side": options.side,
         "cores": cores(),
         "pictures_per_second": {name: round(rate, 2) for name, rate in medians.items()},
@@ -119,7 +119,7 @@ def main() -> None:
             name: round(rate / best, 3) for name, rate in medians.items()
         },
     }
-    print(json.dumps(told, indent=1))
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":
