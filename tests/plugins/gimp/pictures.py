@@ -18,8 +18,7 @@ from tests.plugins.gimp.tree import root
 PHOTO = (215, 112, 855, 539)
 """The image on the screen: left, top, right, bottom."""
 MENU = (196, 22, 905, 430)
-DIALOG = (350, 134, 770, 495)
-LAYERS = (879, 372, 1110, 560)
+DIALOG = (353, 136, 767, 492)
 
 
 def pictures(shots: Path, folder: Path) -> None:
@@ -32,7 +31,6 @@ def pictures(shots: Path, folder: Path) -> None:
     pair.paste(before, (0, 0))
     pair.paste(after, (before.width + 8, 0))
     save(pair.resize((pair.width * 3 // 4, pair.height * 3 // 4)), folder / "before-after.jpg")
-    save(seen["after"].crop(LAYERS), folder / "layers.jpg")
 
 
 def save(picture: Image.Image, path: Path) -> None:

@@ -14,6 +14,8 @@ BOX = (426, 108, 52, 296)
 """The right mast of scikit-image's picture of a rocket."""
 CANCEL = (828, 602)
 """The button beside the progress bar, on a screen of that size."""
+ENTRY = (724, 358)
+"""The entry in its menu: the pointer is put there for the picture alone."""
 START = """#!/bin/sh
 Xvfb :77 -screen 0 {size} -nolisten tcp 2>/dev/null &
 xvfb=$!
@@ -42,6 +44,7 @@ def session(gimp: Gimp, workers: dict, pictures: Path) -> dict:
         "shots": gimp.inside(shots),
         "box": BOX,
         "cancel": CANCEL,
+        "entry": ENTRY,
         "aside": (SIZE[0] - 5, SIZE[1] - 5),
     }
     if wanted := os.environ.get("INPAINT_GIMP_CASES"):  # between two edits: a few of them

@@ -86,9 +86,11 @@ def open_dialog(first=False):
     focus_image()
     keys("alt+r", "h", pause=0.8)
     if first:
+        tool("mousemove", *SETTINGS["entry"])
         shot("menu")
     keys("i")
     until("the dialog", lambda: window(DIALOG))
+    tool("mousemove", *SETTINGS["aside"])
     time.sleep(0.8)
 
 
