@@ -128,6 +128,8 @@ def _losses(
     yield from origin.remarks
     if origin.left_out:
         yield f"not kept: {origin.left_out}"
+    if origin.format != kind.NAME and (lost := origin.encoding.only_here()):
+        yield f"{kind.NAME} cannot hold, so not kept: {lost}"
     if metadata == "strip":
         return
     if metadata == "keep" and (kept := removals.names()):
@@ -174,6 +176,15 @@ def check_writable(path: Path, *, source: Path | None = None, overwrite: bool = 
         _check_target(path, source, overwrite)
     except OSError as fault:
         raise _unwritable(path, fault) from fault
+
+
+def suffix_by_content(data: bytes) -> str:
+    """The usual suffix of a picture's format.
+
+    Raises:
+        UnreadableError: it is of no format that is read.
+    """
+    return str(_format_by_content(data, Path("standard input")).SUFFIXES[0])
 
 
 def check_suffix(suffix: str) -> None:

@@ -22,6 +22,10 @@ class Encoding:
     Where an encoding holds metadata in the file's own form, its subclass cleans and strips them.
     """
 
+    def only_here(self) -> str:
+        """What files of other formats cannot hold, in words for the user."""
+        return ""
+
     def cleaned(self, removals: "Removals") -> Self:
         """The encoding without metadata that may show the photo unfilled, see `metadata.policy`."""
         del removals

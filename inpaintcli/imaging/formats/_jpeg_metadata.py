@@ -74,6 +74,17 @@ def stripped_segments(segments: Iterable[Segment]) -> tuple[Segment, ...]:
     return (*([(APP0, PLAIN_JFIF)] if jfif else []), *profile)
 
 
+def only_in_jpeg(segments: Iterable[Segment]) -> str:
+    """What of the segments other formats cannot hold, in words."""
+    found = []
+    for marker, content in segments:
+        if content.startswith(EXTENSION_PREFIX):
+            found.append("extended XMP")
+        elif marker == COM:
+            found.append("JPEG comments")
+    return ", ".join(dict.fromkeys(found))
+
+
 def resource_segments(resources: bytes) -> list[Segment]:
     """Photoshop's resources in as many segments as they need."""
     step = MAX_CONTENT - len(PHOTOSHOP_PREFIX)

@@ -75,11 +75,8 @@ def encoded(
     factors = b"".join(
         bytes([one.number, one.across << 4 | one.down, one.table]) for one in components
     )
-    return (
-        b"\xff\xd8"
-        + b"".join([*head.values(), _packed(frame, size + factors), *scans])
-        + b"\xff\xd9"
-    )
+    parts = [*head.values(), _packed(frame, size + factors), *scans]
+    return b"\xff\xd8" + b"".join(parts) + b"\xff\xd9"
 
 
 def _averaged(plane: NDArray[np.uint8], down: int, across: int) -> NDArray[np.uint8]:

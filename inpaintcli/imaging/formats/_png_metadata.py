@@ -207,3 +207,12 @@ def _decompressed(data: bytes) -> bytes | None:
     except zlib.error:
         return None
     return found if unpacker.eof else None
+
+
+def texts_in_words(chunks: Iterable[Chunk]) -> str:
+    """Which texts a file holds besides those with EXIF, XMP and the like."""
+    keys = [content.partition(b"\0")[0] for kind, content in chunks if kind in TEXTS]
+    own = [key for key in keys if key != XMP_KEY and not key.startswith(raw_profiles.PREFIX)]
+    names = [key.decode("latin-1") for key in dict.fromkeys(own)]
+    more = ", ..." if len(names) > 3 else ""
+    return f"PNG texts ({', '.join(names[:3])}{more})" if names else ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,14 @@ STRUCTURE = frozenset(
 BLOCKS = frozenset((XMP, IPTC, ICC, PHOTOSHOP, LAYERS, C2PA))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TiffEncoding(Encoding):
     """How the file's samples were coded.
 
     `byte_order` is little- or big-endian. `compression` is TIFF's number. `bits` a sample, 8 for
-    more. `extra` is the kind of the channel besides the colours (ASSOCIATED: alpha that is
-    multiplied into them), None without one. `colour_map` is the tag's content: all reds, all
+    more. `extras` are the kinds of the channels besides the colours (ASSOCIATED: alpha that is
+    multiplied into them), `others` (h, w, n), as displayed, those that are no alpha: selections,
+    infrared; the fill does not change them. `colour_map` is the tag's content: all reds, all
     greens, all blues, of 16 bits.
     """
 
@@ -36,8 +37,19 @@ class TiffEncoding(Encoding):
     compression: int = DEFLATE
     bits: int = 8
     white_is_0: bool = False
-    extra: int | None = None
+    extras: tuple[int, ...] = ()
+    others: NDArray[Any] | None = None
     colour_map: tuple[int, ...] = ()
+
+    @property
+    def alpha_at(self) -> int | None:
+        """Which of `extras` is the alpha: the first one; None without one."""
+        kinds = (ASSOCIATED, UNASSOCIATED)
+        return next((i for i, kind in enumerate(self.extras) if kind in kinds), None)
+
+    def only_here(self) -> str:
+        """What other formats cannot hold, in words."""
+        return "" if self.others is None else "channels besides colours and alpha"
 
 
 def colours_of(colour_map: Sequence[int]) -> NDArray[np.uint8]:

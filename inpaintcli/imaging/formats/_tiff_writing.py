@@ -7,7 +7,7 @@ import contextlib
 import io
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,17 +91,47 @@ def _layout(picture: Picture, encoding: TiffEncoding) -> Layout:
     channels = samples.shape[2]
     tags = {258: (picture.depth,) * channels, 277: channels, 284: 1}
     tags[262] = RGB if channels >= 3 else WHITE_IS_0 if encoding.white_is_0 else BLACK_IS_0
-    if picture.alpha is not None:
-        tags[338] = UNASSOCIATED if encoding.extra is None else encoding.extra
-        samples = _multiplied(samples) if encoding.extra == ASSOCIATED else samples
+    extras = _extras(picture, encoding)
+    if ASSOCIATED in extras[:1]:
+        samples = _multiplied(samples)
     if tags[262] == WHITE_IS_0:
         grey = np.iinfo(samples.dtype).max - samples[:, :, :1]
         samples = np.concatenate([grey, samples[:, :, 1:]], axis=2)
+    if encoding.others is not None and encoding.others.shape[:2] == picture.pixels.shape[:2]:
+        samples, extras = _with_others(samples, picture, encoding)
+        channels = samples.shape[2]
+        tags |= {258: (picture.depth,) * channels, 277: channels}
+    if extras:
+        tags[338] = extras
     bits = 1 if is_bilevel(picture) else encoding.bits
     if channels == 1 and picture.depth == 8 and bits < 8:
         top = (1 << bits) - 1
         tags[258], samples = bits, _packed((samples * np.uint16(top) + 127) // 255, bits)
     return tags, samples
+
+
+def _extras(picture: Picture, encoding: TiffEncoding) -> tuple[int, ...]:
+    """The kind of the alpha, if there is one."""
+    if picture.alpha is None:
+        return ()
+    at = encoding.alpha_at
+    return (UNASSOCIATED if at is None else encoding.extras[at],)
+
+
+def _with_others(
+    samples: NDArray[Any], picture: Picture, encoding: TiffEncoding
+) -> tuple[NDArray[Any], tuple[int, ...]]:
+    """Samples with the channels that are no alpha, in the file's order; the kinds of all extras."""
+    others = stored(cast("NDArray[Any]", encoding.others), picture.origin.orientation)
+    colours, at = picture.pixels.shape[2], encoding.alpha_at
+    if picture.alpha is None:
+        kinds = tuple(kind for i, kind in enumerate(encoding.extras) if i != at)
+        return np.concatenate([samples, others], axis=2), kinds
+    before = 0 if at is None else at
+    first, last = others[..., :before], others[..., before:]
+    parts = (samples[..., :colours], first, samples[..., colours:], last)
+    kinds = encoding.extras if at is not None else (UNASSOCIATED, *encoding.extras)
+    return np.concatenate(parts, axis=2), kinds
 
 
 def _indexed(palette: Palette, orientation: int, encoding: TiffEncoding) -> Layout:

@@ -27,6 +27,7 @@ from inpaintcli.imaging.formats._jpeg_metadata import (
     SOS,
     Segment,
     cleaned_segments,
+    only_in_jpeg,
     resource_segments,
     resources_of,
     segment_positions,
@@ -75,6 +76,10 @@ class JpegEncoding(Encoding):
     dense: bool
     segments: tuple[Segment, ...]
     components: tuple[_jpeg_sampling.Component, ...] = ()
+
+    def only_here(self) -> str:
+        """Extended XMP and comments, which have no place in other formats."""
+        return only_in_jpeg(self.segments)
 
     def cleaned(self, removals: Removals) -> Self:
         """The encoding without segments that may show the photo unfilled."""

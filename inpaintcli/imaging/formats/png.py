@@ -14,12 +14,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaintcli.imaging.formats._png_filters import filtered
 from inpaintcli.imaging.formats._png_metadata import (
     OF_COLOUR,
     XMP_KEY,
     Chunk,
     cleaned_chunks,
     found_in,
+    texts_in_words,
 )
 from inpaintcli.imaging.formats._reading import (
     DamagedError,
@@ -67,6 +69,10 @@ class PngEncoding(Encoding):
     bit_depth: int
     key: tuple[int, ...] | None
     chunks: tuple[Chunk, ...]
+
+    def only_here(self) -> str:
+        """Texts that have no place in other formats."""
+        return texts_in_words(self.chunks)
 
     def cleaned(self, removals: Removals) -> Self:
         """The encoding without chunks that may show the photo unfilled."""
@@ -333,35 +339,10 @@ def _body_16(samples: NDArray[Any]) -> bytes:
     parts = []
     for first in range(0, height, 64):  # bounds the memory of the working copies
         part = rows[first : first + 64]
-        parts.append(packer.compress(_filtered(part, above, 2 * channels).tobytes()))
+        parts.append(packer.compress(filtered(part, above, 2 * channels).tobytes()))
         above = part[-1:]
     parts.append(packer.flush())
     return _file([(b"IHDR", header), (b"IDAT", b"".join(parts))])
-
-
-def _filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
-    """Rows (n, bytes), each filtered and with its filter type first: Sub, Up or Paeth (section 9).
-
-    The filter whose absolute differences have the smallest sum, as section 12.7 advises.
-    """
-    up = np.concatenate([above, rows[:-1]])
-    left, corner = np.zeros_like(rows), np.zeros_like(rows)
-    left[:, step:], corner[:, step:] = rows[:, :-step], up[:, :-step]
-    candidates = np.stack([rows - left, rows - up, rows - _paeth(left, up, corner)])
-    cost = np.abs(candidates.view(np.int8).astype(np.int16)).sum(axis=2, dtype=np.int64)
-    best = cost.argmin(axis=0)
-    chosen = candidates[best, np.arange(len(rows))]
-    kinds = np.array([1, 2, 4], np.uint8)[best]
-    return np.concatenate([kinds[:, None], chosen], axis=1)
-
-
-def _paeth(
-    left: NDArray[np.uint8], up: NDArray[np.uint8], corner: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
-    a, b, c = (plane.astype(np.int16) for plane in (left, up, corner))
-    to_a, to_b, to_c = np.abs(b - c), np.abs(a - c), np.abs(a + b - 2 * c)
-    predicted = np.where((to_a <= to_b) & (to_a <= to_c), a, np.where(to_b <= to_c, b, c))
-    return predicted.astype(np.uint8)
 
 
 def _assembled(picture: Picture, body: bytes, transparency: bytes, colours: bytes = b"") -> bytes:

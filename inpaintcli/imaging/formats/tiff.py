@@ -10,14 +10,15 @@ TIFF revision 6.0.
 import contextlib
 import io
 import struct
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inpaintcli.errors import UnreadableError
-from inpaintcli.imaging.formats import _tiff_writing
+from inpaintcli.imaging.formats import _tiff_writing, _tiff_ycbcr
 from inpaintcli.imaging.formats._reading import (
     DamagedError,
     check_size,
@@ -42,6 +43,7 @@ from inpaintcli.imaging.formats._tiff_tags import (
     RGB,
     STRUCTURE,
     SUB_IFDS,
+    UNASSOCIATED,
     UNPACKED,
     WHITE_IS_0,
     XMP,
@@ -61,6 +63,9 @@ DECODED_BY_TIFFFILE = (UNPACKED, 8, 32946, 32773, 34925)  # Deflate by two numbe
 DECODED_BY_LIBTIFF = (LZW, ZSTD)
 REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 """For files of fill order 2: each byte with its bits in the opposite order."""
+YCBCR_CODECS = (UNPACKED, LZW, 8, 32946, 32773)
+MAX_EXTRAS = 8
+"""Channels besides the colours: alpha, selections, infrared."""
 READ_BY_PILLOW = (2, 3, 4, 7)  # fax codings and JPEG
 UNSUPPORTED_COLOURS = {
     5: "CMYK",
@@ -98,6 +103,9 @@ def read(data: bytes, name: str) -> Picture:
         origin = replace(_origin(data, page), copies=_copies(file, page), left_out=_left_out(page))
         if _needs_pillow(page):
             return _read_by_pillow(data, origin, name)
+        if page.photometric == YCBCR:
+            samples = displayed(_tiff_ycbcr.samples(page, _decoder(page)), origin.orientation)
+            return Picture(samples, None, origin)
         samples = displayed(_samples(page, name), origin.orientation)
         return _interpreted(samples, page, origin)
 
@@ -143,7 +151,7 @@ def _check_kind(page: Any, name: str) -> None:
             name, UNSUPPORTED_COLOURS.get(photometric, f"a TIFF of colour kind {photometric}")
         )
     wanted = 3 if photometric in (RGB, YCBCR) else 1
-    most = wanted if photometric == INDEXED else wanted + 1
+    most = wanted if photometric in (INDEXED, YCBCR) else wanted + MAX_EXTRAS
     if not wanted <= int(page.samplesperpixel) <= most or int(page.imagedepth) != 1:
         raise unsupported_mode(name, f"a TIFF of {page.samplesperpixel} channels")
 
@@ -155,7 +163,7 @@ def _segments(page: Any) -> list[tuple[int, int]]:
 def _needs_pillow(page: Any) -> bool:
     return (
         page.bitspersample < 8
-        or page.photometric == YCBCR
+        or (page.photometric == YCBCR and int(page.compression) not in YCBCR_CODECS)
         or int(page.compression) in READ_BY_PILLOW
     )
 
@@ -184,7 +192,7 @@ def _origin(data: bytes, page: Any) -> Origin:
             compression=int(page.compression),
             bits=min(8, int(page.bitspersample)),
             white_is_0=page.photometric == WHITE_IS_0,
-            extra=next((int(kind) for kind in page.extrasamples), None),
+            extras=_extras(page),
             colour_map=tuple(colour_map) if page.photometric == INDEXED else (),
         ),
     )
@@ -218,6 +226,18 @@ def _resources(resources: bytes | None, iptc: bytes | None) -> bytes | None:
     return resources
 
 
+def _extras(page: Any) -> tuple[int, ...]:
+    """The kinds of the channels besides the colours; those that the file does not state are 0.
+
+    A single one in a file without the tag is the alpha: OpenCV, for one, writes such files.
+    """
+    count = int(page.samplesperpixel) - (3 if page.photometric in (RGB, YCBCR) else 1)
+    stated = tuple(int(kind) for kind in page.extrasamples)
+    if count == 1 and not stated:
+        return (UNASSOCIATED,)
+    return (*stated, *(0,) * count)[:count]
+
+
 def _mode(page: Any) -> Mode:
     if page.photometric == INDEXED:
         return "palette"
@@ -239,7 +259,7 @@ def _number(value: Any) -> float:
     """A tag's value as a number: a rational or one of another type; 0 where it is none."""
     with contextlib.suppress(TypeError, ValueError, ZeroDivisionError, IndexError):
         if isinstance(value, tuple):
-            return float(value[0]) / float(value[1])
+            return float(value[0]) / (float(value[1]) if len(value) > 1 else 1.0)
         return float(value)
     return 0.0
 
@@ -322,6 +342,17 @@ def _segment_bytes(page: Any, index: int) -> int:
     return int(min(rows, height - first) * page.imagewidth * pixel)
 
 
+def _decoder(page: Any) -> Callable[[bytes, int], bytes]:
+    """What decompresses a strip or tile of a page to so many bytes."""
+    codec, reversed_bits = int(page.compression), int(page.fillorder) == 2
+
+    def decode(data: bytes, size: int) -> bytes:
+        data = data.translate(REVERSED_BITS) if reversed_bits else data
+        return data if codec == UNPACKED else _decoded(data, codec, size)
+
+    return decode
+
+
 def _decoded(data: bytes, codec: int, size: int) -> bytes:
     """Decode `size` bytes by libtiff, as a TIFF of one row of 8-bit grey."""
     from PIL.TiffImagePlugin import TiffImageFile
@@ -340,13 +371,18 @@ def _interpreted(samples: NDArray[Any], page: Any, origin: Origin) -> Picture:
         colours = colours_of(page.tags[COLOUR_MAP].value)[:256]
         palette = padded_palette(colours, samples[:, :, 0].astype(np.uint8), None)
         return Picture(*palette.expanded(), replace(origin, palette=palette))
-    pixels, alpha = split_alpha(samples)
+    encoding = cast("TiffEncoding", origin.encoding)
+    count, at = samples.shape[2] - len(encoding.extras), encoding.alpha_at
+    pixels, others = np.ascontiguousarray(samples[:, :, :count]), samples[:, :, count:]
+    alpha = None if at is None else np.ascontiguousarray(others[:, :, at])
     if page.photometric == WHITE_IS_0:
         pixels = np.iinfo(pixels.dtype).max - pixels
-    encoding = origin.encoding
-    if alpha is not None and isinstance(encoding, TiffEncoding) and encoding.extra == ASSOCIATED:
-        pixels = _divided(pixels, alpha)
-    return Picture(pixels, alpha, origin)
+    if at is not None and alpha is not None:
+        others = np.delete(others, at, axis=2)
+        pixels = _divided(pixels, alpha) if encoding.extras[at] == ASSOCIATED else pixels
+    if others.shape[2]:
+        encoding = replace(encoding, others=np.ascontiguousarray(others))
+    return Picture(pixels, alpha, replace(origin, encoding=encoding))
 
 
 def _divided(pixels: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
