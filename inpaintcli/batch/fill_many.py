@@ -152,8 +152,11 @@ def _fill_many(request: FillRequest, options: BatchOptions) -> ExitCode:
     run, path = _BatchRun(request, options, output), journal_path(output, options.journal)
     with storage_errors_reported():
         plan = run.plan()
-    if request.dry_run or not plan.jobs:
-        return run.run(run.remaining_of(plan, JournalIndex(path)), work=run.dry_run)
+    index = JournalIndex(path)
+    left = run.remaining_of(plan, index)
+    is_done = not left.jobs and next(index.unfinished(), None) is None
+    if request.dry_run or is_done:
+        return run.run(left, work=run.dry_run)  # also where the folder cannot be written
     make_folder(path.parent)
     with closing(Journal(output, path)) as journal:
         request.console.detail(f"journal {path}")

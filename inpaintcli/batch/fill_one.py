@@ -125,9 +125,9 @@ def _to_stdout(
     job: LocalJob, model: Model, request: FillRequest, attention: AttentionMap | None
 ) -> None:
     picture, mask = read_pair(job.photo, job.mask, request.options)
-    notify = request.console.say
+    notify, suffix = request.console.say, request.stdout_suffix or job.photo.suffix
     if mask.any():
-        filled = fill_picture(
+        picture = fill_picture(
             picture,
             mask,
             model,
@@ -135,16 +135,18 @@ def _to_stdout(
             mask_is_alpha=job.mask is None,
             notify=notify,
             attention=attention,
-        )
-        data = picture_bytes(
-            filled.picture,
-            job.photo.suffix,
-            name=job.photo.name,
-            metadata=request.options.metadata,
-            notes=notify,
-            removed=notify,
-        )
+        ).picture
     else:
         notify(f"{job.photo.name}: {empty_mask_note(job, request.options)}")
-        data = job.photo.read_bytes()
+        if suffix == job.photo.suffix:
+            request.console.binary(job.photo.read_bytes())
+            return
+    data = picture_bytes(
+        picture,
+        suffix,
+        name=job.photo.name,
+        metadata=request.options.metadata,
+        notes=notify,
+        removed=notify,
+    )
     request.console.binary(data)

@@ -38,10 +38,15 @@ class PhotoRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class FillRequest(PhotoRequest):
-    """What `fill` and `watch` are asked for; `attention_map` is a file to write, or None."""
+    """What `fill` and `watch` are asked for.
+
+    attention_map: a file to write, or None. stdout_suffix: of the format on standard output; empty
+    for the photo's own.
+    """
 
     options: FillOptions = field(default_factory=FillOptions)
     attention_map: Path | None = None
+    stdout_suffix: str = ""
 
     def fingerprint(self) -> RunFingerprint:
         """The model and all options that change pixels.

@@ -25,7 +25,7 @@ def fill(
         typer.Argument(
             metavar="IMAGE|FOLDER|LIST",
             help="A photo, a folder of them, or a list of pairs: .csv or .jsonl with the columns "
-            "photo, mask, output. Each may be a URL (s3://, gs://, ...).",
+            "photo, mask, output. Each may be a URL (s3://, gs://, ...). - is standard input.",
         ),
     ],
     mask: MaskOption = None,
@@ -33,6 +33,12 @@ def fill(
     *,
     model: ModelChoice,
     options: FillOptions,
+    format: Annotated[  # noqa: A002 - the name of the option
+        str | None,
+        typer.Option(
+            metavar="SUFFIX", help="With -o -: png, jpg, tif, webp or bmp.  [the photo's own]"
+        ),
+    ] = None,
     attention_map: Annotated[
         Path | None,
         typer.Option(
@@ -89,7 +95,7 @@ def fill(
     4 mask and photo do not fit, 5 output exists or cannot be written, 6 model missing or damaged,
     7 engine or device not available, 8 engine failed, 70 fault of the program, 130 interrupted.
     """
-    from inpaintcli.batch import fill_many, fill_one
+    from inpaintcli.batch import fill_many, fill_one, standard_input
     from inpaintcli.batch.requests import FillRequest
     from inpaintcli.cluster.schedule import on_ray
     from inpaintcli.storage.locations import parse_location
@@ -101,35 +107,39 @@ def fill(
         overwrite=overwrite,
         dry_run=dry_run,
         attention_map=attention_map,
+        stdout_suffix=_suffix_of(format, output),
     )
-    source, target = parse_location(photo), None if output is None else parse_location(output)
-    if fill_many.is_many(source):
-        batch_options = fill_many.BatchOptions(
-            source=source,
-            mask=mask,
-            output=target,
-            include=tuple(include or ()),
-            exclude=tuple(exclude or ()),
-            retry_failed=retry_failed,
-            fail_fast=fail_fast,
-            report=report,
-            workers=workers,
-            scheduler=None if ray is None else on_ray(ray),
-            journal=journal,
-        )
-        raise typer.Exit(fill_many.fill_many(request, batch_options))
-    if not isinstance(source, Path) or source.exists():
-        _refuse_for_one(
-            include=include,
-            exclude=exclude,
-            report=report,
-            journal=journal,
-            ray=ray,
-            retry_failed=retry_failed,
-            fail_fast=fail_fast,
-            workers=workers if workers != 1 else None,  # one photo is one at a time
-        )
-    raise typer.Exit(fill_one.fill_photo(request, source, mask, target))
+    if photo in standard_input.NAMES and output is None:
+        raise UsageError("A photo from standard input needs an output.", hint="Pass -o.")
+    with standard_input.piped(photo, mask) as (named, masks):
+        source, target = parse_location(named), None if output is None else parse_location(output)
+        if fill_many.is_many(source):
+            batch_options = fill_many.BatchOptions(
+                source=source,
+                mask=masks,
+                output=target,
+                include=tuple(include or ()),
+                exclude=tuple(exclude or ()),
+                retry_failed=retry_failed,
+                fail_fast=fail_fast,
+                report=report,
+                workers=workers,
+                scheduler=None if ray is None else on_ray(ray),
+                journal=journal,
+            )
+            raise typer.Exit(fill_many.fill_many(request, batch_options))
+        if not isinstance(source, Path) or source.exists():
+            _refuse_for_one(
+                include=include,
+                exclude=exclude,
+                report=report,
+                journal=journal,
+                ray=ray,
+                retry_failed=retry_failed,
+                fail_fast=fail_fast,
+                workers=workers if workers != 1 else None,  # one photo is one at a time
+            )
+        raise typer.Exit(fill_one.fill_photo(request, source, masks, target))
 
 
 def _refuse_for_one(**options: object) -> None:
@@ -142,3 +152,23 @@ def _refuse_for_one(**options: object) -> None:
         if value:
             option = name.replace("_", "-")
             raise UsageError(f"--{option} is for many photos.", hint="Name a folder or a list.")
+
+
+def _suffix_of(name: str | None, output: str | None) -> str:
+    """The suffix of a format that was named; empty where none was.
+
+    Raises:
+        UsageError: there is no such format, or the output is a file, which has a suffix of its own.
+    """
+    from inpaintcli.imaging.images import SUFFIXES
+
+    if name is None:
+        return ""
+    if output != "-":
+        raise UsageError("--format is for -o -.", hint="Name the output with the suffix you want.")
+    suffix = f".{name.lower().removeprefix('.')}"
+    if suffix not in SUFFIXES:
+        raise UsageError(
+            f"There is no format '{name}'.", hint="There are png, jpg, tif, webp, bmp."
+        )
+    return suffix

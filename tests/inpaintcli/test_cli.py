@@ -453,3 +453,37 @@ def test_training_without_its_extra_says_what_to_install(tmp_path):
     )
     done = run("train", env={"PYTHONPATH": str(tmp_path)}, check=2)
     assert b"inpaintcli[train]" in done.stderr
+
+
+def test_a_pipe_takes_the_photo_or_the_mask_and_the_format_that_is_named(pair, tmp_path):
+    photo, mask, hole = pair
+    words = [*grey(), "fill", "--detail", "network", "-o", "-"]
+    for arguments, read in ((["-", "--mask", mask], photo), ([photo, "--mask", "-"], mask)):
+        done = subprocess.run(
+            [*words, *arguments, "--format", "TIF"],
+            input=read.read_bytes(), capture_output=True, check=True, cwd=tmp_path, timeout=120,
+        )  # fmt: skip
+        with Image.open(io.BytesIO(done.stdout)) as image:
+            assert image.format == "TIFF"
+            np.testing.assert_array_equal(np.asarray(image)[~hole], pixels(photo)[~hole])
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["-", "--mask", "-", "-o", "out.png"], "both"),
+        (["-", "--mask", "m.png"], "-o"),
+        (["a.png", "--format", "tif", "-o", "b.png"], "--format"),
+        (["a.png", "--format", "gif", "-o", "-"], "gif"),
+    ],
+)
+def test_pipes_that_cannot_be_are_refused(program, words, named):
+    done = program("fill", *words, check=2)
+    assert named in done.stderr.decode()
+
+
+@pytest.mark.parametrize("option", [["--fail-fast"], ["--retry-failed"], ["--workers", "2"]])
+def test_options_of_many_photos_are_refused_for_one(pair, program, option):
+    photo, mask, _ = pair
+    done = program("fill", photo, "--mask", mask, *option, check=2)
+    assert option[0] in done.stderr.decode()

@@ -314,3 +314,19 @@ def test_a_read_only_folder_is_reported_before_any_work(fill, small_disk):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(OutputError, match="Read-only"):
         fill()
+
+
+def test_where_all_is_done_nothing_is_locked_or_written(fill, tmp_path):
+    fill()
+    with closing(Journal(tmp_path / "out")):  # stands for a folder that cannot be written
+        assert fill()[:2] == (ExitCode.OK, NONE)
+
+
+def test_an_error_before_the_first_photo_has_its_object(folder, tmp_path, capsys):
+    (tmp_path / "out").write_text("a file")
+    options = BatchOptions(source=folder, mask=None, output=tmp_path / "out")
+    with pytest.raises(UsageError):
+        fill_many(grey_request({}), options)
+    record = json.loads(capsys.readouterr().out)
+    assert (record["status"], record["input"]) == ("failed", str(folder))
+    assert record["error"]["code"] == 2
