@@ -7,6 +7,7 @@ from pathlib import Path
 from inpaintcli_engines.base import EngineError
 
 from inpaintcli.batch.fill_steps import empty_mask_note, read_pair
+from inpaintcli.batch.job_runner import Remarks
 from inpaintcli.batch.jobs import STDOUT, LocalJob
 from inpaintcli.batch.mask_lookup import ALPHA
 from inpaintcli.batch.messages import report_dry_run, report_model, report_outcome
@@ -66,20 +67,22 @@ def _harmonize_file(request: PhotoRequest, job: LocalJob, model: Model) -> None:
     picture, foreground = read_pair(job.photo, job.mask, request.options)
     note = "" if foreground.any() else empty_mask_note(job, request.options)
     suffix = job.photo.suffix if job.output == STDOUT else job.output.suffix
-    if note and suffix.lower() == job.photo.suffix.lower():
+    remarks = Remarks(request.console.say)
+    if note and request.metadata != "strip" and suffix.lower() == job.photo.suffix.lower():
         data = job.photo.read_bytes()
     else:
         fitted = harmonize(picture, foreground, model)
-        say = request.console.say
         data = picture_bytes(
             fitted,
             suffix,
             name=job.photo.name,
             metadata=request.metadata,
-            notes=say,
-            removed=say,
+            notes=remarks.report,
+            removed=remarks.keep,
         )
     if job.output == STDOUT:
+        if remarks.removed:
+            request.console.say(remarks.removed)
         if note:
             request.console.say(f"{job.photo}: {note}")
         request.console.binary(data)
@@ -93,5 +96,7 @@ def _harmonize_file(request: PhotoRequest, job: LocalJob, model: Model) -> None:
         model_used=ModelUsed.of(model),
         seconds=time.perf_counter() - started,
         note=note,
+        reported=tuple(remarks.reported),
+        removed=remarks.removed,
     )
     report_outcome(request.console, outcome)

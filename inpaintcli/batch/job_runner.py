@@ -209,8 +209,8 @@ class JobRunner:
         self, job: LocalJob, filled: Picture | None, photo: Picture, remarks: "Remarks"
     ) -> bytes:
         """The output's bytes: the photo's own where nothing was filled and the format stays."""
-        suffix = job.output.suffix
-        if filled is None and suffix.lower() == job.photo.suffix.lower():
+        suffix, stripped = job.output.suffix, self.options.metadata == "strip"
+        if filled is None and not stripped and suffix.lower() == job.photo.suffix.lower():
             return job.photo.read_bytes()
         return picture_bytes(
             filled or photo,

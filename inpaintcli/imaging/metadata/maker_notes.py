@@ -123,6 +123,7 @@ class _Reader:
             return entry.size >= 0
         value = entry.value(self.block)
         if not self._is_free(entry.start, entry.size) or holds_picture(value):
+            self.parts.unread |= self.picture is None
             return False
         if entry.size > MAX_VALUE and not is_text(value.rstrip(b"\0")):
             self.parts.unread = True
