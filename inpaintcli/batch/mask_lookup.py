@@ -5,6 +5,7 @@ mask folder `NAME.mask.EXT` beside the photo. One mask file serves all photos; `
 photo's transparent pixels.
 """
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path, PurePath
@@ -43,16 +44,23 @@ def photos_of_mask(mask: Relative, *, beside: bool) -> tuple[Relative, ...]:
     return tuple(mask.with_name(name) for name in (*same, *shortened) if name)
 
 
+def composed(path: Relative) -> Relative:
+    """The path with composed characters: macOS writes an umlaut as two, others as one."""
+    return type(path)(unicodedata.normalize("NFC", str(path)))
+
+
 class MaskIndex:
     """Masks by the relative path, without suffix, of the photo that they are for."""
 
     def __init__(self, masks: Iterable[Location], folder: Location, *, beside: bool) -> None:
         """Index masks, all in `folder`; `beside` as for `photos_of_mask`."""
         self._by_photo: dict[PurePath, list[Location]] = defaultdict(list)
+        self._by_look: dict[PurePath, list[Location]] = defaultdict(list)
         self._all = tuple(masks)
         for path in self._all:
             for photo in photos_of_mask(PurePath(relative_path(path, folder)), beside=beside):
                 self._by_photo[photo].append(path)
+                self._by_look[composed(photo)].append(path)
 
     def of(self, photo: PurePath) -> Location | None:
         """The mask for a photo at that relative path, if there is one.
@@ -67,8 +75,9 @@ class MaskIndex:
         return found[0] if found else None
 
     def all_of(self, photo: PurePath) -> list[Location]:
-        """All masks for a photo at that relative path."""
-        return self._by_photo.get(PurePath(photo.with_name(photo.stem)), [])
+        """All masks for a photo at that relative path; else those that look the same."""
+        name = PurePath(photo.with_name(photo.stem))
+        return self._by_photo.get(name) or self._by_look.get(composed(name), [])
 
     def unused(self, used: set[Location]) -> tuple[Location, ...]:
         """The masks that are not among the used ones."""

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from inpaintcli.batch.mask_lookup import ALPHA, photos_of_mask
+from inpaintcli.batch.mask_lookup import ALPHA, composed, photos_of_mask
 from inpaintcli.errors import UnreadableError, UsageError
 from inpaintcli.imaging.images import SUFFIXES
 
@@ -94,9 +94,9 @@ class WatchLayout:
     def pairing_keys(self, path: Path) -> tuple[Path, ...]:
         """What a mask and its photos share: the photo's relative path without suffix."""
         if photos := self._photos_of(path):
-            return photos
+            return tuple(composed(photo) for photo in photos)
         relative = path.relative_to(self.folder)
-        return (relative.with_name(relative.stem),)
+        return (composed(relative.with_name(relative.stem)),)
 
     def _photos_of(self, path: Path) -> tuple[Path, ...]:
         """The photos that a mask may be for, as pairing keys; empty for a photo."""

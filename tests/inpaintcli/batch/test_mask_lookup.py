@@ -1,8 +1,12 @@
 """Which mask belongs to which photo."""
 
+import unicodedata
+from pathlib import Path
+
 import pytest
 
 from inpaintcli.batch.jobs import LocalJob
+from inpaintcli.batch.mask_lookup import MaskIndex
 from inpaintcli.batch.plan import plan_folder
 from inpaintcli.errors import MaskMismatchError
 from tests.conftest import touch
@@ -58,3 +62,18 @@ def test_two_masks_for_one_photo_fail_that_photo_only(tmp_path):
     plan = plan_folder(photos, str(masks), tmp_path / "out", overwrite=False)
     assert [job.photo.name for job in plan.jobs] == ["b.jpg"]
     assert isinstance(plan.skips[0].error, MaskMismatchError)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_that_look_the_same_find_each_other(tmp_path, beside, forms):
+    photo, mask = (unicodedata.normalize(form, "\u00fcber") for form in forms)
+    found = MaskIndex([tmp_path / f"{mask}.mask.png"], tmp_path, beside=beside)
+    assert found.of(Path(f"{photo}.png")) == tmp_path / f"{mask}.mask.png"
+
+
+def test_a_mask_of_exactly_that_name_goes_first(tmp_path):
+    masks = [tmp_path / f"{unicodedata.normalize(form, 'ü')}.mask.png" for form in ("NFC", "NFD")]
+    found = MaskIndex(masks, tmp_path, beside=True)
+    for mask in masks:
+        assert found.of(Path(mask.name.replace(".mask", ""))) == mask

@@ -31,6 +31,12 @@ def test_a_pair_is_ready_once_both_are_complete_whichever_comes_first(folder, or
     assert folder.ready(1000) == []
 
 
+def test_names_that_look_the_same_are_a_pair(folder):
+    folder.put("u\u0308ber.png")
+    folder.put("\u00fcber.mask.png")
+    assert folder.ready() == ["u\u0308ber.png"]
+
+
 def test_the_output_mirrors_the_tree(folder):
     folder.pair("sub/deep/a")
     (pair,) = folder.wait(1)
