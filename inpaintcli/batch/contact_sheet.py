@@ -159,6 +159,8 @@ def _check(path: Path, overwrite: bool) -> None:
     if not path.parent.is_dir():
         raise OutputError(f"{path.parent} is not a folder.", hint="Create it first.")
     try:
+        if path.exists() and not path.is_file():
+            raise OutputError(f"{path} is no regular file.", hint="Name another.")
         if not path.exists() or overwrite:
             return
         with path.open("rb") as file:

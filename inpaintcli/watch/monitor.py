@@ -164,8 +164,13 @@ class Monitor:
         """Start; `fixed` are further fields of the status file.
 
         Raises:
-            UsageError: the metrics cannot be served.
+            UsageError: the metrics cannot be served, or the status file is no regular file.
         """
+        if status is not None and status.exists() and not status.is_file():
+            raise UsageError(
+                f"--status {status} is no regular file; it would be replaced.",
+                hint="Name another file.",
+            )
         self.counts: Counter[str] = Counter()
         self._metrics = PrometheusMetrics(metrics_port) if metrics_port is not None else None
         self.metrics_url = self._metrics.url if self._metrics else None

@@ -1,5 +1,6 @@
 """The contact sheet of a run."""
 
+import os
 import re
 from contextlib import closing
 from pathlib import Path
@@ -120,3 +121,10 @@ def test_no_temporary_folder_is_needed(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "gone"))
     assert "data:image" in page(tmp_path, [outcome(tmp_path)])
     assert {path.name for path in tmp_path.iterdir()} == {"a.png", "out-a.png", "report.html"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such files")
+def test_what_is_no_regular_file_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "report.html")
+    with pytest.raises(OutputError, match="no regular file"):
+        ContactSheet(tmp_path / "report.html", 1, overwrite=True)

@@ -137,3 +137,10 @@ def test_without_the_extra_the_way_to_get_it_is_named(monkeypatch):
     with pytest.raises(UsageError) as caught:
         PrometheusMetrics(0)
     assert "inpaintcli[metrics]" in caught.value.hint
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such files")
+def test_a_status_that_is_no_regular_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "status")
+    with pytest.raises(UsageError, match="no regular file"):
+        Monitor(log=None, status=tmp_path / "status", metrics_port=None)
