@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inpaintcli import cli
 from inpaintcli.batch.journal import NAME
-from inpaintcli.signals import ECHO_S, STOPPING
+from inpaintcli.signals import ECHO_S, STOPPING, Interrupted
 from tests.conftest import photo_pixels
 from tests.programs import paused, running, until
 
@@ -140,3 +141,16 @@ def test_once_all_is_done_a_signal_changes_nothing(folder, tmp_path):
     assert "Error" not in told
     assert "Exception" not in told
     assert np.asarray(Image.open(tmp_path / "0.png")).shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ("command", "number", "code"),
+    [("watch", signal.SIGTERM, 0), ("watch", signal.SIGINT, 130), ("fill", signal.SIGTERM, 130)],
+)
+def test_a_signal_while_a_command_starts(monkeypatch, command, number, code):
+    def interrupted():
+        raise Interrupted(number)
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    monkeypatch.setattr("sys.argv", ["inpaintcli", command])
+    assert cli._run() == code

@@ -320,3 +320,14 @@ def test_a_watch_goes_on_through_everything(tmp_path, start, options):
     assert program.stop(signal.SIGTERM) == 0
     assert names(tmp_path / "in/out") == ["a.png", "moved/sub/b.png", "new/sub/b.png"]
     assert {line["status"] for line in program.outcomes()} == {"filled"}
+
+
+def test_a_fault_in_a_worker_fails_its_photo_and_hangs_nothing(photos, fill_request, monkeypatch):
+    for name in "abc":
+        put_pair(photos, name)
+
+    def fail(*_):
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr("inpaintcli.watch.watcher.JobRunner.run", fail)
+    assert once(fill_request, photos, workers=1) == ExitCode.SOME_FAILED
