@@ -254,8 +254,12 @@ def _content(path: Path, *, whole: bool = True) -> tuple[PictureFormat, bytes]:
         raise UnreadableError(f"{path} does not exist.") from fault
     except IsADirectoryError as fault:
         raise UnreadableError(f"{path} is a folder.", hint="Name a picture.") from fault
-    except (OSError, ValueError) as fault:
-        reason = getattr(fault, "strerror", None) or fault
+    except ValueError as fault:
+        raise UnreadableError(
+            f"{path} cannot be read: its name holds a character that no file name can hold."
+        ) from fault
+    except OSError as fault:
+        reason = fault.strerror or "the system does not say why"
         raise UnreadableError(f"{path} cannot be read: {reason}.") from fault
     except MemoryError as fault:
         raise UnreadableError(f"{path} is larger than the memory of this machine.") from fault

@@ -76,7 +76,9 @@ def test_png_without_its_end_is_read_if_its_pixels_are_there():
 
 
 @pytest.mark.parametrize("quality", [60, 95])
-@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"subsampling": 2, "optimize": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"subsampling": 0}, {"subsampling": 2, "optimize": True}, {"progressive": True}]
+)
 def test_jpeg_that_lacks_its_last_two_bytes_is_read_if_no_pixel_is_missing(quality, options):
     data = saved("JPEG", quality=quality, **options)
     for cut in (data[:-2], data[:-1]):
@@ -88,9 +90,12 @@ def test_jpeg_that_lacks_its_last_two_bytes_is_read_if_no_pixel_is_missing(quali
             jpeg.read(data[:-lost], "x")
 
 
-def test_a_progressive_jpeg_without_its_end_is_refused():
-    with pytest.raises(UnreadableError, match="the end is missing"):
-        jpeg.read(saved("JPEG", progressive=True)[:-2], "x")
+def test_a_progressive_jpeg_without_its_last_scans_is_refused():
+    data = saved("JPEG", progressive=True)
+    ends = [at for at in range(len(data)) if data[at : at + 2] == b"\xff\xc4"][-3:]
+    for end in ends:  # before the tables of a scan
+        with pytest.raises(UnreadableError, match="the end is missing"):
+            jpeg.read(data[:end], "x")
 
 
 @pytest.mark.parametrize("junk", [bytes(7), b"\xff\xff\xff", b"some words"])
