@@ -122,7 +122,7 @@ class _Cleaner:
         if parts.previews:
             self.removals.preview("previews in the maker note")
         if parts.unread:
-            self.removals.unreadable("parts of the maker note")
+            self.removals.preview("large values in the maker note")
         for at, data in parts.pieces:
             self._put(at, data)
         self.end = max(self.end, entry.start + entry.size)

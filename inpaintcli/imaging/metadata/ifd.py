@@ -75,7 +75,7 @@ def entries(block: bytes, order: ByteOrder, start: int, base: int = 0) -> tuple[
     """
     try:
         (count,) = struct.unpack_from(order + "H", block, start)
-        if not 0 < count <= MAX_ENTRIES:
+        if count > MAX_ENTRIES:
             raise DamagedBlockError(f"{count} entries")
         found = [_entry(block, order, start + 2 + 12 * i, base) for i in range(count)]
     except struct.error as fault:

@@ -107,7 +107,7 @@ class _Reader:
         form = self.form
         found, _ = entries(self.block, form.order, start, form.base)
         size = 2 + 12 * len(found)
-        if depth > MAX_DEPTH or not self._is_free(start, size):
+        if not found or depth > MAX_DEPTH or not self._is_free(start, size):
             raise DamagedBlockError("a directory outside the note")
         staying = b"".join(entry.raw for entry in found if self._stays(entry, depth))
         table = struct.pack(form.order + "H", len(staying) // 12) + staying

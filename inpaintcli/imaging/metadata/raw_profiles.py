@@ -8,7 +8,7 @@ import re
 
 PREFIX = b"Raw profile type "
 EXIF_PREFIX, XMP_PREFIX = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
-FORM = re.compile(rb"\s*(\S+)\s+(\d+)\s+([0-9A-Fa-f\s]*)$")
+FORM = re.compile(rb"\s*[^\r\n]*[\r\n]+[ \t]*(\d+)\s+([0-9A-Fa-f\s]*)$")
 
 
 def decoded(text: bytes) -> bytes | None:
@@ -16,7 +16,7 @@ def decoded(text: bytes) -> bytes | None:
     found = FORM.match(text)
     if found is None:
         return None
-    digits = b"".join(found[3].split())
+    digits = b"".join(found[2].split())
     return bytes.fromhex(digits.decode()) if len(digits) % 2 == 0 else None
 
 

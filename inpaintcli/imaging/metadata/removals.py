@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 class Removals:
     """Collects names of what does not stay, each once, in the order in which it was met.
 
-    `previews` show the photo as it was. `stale` are statements that are no longer true. `unread`
-    cannot be looked into, so that nobody knows what they show.
+    `previews` show the photo as it was, or are of no other use. `stale` are statements that are no
+    longer true. `unread` cannot be looked into, so that nobody knows what they show.
     """
 
     previews: dict[str, None] = field(default_factory=dict)
@@ -16,7 +16,7 @@ class Removals:
     unread: dict[str, None] = field(default_factory=dict)
 
     def preview(self, name: str) -> None:
-        """`name` shows the photo as it was."""
+        """`name` shows the photo as it was, or may, and is of no other use."""
         self.previews[name] = None
 
     def outdated(self, name: str) -> None:
@@ -35,7 +35,7 @@ class Removals:
         """A sentence on the previews; empty where there was none."""
         if not self.previews:
             return ""
-        return f"removed, as it shows the unfilled photo: {', '.join(self.previews)}"
+        return f"removed, as it may show the unfilled photo: {', '.join(self.previews)}"
 
     def losses_sentence(self) -> str:
         """A sentence on what else is missing now; empty where nothing is."""

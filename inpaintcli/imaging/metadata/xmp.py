@@ -107,6 +107,8 @@ class _Editor:
             goes = self.element(child)
         else:
             goes = child.nodeType not in (child.TEXT_NODE, child.CDATA_SECTION_NODE)
+            if goes:
+                self.removals.unreadable("a comment in XMP")
         if goes and child.nodeType == child.ELEMENT_NODE and not _holds_properties(element):
             return False
         if goes:

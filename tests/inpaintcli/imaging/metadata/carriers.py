@@ -202,10 +202,10 @@ def png(*chunks):
     return plain[:33] + b"".join(chunks) + plain[33:]
 
 
-def raw_profile(name, data, kind=b"zTXt"):
+def raw_profile(name, data, kind=b"zTXt", label=""):
     digits = data.hex()
     lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
-    text = f"\n{name}\n{len(data):8d}\n{lines}\n".encode()
+    text = f"\n{label or name}\n{len(data):8d}\n{lines}\n".encode()
     key = f"Raw profile type {name}".encode() + b"\0"
     if kind == b"tEXt":
         return chunk(kind, key + text)
@@ -295,7 +295,10 @@ CARRIERS = {
         ("jpg", jpeg(xap(xmp_original(name)))) for name in ("image", "depthmap", "audio")
     ],
     "extended XMP": [("jpg", extended())],
-    "other bytes written as text in XMP": [("jpg", jpeg(xap(xmp_of_an_unknown_kind())))],
+    "other bytes written as text in XMP": [
+        ("jpg", jpeg(xap(xmp_of_an_unknown_kind()))),
+        ("jpg", jpeg(xap(xmp("", f"<!-- {base64.b64encode(THUMBNAIL).decode()} -->")))),
+    ],
     "Photoshop's thumbnails (8BIM 1033, 1036)": [
         ("jpg", jpeg(segment(0xED, b"Photoshop 3.0\0" + photoshop(1036)))),
         ("jpg", jpeg(segment(0xED, b"Photoshop 3.0\0" + photoshop(1033)))),

@@ -103,7 +103,7 @@ def test_iptc_goes_over_between_formats(source, target, tmp_path):
     resources = carriers.photoshop()
     data = {
         "jpg": carriers.jpeg(carriers.segment(0xED, b"Photoshop 3.0\0" + resources)),
-        "png": carriers.png(carriers.raw_profile("iptc", resources)),
+        "png": carriers.png(carriers.raw_profile("iptc", resources, label="IPTC profile")),
         "tif": carriers.tiff([(33723, 7, carriers.CITY)]),
     }[source]
     found, _ = written(data, source, target, tmp_path)
