@@ -187,7 +187,7 @@ def rooms():
             yield folder.relative_to(ROOT).as_posix(), names - {"__init__.py"}
 
 
-@pytest.mark.parametrize(("room", "files"), list(rooms()), ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("room", "files"), list(rooms()), ids=[room for room, _ in rooms()])
 def test_the_architecture_has_a_caption_for_every_file_and_for_none_that_is_gone(room, files):
     text = text_of(ROOT / "ARCHITECTURE.md")
     _, _, section = text.partition(f"### `{room}/`")
