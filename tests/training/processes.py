@@ -96,15 +96,15 @@ def fresh(folder: Path, recipe: Recipe) -> tuple[Trainer, Crops]:
 
 
 def losses(folder: Path, name: str) -> Losses:
-    return steps(*fresh(folder, RECIPES[name]), 4)
+    return steps(*fresh(folder, RECIPES[name]), 3)
 
 
 def resumed(folder: Path) -> Losses:
-    """The same losses as `losses` gives, with a cut in the middle."""
+    """The same losses as `losses` gives, of a run that is interrupted after its first step."""
     run = folder / "cut"
     run.mkdir(exist_ok=True)
     begun, crops = fresh(folder, RECIPES["dmfn in parts"])
-    found = steps(begun, crops, 2)
+    found = steps(begun, crops, 1)
     save_checkpoint(begun, run)
     torch.distributed.barrier()
     again, crops = fresh(folder, RECIPES["dmfn in parts"])

@@ -59,13 +59,13 @@ def two(folder: Path) -> dict:
 def test_two_processes_have_the_losses_of_one_with_the_same_global_batch(
     name: str, two: dict, folder: Path
 ) -> None:
-    """Over four steps: sums of another order differ in the last digits, which Adam enlarges."""
+    """Over three steps: sums of another order differ in the last digits, which Adam enlarges."""
     alone = processes.losses(folder, name)
     for ours, theirs in zip(two["losses"][name], alone, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4)
 
 
-def test_a_cut_run_of_two_processes_is_the_uninterrupted_one_bit_for_bit(two: dict) -> None:
+def test_an_interrupted_run_of_two_processes_is_resumed_bit_for_bit(two: dict) -> None:
     assert two["resumed"] == two["losses"]["dmfn in parts"]
 
 

@@ -31,7 +31,7 @@ print(used[-1] - used[15])
 MOST_MIB = 110  # for 48 sizes: 53 was measured, and 212 with the 5,000 kernels of OpenVINO itself
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from Linux's /proc")
 @pytest.mark.skipif(openvino_cpu.why_not("cpu") is not None, reason="OpenVINO is not installed")
 def test_kernels_of_sizes_long_past_are_given_back():

@@ -197,7 +197,7 @@ def test_the_paper_takes_five_steps_of_the_critics_to_one() -> None:
     assert (paper.objective.squeezenet, paper.objective.known) == (0, 0)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_the_other_form_exports_as_well_at_three_sizes() -> None:
     """The paper's form is exported in test_export.py, with all families."""

@@ -120,8 +120,8 @@ def test_an_untrained_network_leaves_a_pasted_object_as_it_was(
     torch.testing.assert_close(filled * hole, expected * hole)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(400)  # torch's exporter takes a minute of a slow core for a family
+@pytest.mark.soak  # the networks and the membrane are exported apart in test_exporter.py
+@pytest.mark.timeout(600)  # torch's exporter takes a minute of a slow core for a family
 @pytest.mark.parametrize("family", PAPERS)
 def test_the_exported_graph_agrees_with_torch(family: str, tiny_recipes: dict[str, Recipe]) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")

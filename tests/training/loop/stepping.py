@@ -1,6 +1,7 @@
 """Steps of a trainer without the loop, and its whole state."""
 
 import math
+from collections.abc import Callable
 from itertools import islice
 
 import pytest
@@ -15,11 +16,17 @@ from torch import Tensor
 Losses = list[dict[str, float]]
 
 
-def steps(trainer: Trainer, crops: Crops, count: int) -> Losses:
+def steps(
+    trainer: Trainer, crops: Crops, count: int, after: Callable[[int], None] = lambda _step: None
+) -> Losses:
+    """The losses of so many steps; `after` is called with the number of each, from 1 on."""
     recipe = trainer.recipe
     batches = crops.batches(trainer.images * recipe.critic_steps)
     size = recipe.critic_steps * recipe.accumulate
-    losses = [trainer.step(*islice(batches, size)) for _ in range(count)]
+    losses = []
+    for step in range(1, count + 1):
+        losses.append(trainer.step(*islice(batches, size)))
+        after(step)
     batches.close()
     return losses
 
@@ -34,6 +41,8 @@ def everything(trainer: Trainer) -> dict[str, Tensor]:
         elif isinstance(value, dict):
             for key, inner in value.items():
                 walk(inner, f"{path}/{key}")
+        elif isinstance(value, list):
+            walk(dict(enumerate(value)), path)
 
     walk(trainer.state_dict(), "")
     return found
