@@ -36,6 +36,8 @@ from inpaintcli.texture.synthesis import (
 
 MIN_THICKNESS = 12.0
 """Pixels; in thinner parts patches were measured to be no better than the network."""
+MIN_PATTERN_THICKNESS = 40.0
+"""Pixels; thinner parts are nearer to the photo without its patterns (docs/log.md)."""
 COMPILE_S = 8
 """About how long compiling the kernels takes."""
 MAX_PIXELS = 5_000_000
@@ -187,7 +189,8 @@ def _add_to_part(
     small, target = _scaled(filled, scale), _scaled_mask(part.mask, scale)
     source = ~_scaled_mask(~known[inside], scale)
     detail, search = how
-    patterns = search.around(part.box, target, scale) if search else []
+    thick = search is not None and thickness >= MIN_PATTERN_THICKNESS
+    patterns = search.around(part.box, target, scale) if search and thick else []
     initial, contours = continue_contours(small, target, source) if search else (small, 0)
     for pattern in patterns:
         initial = drawn(initial, target, source, pattern)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from inpaintcli.texture.lattice import Pattern
-from inpaintcli.texture.lattice_guard import explained, explained_locally
+from inpaintcli.texture.lattice_guard import explained_locally, foretold
 from inpaintcli.texture.lattice_planes import Plane, grown
 from inpaintcli.texture.lattice_search import Seed, normalised, seeds
 from inpaintcli.texture.pyramid import Bools, Floats, grey
@@ -19,8 +19,8 @@ PLAIN = 0.5
 MIN_CELLS = 6.0
 MIN_SCORE = 0.3
 """Mean margin of a region, see `lattice_planes.Plane`."""
-AWAY = (0.5, 1.5)
-"""Distances in cells, within which a cell's neighbours are hidden with it."""
+MIN_ACROSS = 0.1
+"""The same from cells that are not in one line with the hidden one."""
 MIN_LOCAL = 0.2
 """The same around a pixel, for it to be in the pattern."""
 INSIDE = 2.0
@@ -50,15 +50,9 @@ def find_patterns(picture: Floats, known: Bools) -> list[Pattern]:
     detail = normalised(np.asarray(small, np.float32), seen, 16.0)
     planes = _planes(detail, seen)
     return [
-        _pattern(plane, foretold, _certainty(detail, seen, plane), known.shape, scale)
-        for plane, foretold in planes
+        _pattern(plane, share, _certainty(detail, seen, plane), known.shape, scale)
+        for plane, share in planes
     ]
-
-
-def _foretold(detail: Floats, known: Bools, plane: Plane) -> float:
-    """Share of the detail that other cells foretell: neighbours, and such as are further off."""
-    region = closed(plane)
-    return float(np.mean([explained(detail, known, region, plane, away) for away in AWAY]))
 
 
 def _planes(detail: Floats, known: Bools) -> list[tuple[Plane, float]]:
@@ -101,8 +95,9 @@ def _checked(detail: Floats, known: Bools, plane: Plane) -> float:
     """Share of the detail that a lattice foretells; 0 where it is not to be used."""
     if plane.cells < MIN_CELLS or plane.score < MIN_SCORE:
         return 0.0
-    share = _foretold(detail, known, plane)
-    return share if share >= MIN_FORETOLD + FEW_CELLS / plane.cells else 0.0
+    share, least = foretold(detail, known, closed(plane), plane)
+    enough = share >= MIN_FORETOLD + FEW_CELLS / plane.cells and least >= MIN_ACROSS
+    return share if enough else 0.0
 
 
 def _is_in(mask: Bools, seed: Seed) -> bool:
@@ -123,11 +118,11 @@ def _certainty(detail: Floats, known: Bools, plane: Plane) -> Floats:
     What is in the pattern counts more than what is not, which may be a sign on the wall.
     """
     region = closed(plane)
-    share, foretold = explained_locally(detail, known, region, plane)
-    inside = np.where(foretold, share > MIN_LOCAL, region).astype(np.float32)
+    share, there = explained_locally(detail, known, region, plane)
+    inside = np.where(there, share > MIN_LOCAL, region).astype(np.float32)
     cell = float(np.sqrt(abs(np.linalg.det(plane.lattice.steps))))
     away = cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    near = (foretold | np.isfinite(plane.margin)) & known & (away < BAND * cell)
+    near = (there | np.isfinite(plane.margin)) & known & (away < BAND * cell)
     measured = near.astype(np.float32)
     weight, support = (
         cv2.GaussianBlur(values, (0, 0), EDGE * cell)
@@ -159,10 +154,10 @@ def spread(sums: Floats, weights: Floats) -> Floats:
 
 
 def _pattern(
-    plane: Plane, foretold: float, certainty: Floats, shape: tuple[int, ...], scale: float
+    plane: Plane, share: float, certainty: Floats, shape: tuple[int, ...], scale: float
 ) -> Pattern:
     """In the picture's own pixels."""
     full = cv2.resize(certainty, shape[::-1], interpolation=cv2.INTER_LINEAR)
     return Pattern(
-        plane.lattice.scaled(1 / scale), np.asarray(full, np.float32), foretold, plane.cells
+        plane.lattice.scaled(1 / scale), np.asarray(full, np.float32), share, plane.cells
     )
