@@ -28,7 +28,7 @@ from inpaintcli.texture.pyramid import (
 )
 
 if TYPE_CHECKING:
-    from inpaintcli.texture.patchmatch import LevelArrays, NearestNeighbourField
+    from inpaintcli.texture.level_arrays import LevelArrays, NearestNeighbourField
 
 MAX_EXCESS = 4.0
 """Upper bound of a source's excess use: uses over the usual number, less one."""

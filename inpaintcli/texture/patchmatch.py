@@ -13,11 +13,12 @@ Positions are flat: y * width + x. The position of a patch is that of its centre
 target" means the source patch that the nearest-neighbour field assigns to a target patch.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaintcli.texture.level_arrays import LevelArrays, NearestNeighbourField
 from inpaintcli.texture.numba_kernels import Call, kernel
 
 Scalar = Any
@@ -50,29 +51,6 @@ LARGEST = np.float32(3e38)
 PHASES = 6
 """Numbers for each pixel in `LevelArrays.phases`."""
 GOLDEN_RATIO_64 = 0x9E3779B97F4A7C15
-
-
-class LevelArrays(NamedTuple):
-    """Arrays of one pyramid level, flat: n pixels in rows of `width`."""
-
-    picture: Floats  # (3 n): colours; in the hole those of the current estimate
-    features: Floats  # (FEATURES n): compared besides colours, see `patch_features`
-    usable: NDArray[np.bool_]  # (n): True at centres of source patches: those wholly known
-    target_index: Positions  # (n): index of the target patch centred here, -1 for none
-    width: int
-    repeat_costs: Floats  # (n): added to the distance of a source patch that is used too often
-    spacing: int  # pixels from one target patch to the next, in rows and in columns
-    phases: Floats  # (PHASES n): place in a pattern, see `lattice_phases`; empty without patterns
-
-
-class NearestNeighbourField(NamedTuple):
-    """The source patch of each of m target patches, those that overlap the hole."""
-
-    targets: Positions  # (m): positions in raster order
-    sources: Positions  # (m): positions of the best source patches so far
-    costs: Floats  # (m): distances of the two patches, sums of squared differences
-    confidence: Floats  # (m): weight of the patch's votes
-    bias: Floats  # (3 m): added to the source's colours
 
 
 @kernel

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inpaintcli.texture import patchmatch
+from inpaintcli.texture import level_arrays, patchmatch
 from inpaintcli.texture.patch_features import FeatureWeights
 from inpaintcli.texture.pyramid import PATCH_SIDE, source_patches
 from inpaintcli.texture.synthesis import (
@@ -139,7 +139,7 @@ def test_patches_that_are_all_alike_make_no_lines(spacing):
     features = np.zeros(side * side * patchmatch.FEATURES, np.float32)
     costless = np.zeros(side * side, np.float32)
     usable = np.zeros(side * side, np.bool_)
-    arrays = patchmatch.LevelArrays(
+    arrays = level_arrays.LevelArrays(
         picture.ravel(),
         features,
         usable,
@@ -153,7 +153,7 @@ def test_patches_that_are_all_alike_make_no_lines(spacing):
     equal = np.ones(targets.size, np.float32)
     holes = np.arange(12 * side, 48 * side, dtype=np.int32)
     holes = holes[np.isin(holes % side, np.arange(20, 40))]
-    voted = patchmatch.NearestNeighbourField(
+    voted = level_arrays.NearestNeighbourField(
         targets, sources, equal, equal, np.zeros(3 * targets.size, np.float32)
     )
     patchmatch.vote(arrays, voted, holes, (0, holes.size), 0.5, np.zeros(holes.size, np.float32))
