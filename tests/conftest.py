@@ -1,6 +1,7 @@
 """Shared: a model without an engine behind it, photos made by code."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from PIL import Image
 
 from inpaintcli.inpaint.pipeline import Model
 from inpaintcli.models.cards import Card
+
+# A shell starts what runs in the background with SIGINT ignored, and programs leave it so: without
+# this none that a test starts could be interrupted.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class GreyEngine(Engine):

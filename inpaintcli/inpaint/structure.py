@@ -19,6 +19,12 @@ MIN_WINDOW = 512
 WINDOWS = 3
 """... and least share of the photo's longer side, as so many to a side."""
 
+MIN_FORETOLD = 0.5
+"""Least share of known detail that a pattern foretells, and, divided by the number of cells, ..."""
+FEW_CELLS = 12.0
+"""... what is asked for besides. Weaker patterns did harm: nine photos of scenes in which one was
+found had P 86.5 with them, 78.2 without (a horizon, thin branches, windows half seen)."""
+
 
 @dataclass(frozen=True, eq=False)
 class PatternSearch:
@@ -62,8 +68,13 @@ class PatternSearch:
         inside = window.slices
         unit = np.float32(255 / np.iinfo(self.pixels.dtype).max)
         picture = self.pixels[inside].astype(np.float32) * unit
-        self._found.append((window, find_patterns(picture, self.known[inside])))
+        found = find_patterns(picture, self.known[inside])
+        self._found.append((window, [pattern for pattern in found if _is_sure(pattern)]))
         return self._found[-1]
+
+
+def _is_sure(pattern: Pattern) -> bool:
+    return pattern.foretold >= MIN_FORETOLD + FEW_CELLS / pattern.cells
 
 
 def _holds(window: Box, box: Box) -> bool:

@@ -164,4 +164,5 @@ def test_a_cluster_that_is_not_there_is_reported(photos, tmp_path):
     done = finished(program(photos, tmp_path / "out", "--ray", "127.0.0.1:1"), LIMIT_S)
     assert done.returncode == 7, done.stderr
     assert "The Ray cluster 127.0.0.1:1 cannot be reached" in done.stderr
-    assert done.stdout == ""
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["error"]["code"] == 7
