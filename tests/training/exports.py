@@ -29,10 +29,14 @@ from inpaintcli_training.loop.run_folder import (
 from inpaintcli_training.recipe import Recipe
 
 
-def graph_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the graphs, the same in all processes of pytest-xdist."""
+def graph_folder(tmp_path_factory: pytest.TempPathFactory, weights: str = "random") -> Path:
+    """The folder of the graphs of networks with such weights, the same in all processes.
+
+    Apart by weights: a graph of fresh weights, of which many are zero, computes something else with
+    random ones.
+    """
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "graphs"
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"graphs-{weights}"
     folder.mkdir(exist_ok=True)
     return folder
 
