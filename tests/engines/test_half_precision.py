@@ -288,6 +288,6 @@ def test_every_generator_agrees_in_half_precision(family, tmp_path_factory):
         for parameter in generator.parameters():
             if parameter.ndim > 1 and not parameter.any():  # begins at zero: would hide its layer
                 parameter.normal_(std=0.05)
-    with shared_graphs(graph_folder(tmp_path_factory, "fresh")):
+    with shared_graphs(graph_folder(tmp_path_factory)):
         model = to_onnx(generator)
     check(model.SerializeToString())

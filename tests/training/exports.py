@@ -1,10 +1,13 @@
 """Exported graphs that many tests need: torch's exporter runs once for each network in a test run.
 
 It takes up to a minute of processor time for a network, whatever its width. The graph that it
-makes (`exporter._graph`) does not depend on the weights, which are its inputs meanwhile: it is
-stored in a folder that all processes of the test run share. Everything after it is done each time.
+makes (`exporter._graph`) is stored in a folder that all processes of the test run share; storing
+the weights in it, and everything after that, is done each time. The exporter may let two layers
+share weights that are equal, so that a graph of one network may compute something else with the
+weights of another: the shared graph is always that of the weights which `fill_weights` draws.
 """
 
+import copy
 import hashlib
 import os
 from collections.abc import Iterator
@@ -29,14 +32,10 @@ from inpaintcli_training.loop.run_folder import (
 from inpaintcli_training.recipe import Recipe
 
 
-def graph_folder(tmp_path_factory: pytest.TempPathFactory, weights: str = "random") -> Path:
-    """The folder of the graphs of networks with such weights, the same in all processes.
-
-    Apart by weights: a graph of fresh weights, of which many are zero, computes something else with
-    random ones.
-    """
+def graph_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the graphs, the same in all processes of pytest-xdist."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"graphs-{weights}"
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "graphs"
     folder.mkdir(exist_ok=True)
     return folder
 
@@ -50,7 +49,9 @@ def shared_graphs(folder: Path) -> Iterator[None]:
         path = folder / f"{_key(generator)}.onnx"
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
-                path.write_bytes(export(generator).SerializeToString())
+                filled = copy.deepcopy(generator)
+                fill_weights(filled.state_dict())
+                path.write_bytes(export(filled).SerializeToString())
         return onnx.load(path)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -73,16 +74,24 @@ class Exported:
     recipe: Recipe
 
 
-def write_run(folder: Path, recipe: Recipe, *sources: Path) -> None:
-    """A run folder as training leaves it, with random weights everywhere."""
-    torch.manual_seed(0)
-    weights = build_generator(recipe).state_dict()
+def fill_weights(weights: dict[str, torch.Tensor]) -> None:
+    """Draw random weights of fixed seed, in place; every fourth tensor becomes zero.
+
+    So biases that are still zero, as in a new network, are equal: they must stay apart in the file.
+    """
+    random = torch.Generator().manual_seed(0)
     for number, (name, tensor) in enumerate(weights.items()):
         fan_in = tensor[0].numel() if tensor.ndim > 1 else 100
-        # Every fourth is a bias that is still zero: equal weights must stay apart in the file.
-        torch.nn.init.normal_(tensor, std=fan_in**-0.5 if number % 4 != 3 else 0)
+        std = fan_in**-0.5 if number % 4 != 3 else 0.0
+        torch.nn.init.normal_(tensor, std=std, generator=random)
         if name.endswith("running_var"):
             tensor.abs_().add_(0.5)
+
+
+def write_run(folder: Path, recipe: Recipe, *sources: Path) -> None:
+    """A run folder as training leaves it, with random weights everywhere."""
+    weights = build_generator(recipe).state_dict()
+    fill_weights(weights)
     where = tuple(map(str, sources))
     known = {"data": ("photos",), "sources": where, "features": {"file": "vgg19"}}
     info = RunInfo(photos=6, unreadable=1, **known)
