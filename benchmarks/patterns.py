@@ -8,7 +8,7 @@ light that falls off, with and without the pattern: mean difference from the tru
 255; last a line with the ratio of the means and the worst case.
 
 `photos` looks for patterns around the holes of NAME.jpg with NAME.mask.png (white = hole): steps,
-cells, share of the detail that is foretold, share of the hole, processor seconds.
+cells, share of the detail that is predicted, share of the hole, processor seconds.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def photos(folder: Path) -> None:
             {
                 "steps": pattern.lattice.steps.T.round(1).tolist(),
                 "cells": round(pattern.cells),
-                "foretold": round(pattern.foretold, 2),
+                "predicted": round(pattern.predicted, 2),
                 "share": round(float((pattern.certainty[hole] >= MIN_CERTAINTY).mean()), 2),
             }
             for pattern in patterns

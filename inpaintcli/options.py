@@ -129,7 +129,7 @@ class FillOptions(MaskOptions):
     ] = "auto"
     grow: Annotated[int, Option(least=0, help="Widen the hole by so many pixels.")] = 0
     feather: Annotated[
-        int, Option(least=0, help="Blend over so many pixels inside the hole's rim.")
+        int, Option(least=0, help="Blend over so many pixels inside the hole's edge.")
     ] = 0
     metadata: MetadataOption = "safe"
 

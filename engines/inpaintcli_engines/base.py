@@ -109,7 +109,26 @@ class EngineInfo:
     threads: int
 
 
-class Engine(ABC):
+class Closable(ABC):
+    """What is closed at the end of a `with` block."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free what is held; nothing can be asked of it afterwards."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Engine(Closable):
     """A loaded model. A context manager; `close` frees its memory.
 
     `run` may be called again and again with any batch, height and width that the model takes.
@@ -139,19 +158,8 @@ class Engine(ABC):
     @abstractmethod
     def _run(self, arrays: Arrays) -> dict[str, NDArray[Any]]: ...
 
-    def close(self) -> None:  # noqa: B027 - an engine may have nothing to free
-        """Free memory and threads; the engine cannot run afterwards."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def close(self) -> None:
+        """Free memory and threads; the engine cannot run afterwards. Some have nothing to free."""
 
     def _check(self, arrays: Arrays) -> None:
         expected = {spec.name: spec for spec in self.inputs}

@@ -177,10 +177,7 @@ class Journal:
         if _is_temporary(entry.temporary):
             self._temporaries.append(output.with_name(str(entry.temporary)))
             _remove(self._temporaries[-1])
-        if _has_content(output, entry):
-            return True
-        _remove_placeholder(output)
-        return False
+        return _has_content(output, entry)
 
 
 def journal_path(folder: Location, journals: Path | None = None) -> Path:
@@ -227,13 +224,6 @@ def _is_temporary(name: str | None) -> bool:
 def _remove(temporary: Location) -> None:
     with contextlib.suppress(OSError):
         temporary.unlink()
-
-
-def _remove_placeholder(output: Location) -> None:
-    """Remove the empty file that reserves a name on file systems without hard links."""
-    with contextlib.suppress(OSError):
-        if isinstance(output, Path) and output.is_file() and output.stat().st_size == 0:
-            output.unlink()
 
 
 def _location_in(folder: Location, output: str) -> Location | None:

@@ -80,8 +80,8 @@ def total_variation(pixels: Samples, where: Mask | None = None) -> float:
 def sharpness(filled: Samples, photo: Samples, hole: Mask) -> float:
     """Mean |Laplacian| of the luma inside the hole, the fill's over the photo's; below 1 is blur.
 
-    The hole's rim, 2 pixels, is left out where more than 50 pixels remain. Both means are raised
-    by 0.3 of 255 grey levels, so that a plain sky is no division by zero.
+    The hole's outermost 2 pixels are left out where more than 50 pixels remain. Both means are
+    raised by 0.3 of 255 grey levels, so that a plain sky is no division by zero.
     """
     if not hole.any():
         return float("nan")

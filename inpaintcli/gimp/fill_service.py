@@ -2,27 +2,20 @@
 
 import math
 import threading
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import cast
 
 import cv2
 import numpy as np
-from inpaintcli_engines.base import Arrays, Engine
-from numpy.typing import NDArray
 
 from inpaintcli.errors import MaskMismatchError, ModelError
 from inpaintcli.gimp.protocol import FillRequest
 from inpaintcli.gimp.samples import Work, work_of
 from inpaintcli.imaging.picture import Mask
-from inpaintcli.imaging.tiles import plan_tiles
-from inpaintcli.inpaint.pipeline import Filled, Model, fill, open_model, tile_sizes
+from inpaintcli.inpaint.pipeline import Filled, Model, fill, open_model
 from inpaintcli.models.cards import cards, find_card
 from inpaintcli.options import Detail
-
-NETWORK_SHARE = 0.4
-"""Of the time that a fill takes, about what the network takes where patches follow."""
 
 
 class CancelledError(Exception):
@@ -31,7 +24,7 @@ class CancelledError(Exception):
 
 @dataclass
 class Progress:
-    """What a request is doing, told by one thread and read by another."""
+    """What a request is doing, set by one thread and read by another."""
 
     text: str = "Starting"
     share: float | None = None
@@ -97,8 +90,7 @@ class FillService:
         work = work_of(request, payload)
         _check_sources(work)
         progress.text = "Filling"
-        watched = _watched(model, work.hole, request.detail, progress)
-        filled = _filled(work, watched, request.detail, progress)
+        filled = _filled(work, model, request.detail, progress)
         picture = filled.picture
         if request.reveal and picture.alpha is not None:
             opaque = np.asarray(np.iinfo(picture.alpha.dtype).max, picture.alpha.dtype)
@@ -148,39 +140,13 @@ def _check_sources(work: Work) -> None:
 
 
 def _filled(work: Work, model: Model, detail: str, progress: Progress) -> Filled:
-    kind = cast("Detail", detail)  # checked with the request
-    return fill(work.picture, work.hole, model, detail=kind, notes=progress.note)
-
-
-def _watched(model: Model, hole: Mask, detail: str, progress: Progress) -> Model:
-    """The model, its tiles counted."""
-    share = 1.0 if detail == "network" else NETWORK_SHARE
-    tiles = max(1, len(plan_tiles(hole, tile_sizes(model.card))))
-
-    def count(done: int) -> None:
+    def report(share: float) -> None:
         progress.check()
-        progress.share = share * min(1.0, done / tiles)
+        progress.share = share
 
-    return replace(model, engine=_CountingEngine(model.engine, count))
-
-
-class _CountingEngine(Engine):
-    """An engine that says how many tiles it has filled; it does not own the one behind it."""
-
-    def __init__(self, engine: Engine, count: Callable[[int], None]) -> None:
-        self.info, self.inputs, self.outputs = engine.info, engine.inputs, engine.outputs
-        self._engine, self._count, self._done = engine, count, 0
-
-    def run(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
-        """As the engine behind it."""
-        self._count(self._done)
-        outputs = self._engine.run(arrays)
-        self._done += len(arrays["image"])
-        self._count(self._done)
-        return outputs
-
-    def _run(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
-        return self._engine.run(arrays)
+    kind = cast("Detail", detail)  # checked with the request
+    notes = progress.note
+    return fill(work.picture, work.hole, model, detail=kind, notes=notes, progress=report)
 
 
 def enclosed(transparent: Mask, hole: Mask) -> Mask:

@@ -210,9 +210,9 @@ def proof(token: str, role: str, worker_nonce: str, client_nonce: str) -> str:
     return hmac.new(token.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
-def is_proof(told: object, expected: str) -> bool:
+def is_proof(given: object, expected: str) -> bool:
     """Whether a proof holds; takes as long where it does not."""
-    return isinstance(told, str) and hmac.compare_digest(told.encode(), expected.encode())
+    return isinstance(given, str) and hmac.compare_digest(given.encode(), expected.encode())
 
 
 class Connection:

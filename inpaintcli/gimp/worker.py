@@ -196,9 +196,9 @@ class Worker:
         limit_s, nonce = self.settings.handshake_s, new_token()
         connection.send({"inpaintcli": __version__, "protocol": PROTOCOL, "nonce": nonce}, limit_s)
         fields = connection.receive(limit_s)
-        version, other, told = (fields.pop(name, None) for name in ("protocol", "nonce", "proof"))
+        version, other, given = (fields.pop(name, None) for name in ("protocol", "nonce", "proof"))
         expected = proof(self.token, "client", nonce, other if isinstance(other, str) else "")
-        if not is_proof(told, expected):
+        if not is_proof(given, expected):
             return _refuse(connection, "proof")
         if version != PROTOCOL and fields.get("request") != "stop":
             return _refuse(connection, "protocol")
@@ -341,10 +341,10 @@ def running_worker(state: Path) -> dict[str, Any] | None:
     if known is None:
         return None
     try:
-        told = call(known, "ping")
+        answer = call(known, "ping")
     except ProtocolError:
         return None
-    return {"process": told.get("process"), "port": known.port, "version": told["inpaintcli"]}
+    return {"process": answer.get("process"), "port": known.port, "version": answer["inpaintcli"]}
 
 
 def stop_worker(state: Path) -> bool:

@@ -18,6 +18,7 @@ from inpaintcli.imaging.metadata.photoshop import iptc_of
 from inpaintcli.imaging.metadata.removals import Removals
 from inpaintcli.imaging.picture import Origin, Picture
 from inpaintcli.imaging.picture_format import PictureFormat
+from inpaintcli.imaging.renaming import rename_new
 from inpaintcli.options import MetadataPolicy
 
 FORMATS: tuple[PictureFormat, ...] = (png, jpeg, tiff, webp, bmp)
@@ -196,6 +197,18 @@ def check_suffix(suffix: str) -> None:
     _format_of(suffix)
 
 
+def _refuse_special(path: Path) -> None:
+    """Refuse to replace a device, a pipe or a link to one.
+
+    Raises:
+        OutputError: it exists, and is no regular file.
+    """
+    if path.exists() and not path.is_file():
+        raise OutputError(
+            f"{path} is no regular file, and is not replaced.", hint="Name another file."
+        )
+
+
 def _check_target(path: Path, source: Path | None, overwrite: bool) -> None:
     if not path.parent.is_dir():
         raise OutputError(
@@ -207,6 +220,7 @@ def _check_target(path: Path, source: Path | None, overwrite: bool) -> None:
         return
     if source is not None and source.exists() and path.samefile(source):
         raise OutputError(f"{path} is the input itself.", hint="Name another output.")
+    _refuse_special(path)
     if not overwrite:
         raise already_exists(path)
 
@@ -331,16 +345,15 @@ def _place(temporary: Path, path: Path, overwrite: bool) -> None:
             creates meanwhile is never replaced.
     """
     if overwrite:
+        _refuse_special(path)
         temporary.replace(path)
         return
     if os.name == "nt":
-        temporary.rename(path)  # refuses to replace, there
+        rename_new(temporary, path)
         return
     try:
         path.hardlink_to(temporary)
     except FileExistsError:
         raise
     except OSError:
-        # No hard links here (FAT, some network shares): create the name, then replace it.
-        path.touch(exist_ok=False)
-        temporary.replace(path)
+        rename_new(temporary, path)  # no hard links here (FAT, some network shares)

@@ -9,6 +9,7 @@ texture of the photo around and of the patches.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import cv2
@@ -25,8 +26,10 @@ from inpaintcli.texture.lattice import MIN_CERTAINTY, Pattern
 from inpaintcli.texture.lattice_drawing import drawn
 from inpaintcli.texture.pyramid import Floats
 from inpaintcli.texture.synthesis import (
+    Progress,
     TooFewPatchesError,
     context_for,
+    ignore_progress,
     is_compiled,
     prepare,
     synthesize,
@@ -49,13 +52,13 @@ class FoundPattern:
     """A pattern of the photo, as a decision says.
 
     steps: its two steps near the hole, (x, y) in pixels of the photo. cells: how many are known,
-    about. foretold: share of their detail that other cells foretell, see `texture.lattice_guard`.
+    about. predicted: share of their detail that other cells predict, see `texture.lattice_guard`.
     share: of the part that is in the pattern, 0 to 1.
     """
 
     steps: tuple[tuple[float, float], tuple[float, float]]
     cells: int
-    foretold: float
+    predicted: float
     share: float
 
     def to_json(self) -> dict[str, Any]:
@@ -65,7 +68,7 @@ class FoundPattern:
         return {
             "steps": steps,
             "cells": self.cells,
-            "foretold": round(self.foretold, 2),
+            "predicted": round(self.predicted, 2),
             "share": share,
         }
 
@@ -119,15 +122,17 @@ class Decision:
         return text if self.misfit is None else f"{text}, misfit {self.misfit:.1f}"
 
 
-def add_texture(
+def add_texture(  # noqa: PLR0913 - the options of a fill
     pixels: NDArray[Any],
     hole: Mask,
     known: Mask,
     detail: Detail,
     *,
     structure: Structure = "auto",
+    seed: int = 0,
     threads: int,
     notes: Callable[[str], None],
+    progress: Progress = ignore_progress,
 ) -> list[Decision]:
     """Give the thick parts of a filled hole the texture of the photo around, in place.
 
@@ -139,8 +144,10 @@ def add_texture(
             `network`, which changes nothing.
         structure: `auto` carries patterns and contours of the photo through the hole, `off` leaves
             that to network and patches.
+        seed: of the random search for patches.
         threads: to work with.
         notes: called with messages for the user.
+        progress: called with the share that is done, 0 to 1; what it raises ends the work.
 
     Returns:
         A decision for each thick part.
@@ -155,7 +162,26 @@ def add_texture(
     if not is_compiled():
         _compile(notes)
     search = PatternSearch(pixels, known) if structure == "auto" else None
-    return [_add_to_part(pixels, known, part, (detail, search), threads, notes) for part in parts]
+    how = _How(detail, search, seed, threads)
+    decisions = []
+    for number, part in enumerate(parts):
+        share = partial(_report_part, progress, number, len(parts))
+        decisions.append(_add_to_part(pixels, known, part, how, notes, share))
+    return decisions
+
+
+@dataclass(frozen=True)
+class _How:
+    """How the parts of a hole get their texture; the arguments of `add_texture`."""
+
+    detail: Detail
+    search: PatternSearch | None
+    seed: int
+    threads: int
+
+
+def _report_part(progress: Progress, number: int, parts: int, share: float) -> None:
+    progress((number + share) / parts)
 
 
 def _compile(notes: Callable[[str], None]) -> None:
@@ -175,9 +201,9 @@ def _add_to_part(
     pixels: NDArray[Any],
     known: Mask,
     part: Region,
-    how: tuple[Detail, PatternSearch | None],
-    threads: int,
+    how: _How,
     notes: Callable[[str], None],
+    progress: Progress,
 ) -> Decision:
     """Add texture to one part, in place; without enough patches the network's fill stays."""
     inside = part.box.slices
@@ -188,7 +214,7 @@ def _add_to_part(
     scale = min(1.0, math.sqrt(MAX_PIXELS / part.mask.size))
     small, target = _scaled(filled, scale), _scaled_mask(part.mask, scale)
     source = ~_scaled_mask(~known[inside], scale)
-    detail, search = how
+    search = how.search
     thick = search is not None and thickness >= MIN_PATTERN_THICKNESS
     patterns = search.around(part.box, target, scale) if search and thick else []
     initial, contours = continue_contours(small, target, source) if search else (small, 0)
@@ -196,15 +222,22 @@ def _add_to_part(
         initial = drawn(initial, target, source, pattern)
     try:
         texture = synthesize(
-            initial, initial, target, source=source, threads=threads, patterns=patterns
+            initial,
+            initial,
+            target,
+            source=source,
+            seed=how.seed,
+            threads=how.threads,
+            patterns=patterns,
+            progress=progress,
         )
     except TooFewPatchesError as error:
         notes(f"{error} The network's own fill stays.")
         return Decision(part.box, thickness, "network")
     misfit = float(texture.misfit[target].mean())
     found = tuple(_found(pattern, target, scale) for pattern in patterns)
-    textured = blend(texture, initial, target) if detail == "auto" else texture.pixels
-    choice: Literal["blend", "patches"] = "blend" if detail == "auto" else "patches"
+    textured = blend(texture, initial, target) if how.detail == "auto" else texture.pixels
+    choice: Literal["blend", "patches"] = "blend" if how.detail == "auto" else "patches"
     decision = Decision(part.box, thickness, choice, contours, misfit, found)
     answer = filled + _scaled(textured - small, 1.0, part.mask.shape)
     _write_rounded(pixels[inside], answer / unit, part.mask)
@@ -216,7 +249,7 @@ def _found(pattern: Pattern, hole: Mask, scale: float) -> FoundPattern:
     (a_x, b_x), (a_y, b_y) = pattern.lattice.steps / scale
     share = float((pattern.certainty[hole] >= MIN_CERTAINTY).mean())
     steps = ((float(a_x), float(a_y)), (float(b_x), float(b_y)))
-    return FoundPattern(steps, round(pattern.cells), pattern.foretold, share)
+    return FoundPattern(steps, round(pattern.cells), pattern.predicted, share)
 
 
 def _scaled(

@@ -9,11 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from inpaintcli_engines.base import Engine, Reporter
+from inpaintcli_engines.base import Closable, Engine, Reporter
 from inpaintcli_engines.select import open_engine
 from numpy.typing import NDArray
 
@@ -29,15 +28,18 @@ from inpaintcli.inpaint.grain import add_grain
 from inpaintcli.inpaint.tonal_range import narrow_range
 from inpaintcli.models.cards import Card, find_card, verify
 from inpaintcli.options import Detail, Structure
+from inpaintcli.texture.synthesis import Progress, ignore_progress
 
 LARGE_HOLE = 0.8
 """Share of the photo above which a hole may be a mask the wrong way round."""
+NETWORK_SHARE = 0.3
+"""Share of the progress that the network's part of a fill counts as; the texture takes longer."""
 BATCH = 8
 """Specks at a time: half the processor time of one by one (`benchmarks/engine_batches.py`)."""
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(Closable):
     """A card and the engine that runs it. A context manager, which closes the engine.
 
     why: why that engine was selected. fallback: for the user, what could not be used and why.
@@ -58,15 +60,8 @@ class Model:
         with self._lock:
             return self.engine.run(arrays)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the engine."""
         self.engine.close()
 
 
@@ -134,8 +129,10 @@ def fill(  # noqa: PLR0913 - an argument for each option of the command
     reveal: bool = False,
     detail: Detail = "auto",
     structure: Structure = "auto",
+    seed: int = 0,
     attention: AttentionMap | None = None,
     notes: Callable[[str], None] = ignore_note,
+    progress: Progress = ignore_progress,
 ) -> Filled:
     """Fill the holes of a picture; every other pixel comes back bit for bit.
 
@@ -153,8 +150,10 @@ def fill(  # noqa: PLR0913 - an argument for each option of the command
             both, with the photo's grain.
         structure: carry patterns and straight lines of the photo through the hole, or (off) leave
             them to network and patches.
+        seed: of the random search for patches: another seed gives another texture.
         attention: set to the attention offsets of a model that has them.
         notes: called with messages for the user.
+        progress: called with the share that is done, 0 to 1; what it raises ends the fill.
 
     Raises:
         MaskMismatchError: the sizes differ, or the hole is the whole picture.
@@ -174,15 +173,18 @@ def fill(  # noqa: PLR0913 - an argument for each option of the command
     tones = narrow_range(picture.pixels, hole, ~unknown)
     visible = picture.pixels if tones is None else tones.stretched(picture.pixels)
     filler = _TileFiller(visible, unknown, model, attention)
-    filler.fill(hole)
+    network_share = 1.0 if detail == "network" else NETWORK_SHARE
+    filler.fill(hole, lambda share: progress(network_share * share))
     decisions = add_texture(
         filler.pixels,
         hole,
         ~unknown,
         detail,
         structure=structure,
+        seed=seed,
         threads=model.engine.info.threads,
         notes=notes,
+        progress=lambda share: progress(network_share + (1 - network_share) * share),
     )
     grain = add_grain(filler.pixels, hole, ~unknown) if detail == "auto" and hole.any() else 0.0
     if tones is not None:
@@ -240,10 +242,13 @@ class _TileFiller:
         self._top = int(np.iinfo(pixels.dtype).max)
         self._unknown = unknown.copy()
 
-    def fill(self, hole: Mask) -> None:
+    def fill(self, hole: Mask, progress: Progress) -> None:
         """Fill a hole, tile by tile, independent ones of one size several at a time."""
-        for tiles in _batches(plan_tiles(hole, tile_sizes(self._model.card))):
+        planned = plan_tiles(hole, tile_sizes(self._model.card))
+        for tiles in _batches(planned):
+            progress(self.tiles / len(planned))
             self._fill_tiles(tiles)
+        progress(1.0)
 
     def _fill_tiles(self, tiles: Sequence[Tile]) -> None:
         """Run the model on tiles of one size and write its outputs to their targets."""

@@ -19,8 +19,8 @@ MIN_WINDOW = 512
 WINDOWS = 3
 """... and least share of the photo's longer side, as so many to a side."""
 
-MIN_FORETOLD = 0.5
-"""Least share of known detail that a pattern foretells, and, divided by the number of cells, ..."""
+MIN_PREDICTED = 0.5
+"""Least share of known detail that a pattern predicts, and, divided by the number of cells, ..."""
 FEW_CELLS = 12.0
 """... what is asked for besides. Weaker patterns did harm: nine photos of scenes in which one was
 found had P 86.5 with them, 78.2 without (a horizon, thin branches, windows half seen)."""
@@ -74,7 +74,7 @@ class PatternSearch:
 
 
 def _is_sure(pattern: Pattern) -> bool:
-    return pattern.foretold >= MIN_FORETOLD + FEW_CELLS / pattern.cells
+    return pattern.predicted >= MIN_PREDICTED + FEW_CELLS / pattern.cells
 
 
 def _holds(window: Box, box: Box) -> bool:

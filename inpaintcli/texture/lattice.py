@@ -89,13 +89,13 @@ class Pattern:
     """A lattice and where in a picture it holds.
 
     certainty: (h, w) float32, 0 to 1: how certain it is that a pixel belongs to it, in the hole as
-    well as outside. foretold: share of the detail of known cells that other cells foretell, at most
+    well as outside. predicted: share of the detail of known cells that other cells predict, at most
     1. cells: how many cells are known, about.
     """
 
     lattice: Lattice
     certainty: NDArray[np.float32]
-    foretold: float
+    predicted: float
     cells: float
 
     def cut(

@@ -17,7 +17,7 @@ NEARNESS = 1.5
 OWN = 0.25
 """The squared distance of a cell to itself, in cells, as it counts."""
 RIM = 4.0
-"""Pixels from the rim over which the given start becomes what is drawn."""
+"""Pixels from the boundary over which the given start becomes what is drawn."""
 
 
 def drawn(start: Floats, hole: Bools, known: Bools, pattern: Pattern) -> Floats:

@@ -1,8 +1,8 @@
-"""Whether a pattern holds: known cells are foretold from others and compared with what they are.
+"""Whether a pattern holds: known cells are predicted from others and compared with what they are.
 
 Each known cell is hidden, with all that are nearer to it than a hole's cells are to known ones, and
-foretold from the rest. A lattice that is wrong, or only nearly right, or a photo that has no
-pattern foretells nothing.
+predicted from the rest. A lattice that is wrong, or only nearly right, or a photo that has no
+pattern predicts nothing.
 """
 
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ FALL = 1.5
 """The weight of a known cell falls with its distance to the power of twice this."""
 
 
-def foretold(detail: Floats, known: Bools, region: Bools, plane: Plane) -> tuple[float, float]:
-    """Shares of the known detail that cells foretell: 1 less the squared error over the square.
+def predicted(detail: Floats, known: Bools, region: Bools, plane: Plane) -> tuple[float, float]:
+    """Shares of the known detail that cells predict: 1 less the squared error over the square.
 
     Args:
         detail: (h, w), of local mean 0.
@@ -38,8 +38,8 @@ def foretold(detail: Floats, known: Bools, region: Bools, plane: Plane) -> tuple
     Returns:
         From all other cells and from those that are no neighbours, the mean of the two; the least
         share from cells that do not lie in one line with the hidden one, for lines of four
-        directions: a horizon or a wire foretells itself along its line, and is no pattern. At most
-        1; 0 where nothing can be foretold.
+        directions: a horizon or a wire predicts itself along its line, and is no pattern. At most
+        1; 0 where nothing can be predicted.
     """
     source = known & region & visible(plane.lattice, known.shape)
     grid = cell_grid(plane.lattice, source)
@@ -56,14 +56,14 @@ def foretold(detail: Floats, known: Bools, region: Bools, plane: Plane) -> tuple
 
 @dataclass(frozen=True, eq=False)
 class _Hidden:
-    """Cells, each to be foretold from others: see CellGrid.cut."""
+    """Cells, each to be predicted from others: see CellGrid.cut."""
 
     grid: CellGrid
     cells: Floats
     clear: Floats
 
     def share(self, allowed: Bools) -> float:
-        """What is foretold from cells that are allowed (n, n: of a row the columns)."""
+        """What is predicted from cells that are allowed (n, n: of a row the columns)."""
         apart = np.maximum(self.grid.squared_distances(), 1)
         weights = np.where(allowed, apart ** np.float32(-FALL), 0).astype(np.float32)
         means, total = self.grid.means(self.cells, self.clear, weights)
@@ -77,7 +77,7 @@ class _Hidden:
 def explained_locally(
     detail: Floats, known: Bools, region: Bools, plane: Plane
 ) -> tuple[Floats, Bools]:
-    """Where a pattern foretells what is known: as `foretold`, over about a cell around a pixel.
+    """Where a pattern predicts what is known: as `predicted`, over about a cell around a pixel.
 
     Returns:
         (h, w) at most 1; (h, w) bool, True where it is measured.

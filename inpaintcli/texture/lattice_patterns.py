@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from inpaintcli.texture.lattice import Pattern
-from inpaintcli.texture.lattice_guard import explained_locally, foretold
+from inpaintcli.texture.lattice_guard import explained_locally, predicted
 from inpaintcli.texture.lattice_planes import Plane, grown
 from inpaintcli.texture.lattice_search import Seed, normalised, seeds
 from inpaintcli.texture.pyramid import Bools, Floats, grey
@@ -15,7 +15,7 @@ SEEDS = 10
 TRIALS = 3
 """So many that may be used are compared."""
 PLAIN = 0.5
-"""A lattice that foretells so much of half of the picture is not compared with others."""
+"""A lattice that predicts so much of half of the picture is not compared with others."""
 MIN_CELLS = 6.0
 MIN_SCORE = 0.3
 """Mean margin of a region, see `lattice_planes.Plane`."""
@@ -29,9 +29,9 @@ BAND = 0.4
 """How far around a hole a pattern has to be for it to be in the hole, in cells."""
 EDGE = 0.1
 """Sigma of the edge of a region, in cells."""
-MIN_FORETOLD = 0.2
+MIN_PREDICTED = 0.2
 FEW_CELLS = 1.2
-"""Share of the known detail that is to be foretold for a pattern to be used: at least, and what is
+"""Share of the known detail that is to be predicted for a pattern to be used: at least, and what is
 asked for besides, divided by the number of cells: a few are alike by chance."""
 
 
@@ -56,7 +56,7 @@ def find_patterns(picture: Floats, known: Bools) -> list[Pattern]:
 
 
 def _planes(detail: Floats, known: Bools) -> list[tuple[Plane, float]]:
-    """Lattices that hold in different parts of a picture; the share that each foretells."""
+    """Lattices that hold in different parts of a picture; the share that each predicts."""
     free = known.copy()
     chosen: list[tuple[Plane, float]] = []
     waiting = seeds(detail, known)[:SEEDS]
@@ -92,11 +92,11 @@ def _best_plane(
 
 
 def _checked(detail: Floats, known: Bools, plane: Plane) -> float:
-    """Share of the detail that a lattice foretells; 0 where it is not to be used."""
+    """Share of the detail that a lattice predicts; 0 where it is not to be used."""
     if plane.cells < MIN_CELLS or plane.score < MIN_SCORE:
         return 0.0
-    share, least = foretold(detail, known, closed(plane), plane)
-    enough = share >= MIN_FORETOLD + FEW_CELLS / plane.cells and least >= MIN_ACROSS
+    share, least = predicted(detail, known, closed(plane), plane)
+    enough = share >= MIN_PREDICTED + FEW_CELLS / plane.cells and least >= MIN_ACROSS
     return share if enough else 0.0
 
 

@@ -166,7 +166,7 @@ def margins(detail: Floats, known: Bools, origin: Points, lattice: Points) -> Fl
 def _upper_half(correlations: Floats) -> Floats:
     """(h, w): the mean of the higher half of (k, h, w) that are not NaN; NaN for fewer than three.
 
-    At the rim of a pattern only half of the neighbours belong to it.
+    At the edge of a pattern only half of the neighbours belong to it.
     """
     valid = np.isfinite(correlations)
     ordered = -np.sort(np.where(valid, -correlations, np.inf), axis=0)

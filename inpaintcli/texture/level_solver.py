@@ -170,12 +170,18 @@ class LevelSolver:
         self.field.costs[~valid] = 4 * coarser.field.costs.max()
         self._vote()
 
-    def iterate(self, count: int, *, everywhere: bool = False) -> None:
-        """Match and vote by turns; search near the present sources, or everywhere."""
+    def iterate(
+        self, count: int, after: Callable[[float], None], *, everywhere: bool = False
+    ) -> None:
+        """Match and vote by turns; search near the present sources, or everywhere.
+
+        `after` is called after each iteration, with the share of them that is done.
+        """
         radius = max(self.shape) if everywhere else self._settings.search_radius
-        for _ in range(count):
+        for done in range(1, count + 1):
             self._match(self.arrays, radius)
             self._vote()
+            after(done / count)
 
     def adopt(self, other: Self, ratio: float) -> None:
         """Take over another solver's matches where they cost at most `ratio` times the own."""

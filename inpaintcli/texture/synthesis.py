@@ -30,9 +30,10 @@ Numba; `synthesize` does (0.25 s), and compiles its kernels once on a machine.
 
 import importlib.util
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -59,6 +60,12 @@ MIN_SOURCES = 2000
 """With fewer source patches, repetition disturbs more than blur does."""
 LINE_ARTIFACT_SPACING = 2
 """Target patches so many pixels apart may leave line artifacts."""
+Progress = Callable[[float], None]
+"""Takes the share of some work that is done, 0 to 1; what it raises ends the work."""
+
+
+def ignore_progress(share: float) -> None:
+    """For callers that report no progress."""
 
 
 class TooFewPatchesError(ValueError):
@@ -131,7 +138,7 @@ def context_for(thickness: float) -> int:
     return math.ceil(min(max(128.0, 1.25 * thickness), 320.0))
 
 
-def synthesize(
+def synthesize(  # noqa: PLR0913 - only the first three are needed
     pixels: NDArray[Any],
     initial: NDArray[Any],
     hole: Bools,
@@ -141,6 +148,7 @@ def synthesize(
     threads: int = 2,
     settings: SynthesisSettings | None = None,
     patterns: Sequence[Pattern] = (),
+    progress: Progress = ignore_progress,
 ) -> Texture:
     """Fill a hole with texture from the known part of the picture.
 
@@ -157,6 +165,7 @@ def synthesize(
         threads: to work with; the result does not depend on it.
         settings: None for the defaults.
         patterns: of the picture, from `find_patterns`: patches keep to their phases.
+        progress: called with the share that is done, 0 to 1; what it raises ends the synthesis.
 
     Raises:
         ValueError: the shapes do not fit together.
@@ -174,36 +183,29 @@ def synthesize(
     np.copyto(picture, initial, where=hole[..., None], casting="unsafe")
     misfit = np.zeros(hole.shape, np.float32)
     if hole.any():
-        picture, misfit[hole] = _solved(picture, hole, source, settings, patterns, seed, threads)
+        levels = build_pyramid(
+            picture,
+            hole,
+            source,
+            coarsest_thickness=settings.coarsest_thickness,
+            min_sources=settings.min_sources,
+        )
+        with ThreadPoolExecutor(max(1, threads)) as pool:
+            steps = _CoarseToFine(levels, settings, patterns, seed, pool, progress)
+            picture, misfit[hole] = _solved(picture, hole, steps)
         _clip_to_source_colours(picture, hole, usable)
     return Texture(picture, misfit, sources)
 
 
-def _solved(
-    picture: Floats,
-    hole: Bools,
-    source: Bools,
-    settings: SynthesisSettings,
-    patterns: Sequence[Pattern],
-    seed: int,
-    threads: int,
-) -> tuple[Floats, Floats]:
+def _solved(picture: Floats, hole: Bools, steps: "_CoarseToFine") -> tuple[Floats, Floats]:
     """The picture with a hole of texture, colours not clipped; the misfit of the hole's pixels."""
-    levels = build_pyramid(
-        picture,
-        hole,
-        source,
-        coarsest_thickness=settings.coarsest_thickness,
-        min_sources=settings.min_sources,
-    )
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        solver = _CoarseToFine(levels, settings, patterns, seed, pool).solved()
-        if settings.seam_reach:
-            from inpaintcli.texture import screened_poisson
+    solver = steps.solved()
+    if steps.settings.seam_reach:
+        from inpaintcli.texture import screened_poisson
 
-            screened_poisson.remove_seams(solver, hole, settings.seam_reach)
+        screened_poisson.remove_seams(solver, hole, steps.settings.seam_reach)
     np.copyto(picture, solver.picture(picture.shape[2]), where=hole[..., None])
-    if len(levels) > 1 and settings.spacing == LINE_ARTIFACT_SPACING:
+    if len(steps.levels) > 1 and steps.settings.spacing == LINE_ARTIFACT_SPACING:
         picture = remove_line_artifacts(picture, hole)
     return picture, solver.misfit()
 
@@ -240,6 +242,7 @@ class _CoarseToFine:
     patterns: Sequence[Pattern]
     seed: int
     pool: ThreadPoolExecutor
+    progress: Progress
 
     def solved(self) -> LevelSolver:
         """The finest level, solved.
@@ -263,9 +266,10 @@ class _CoarseToFine:
         solver = self._solver(number)
         solver.begin()
         if not self._is_finest(number):
-            solver.iterate(self.settings.iterations[0], everywhere=True)
+            iterations = self.settings.iterations[0]
+            solver.iterate(iterations, partial(self._report, number), everywhere=True)
         else:
-            solver.iterate(self.settings.single_level_iterations)
+            solver.iterate(self.settings.single_level_iterations, partial(self._report, number))
         return solver
 
     def _continued(self, coarser: LevelSolver, number: int) -> LevelSolver:
@@ -273,8 +277,13 @@ class _CoarseToFine:
         solver = self._solver(number)
         solver.begin_from(coarser)
         last = self.settings.iterations[-1]
-        solver.iterate(last if self._is_finest(number) else self._iterations(number))
+        iterations = last if self._is_finest(number) else self._iterations(number)
+        solver.iterate(iterations, partial(self._report, number))
         return solver
+
+    def _report(self, number: int, share: float) -> None:
+        """Report the progress within a level; finer ones take longer."""
+        self.progress(((number + share) / len(self.levels)) ** 2)
 
     def _iterations(self, number: int) -> int:
         iterations = self.settings.iterations

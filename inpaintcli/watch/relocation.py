@@ -121,14 +121,12 @@ def _linked(source: Path, target: Path) -> bool:
 
 
 def _renamed(source: Path, target: Path) -> bool:
-    """Whether the file could be renamed, after its name was created: impossible across disks."""
-    if source.stat().st_dev != target.parent.stat().st_dev:
-        return False
-    target.touch(exist_ok=False)
+    """Whether the file could be renamed: impossible across disks."""
     try:
-        source.replace(target)
+        rename_new(source, target)
+    except FileExistsError:
+        raise
     except OSError:
-        target.unlink(missing_ok=True)
         return False
     return True
 

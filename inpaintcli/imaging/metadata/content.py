@@ -29,7 +29,7 @@ MAX_BINARY = 512
 
 
 def holds_picture(data: bytes) -> bool:
-    """Whether the first bytes of a picture or a film are in `data`."""
+    """Whether the first bytes of a picture or a video are in `data`."""
     return SIGNATURES.search(data) is not None
 
 

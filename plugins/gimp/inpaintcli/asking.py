@@ -64,7 +64,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Told:
+class Status:
     """What the worker says while it works: a text, and a share of 0 to 1 or None."""
 
     text: str
@@ -113,7 +113,7 @@ def fill(
     request: FillRequest,
     payload: "Callable[[], Iterator[bytes]]",
     settings: Settings,
-    tell: "Callable[[Told | None], None]",
+    show: "Callable[[Status | None], None]",
 ) -> Filled:
     """Ask a worker, which is started where none is running.
 
@@ -121,14 +121,14 @@ def fill(
         request: what is wanted.
         payload: gives the request's bytes in parts; called when the worker wants them.
         settings: from `read_settings`.
-        tell: takes what is going on, and None ten times a second in between.
+        show: takes what is going on, and None ten times a second in between.
 
     Raises:
         FailureError: there is no worker to be had, it refuses, or it failed.
     """
-    connection = _asked(request, settings, tell)
+    connection = _asked(request, settings, show)
     try:
-        return _answer(connection, request, payload, settings, tell)
+        return _answer(connection, request, payload, settings, show)
     except SlowError as error:
         raise FailureError(
             f"The worker has not answered for {settings.silence_s:.0f} seconds. "
@@ -142,15 +142,15 @@ def fill(
 
 
 def _asked(
-    request: FillRequest, settings: Settings, tell: "Callable[[Told | None], None]"
+    request: FillRequest, settings: Settings, show: "Callable[[Status | None], None]"
 ) -> Connection:
     """A connection on which the request has been accepted."""
     state = State.read(settings.state)
     if state is not None:
         with suppress(ProtocolError):
             return _ask_one(state, request)
-    tell(Told("Starting inpaintcli"))
-    return _ask_one_started(request, settings, tell)
+    show(Status("Starting inpaintcli"))
+    return _ask_one_started(request, settings, show)
 
 
 def _ask_one(state: State, request: FillRequest) -> Connection:
@@ -186,7 +186,7 @@ def _check_version(greeting: "dict[str, Any]", state: State) -> None:
 
 
 def _ask_one_started(
-    request: FillRequest, settings: Settings, tell: "Callable[[Told | None], None]"
+    request: FillRequest, settings: Settings, show: "Callable[[Status | None], None]"
 ) -> Connection:
     before = State.read(settings.state)
     process = _start(settings)
@@ -204,7 +204,7 @@ def _ask_one_started(
         code = process.poll()
         if code:
             raise FailureError(_ended(code, settings), settings.command)
-        tell(None)
+        show(None)
         time.sleep(0.05)
         if code == 0 and state == before:
             before = None  # another one is running: it may answer by now
@@ -295,8 +295,8 @@ def _ended(code: int, settings: Settings) -> str:
             f"The program {settings.worker[0]} is older than this plug-in and has no worker for "
             "it. Upgrade it: pip install --upgrade inpaintcli."
         )
-    told = f": {words}" if words else ""
-    return f"The worker ended at once with code {code}{told}{_log_place(settings)}."
+    reported = f": {words}" if words else ""
+    return f"The worker ended at once with code {code}{reported}{_log_place(settings)}."
 
 
 def _other_version(state: State) -> str:
@@ -309,10 +309,10 @@ def _other_version(state: State) -> str:
 
 def _broken(error: ProtocolError, settings: Settings) -> str:
     words = _last_words(settings)
-    told = f" Its last words: {words}" if words else ""
+    reported = f" Its last words: {words}" if words else ""
     return (
         f"The worker broke off ({error}); the image is unchanged. The memory may have been too "
-        f"little. Try again, or with a smaller selection{_log_place(settings)}.{told}"
+        f"little. Try again, or with a smaller selection{_log_place(settings)}.{reported}"
     )
 
 
@@ -321,18 +321,18 @@ def _answer(
     request: FillRequest,
     payload: "Callable[[], Iterator[bytes]]",
     settings: Settings,
-    tell: "Callable[[Told | None], None]",
+    show: "Callable[[Status | None], None]",
 ) -> Filled:
-    for message in _messages(connection, settings, tell):
+    for message in _messages(connection, settings, show):
         event = message.get("event")
         if event == "send":
             for part in payload():
                 connection.send_bytes(part, STRIP_S)
-            tell(Told("Filling"))
+            show(Status("Filling"))
         elif event == "waiting":
-            tell(Told(f"Waiting for {message.get('ahead')} other request(s)"))
+            show(Status(f"Waiting for {message.get('ahead')} other request(s)"))
         elif event == "progress":
-            tell(_told(message))
+            show(_status(message))
         elif event == "failed":
             hint = str(message.get("hint") or "")
             raise FailureError(f"{message.get('message')} {hint}".strip())
@@ -343,10 +343,10 @@ def _answer(
     raise ProtocolError("it said nothing more")
 
 
-def _told(message: "dict[str, Any]") -> Told:
+def _status(message: "dict[str, Any]") -> Status:
     share = message.get("share")
     number = isinstance(share, (int, float)) and 0 <= share <= 1
-    return Told(str(message.get("text") or "")[:200], float(share) if number else None)
+    return Status(str(message.get("text") or "")[:200], float(share) if number else None)
 
 
 def _data(
@@ -366,7 +366,7 @@ def _data(
 
 
 def _messages(
-    connection: Connection, settings: Settings, tell: "Callable[[Told | None], None]"
+    connection: Connection, settings: Settings, show: "Callable[[Status | None], None]"
 ) -> "Iterator[dict[str, Any]]":
     """What the worker says, until it is silent for too long."""
     heard = time.monotonic()
@@ -376,7 +376,7 @@ def _messages(
         except SlowError:
             if time.monotonic() - heard > settings.silence_s:
                 raise
-            tell(None)
+            show(None)
             continue
         heard = time.monotonic()
         yield message

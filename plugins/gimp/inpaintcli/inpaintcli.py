@@ -19,7 +19,7 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib, GObject
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from asking import FailureError, Told, fill, read_settings
+from asking import FailureError, Status, fill, read_settings
 from checks import (
     IN_PLACE,
     NEW_LAYER,
@@ -43,18 +43,18 @@ class Progress:
         self._text, self._shared = "", False
         Gimp.progress_init("Inpaint Selection")
 
-    def tell(self, told: "Told | None") -> None:
+    def show(self, status: "Status | None") -> None:
         """Show what is going on, or that something is."""
-        if told is None:
+        if status is None:
             if not self._shared:
                 Gimp.progress_pulse()
             return
-        if told.text and told.text != self._text:
-            self._text = told.text
-            Gimp.progress_set_text(told.text)
-        if told.share is not None:
+        if status.text and status.text != self._text:
+            self._text = status.text
+            Gimp.progress_set_text(status.text)
+        if status.share is not None:
             self._shared = True
-            Gimp.progress_update(told.share)
+            Gimp.progress_update(status.share)
 
 
 def inpaint_selection(image: Gimp.Image, drawables: list, options: Options) -> str:
@@ -67,7 +67,7 @@ def inpaint_selection(image: Gimp.Image, drawables: list, options: Options) -> s
     task = task_of(image, layer, options)
     progress = Progress()
     try:
-        answer = fill(task.request(os.getpid()), task.payload, read_settings(), progress.tell)
+        answer = fill(task.request(os.getpid()), task.payload, read_settings(), progress.show)
         write(task, answer.data)
     finally:
         task.close()

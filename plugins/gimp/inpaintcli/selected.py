@@ -160,8 +160,8 @@ def mixed(old: bytes, new: bytes, weights: bytes, channels: int, samples: str) -
     for channel in range(channels):
         for at in fading:
             place, weight = at * channels + channel, weights[at]
-            told, kept = after[place] * weight, before[place] * (255 - weight)
-            after[place] = int(told + kept + 127) // 255 if whole else (told + kept) / 255
+            new, kept = after[place] * weight, before[place] * (255 - weight)
+            after[place] = int(new + kept + 127) // 255 if whole else (new + kept) / 255
     return after.tobytes()
 
 

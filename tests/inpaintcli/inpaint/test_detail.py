@@ -159,3 +159,46 @@ def test_a_part_too_large_for_memory_is_scaled_down(stripes, monkeypatch):
     assert decision.choice == "patches"
     assert contrast(filled, hole) > 10
     np.testing.assert_array_equal(filled[~hole], pixels[~hole])
+
+
+def test_progress_rises_to_the_end_over_tiles_and_patches(stripes):
+    pixels, hole = stripes
+    hole[10:30, 150:190] = True  # a second thick part
+    shares = []
+    with Model(card(), GreyEngine(), "") as model:
+        fill(Picture(pixels), hole, model, progress=shares.append)
+    assert shares == sorted(shares)
+    assert len(shares) > 10  # the patches report as well
+    assert shares[-1] == 1
+
+
+class StoppedError(Exception):
+    pass
+
+
+def test_what_progress_raises_ends_the_fill_while_patches_are_at_work(stripes):
+    pixels, hole = stripes
+    shares = []
+
+    def stop(share):
+        shares.append(share)
+        if share > 0.5:
+            raise StoppedError
+
+    with Model(card(), GreyEngine(), "") as model, pytest.raises(StoppedError):
+        fill(Picture(pixels), hole, model, progress=stop)
+    assert 0.5 < shares[-1] < 1
+
+
+def test_another_seed_gives_another_texture_and_the_same_seed_the_same():
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(0, 256, (160, 160, 1), np.uint8)
+    hole = np.zeros((160, 160), bool)
+    hole[50:110, 50:110] = True
+    with Model(card(), GreyEngine(), "") as model:
+        first, again, other = (
+            fill(Picture(pixels), hole, model, detail="patches", seed=seed).picture.pixels
+            for seed in (1, 1, 2)
+        )
+    np.testing.assert_array_equal(first, again)
+    assert (first[hole] != other[hole]).any()

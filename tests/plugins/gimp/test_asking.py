@@ -57,7 +57,7 @@ def test_the_answer_is_the_workers(standing_in, state):
     standing_in("scribble")
     answer, told = fill(settings(state))
     assert answer.data == SCRIBBLE["u8"] * 36
-    assert asking.Told("Filling", 0.5) in told
+    assert asking.Status("Filling", 0.5) in told
 
 
 @pytest.mark.parametrize(

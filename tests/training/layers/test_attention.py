@@ -18,7 +18,7 @@ from inpaintcli.errors import UsageError
 
 
 def patch_form(features: Tensor, mask: Tensor, how: Attention) -> tuple[Tensor, Tensor]:
-    """Section 4.1 as it is told: extract patches, convolve with them, deconvolve with them.
+    """Section 4.1 as written: extract patches, convolve with them, deconvolve with them.
 
     (1, c, h, w) -> (c, h, w) and the weights (h', w', H, W).
     """

@@ -162,7 +162,7 @@ def superpixels(rgb: Rgb, cell: int, rng: Rng) -> NDArray[np.int64]:
     ys, xs = np.clip(ys + jitter[0], 0, height - 1), np.clip(xs + jitter[1], 0, width - 1)
     markers[ys, xs] = np.arange(1, ys.size + 1).reshape(ys.shape)
     cv2.watershed(np.ascontiguousarray(rgb), markers)
-    # Borders between superpixels and the picture's rim are -1: they join a neighbour.
+    # Borders between superpixels and the picture's border are -1: they join a neighbour.
     labels = np.maximum(markers, 0).astype(np.float32)
     while (labels == 0).any():
         grown = cv2.dilate(labels, np.ones((3, 3), np.uint8))

@@ -1,8 +1,8 @@
-"""Pull-push: a hole filled smoothly from its rim, as a graph of plain layers.
+"""Pull-push: a hole filled smoothly from its boundary, as a graph of plain layers.
 
 Known colours are averaged down a pyramid of 2x2 means that leaves holes out, then pushed up again
 (Gortler et al. 1996, "The Lumigraph", section 3.4); at each level some 3x3 means relax the hole,
-which approaches the membrane (the Laplace equation with the rim as boundary). It needs no weights
+which approaches the membrane (the Laplace equation with the known pixels as boundary). It needs no weights
 and exports with the network that begins with it.
 """
 
@@ -14,12 +14,12 @@ from torch import Tensor
 
 
 def membrane(image: Tensor, mask: Tensor, *, levels: int = 6, sweeps: int = 3) -> Tensor:
-    """Fill the hole smoothly from its rim.
+    """Fill the hole smoothly from its boundary.
 
     Args:
         image: (n, c, h, w); what it holds in the hole does not matter.
         mask: (n, 1, h, w), 1 in the hole, 0 on known pixels.
-        levels: halvings; holes up to about 2**levels pixels from the rim are reached.
+        levels: halvings; holes up to about 2**levels pixels from the boundary are reached.
         sweeps: relaxation steps at each level.
 
     Returns:

@@ -1,7 +1,7 @@
 """What a network begins from: the photo with a grey hole, or with a smooth fill in it.
 
 `grey` is the form of the papers: the hole is 0, and the network predicts colours. With `membrane`
-the hole is filled smoothly from its rim (`layers.pullpush`) and the network adds a correction,
+the hole is filled smoothly from its boundary (`layers.pullpush`) and the network adds a correction,
 whose last layer starts at zero: an untrained network already fills as a classical method does.
 
 A network may see the picture in squares of `square` x `square` pixels, as `pixel_unshuffle` packs
