@@ -15,6 +15,7 @@ from pathlib import Path
 from inpaintcli.batch.fingerprints import digest_of
 from inpaintcli.errors import OutputError
 from inpaintcli.imaging.images import already_exists, temporary_name
+from inpaintcli.imaging.renaming import rename_new
 
 HIDDEN_FOLDER = ".inpaintcli-moving-"
 """How the names of the hidden folders begin."""
@@ -83,11 +84,18 @@ def restore_interrupted(folders: Iterable[Path]) -> None:
 def _put_back(private: Path) -> None:
     """Rename to the old name, or to one with a number where that is taken meanwhile."""
     name, number = private.parent.with_name(private.name), 2
-    while os.path.lexists(name):
-        name = private.parent.with_name(f"{private.stem}-{number}{private.suffix}")
-        number += 1
     with suppress(OSError):
-        private.rename(name)
+        while not _has_new_name(private, name):
+            name = private.parent.with_name(f"{private.stem}-{number}{private.suffix}")
+            number += 1
+
+
+def _has_new_name(private: Path, name: Path) -> bool:
+    try:
+        rename_new(private, name)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _remove_folder(folder: Path) -> None:

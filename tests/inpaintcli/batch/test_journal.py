@@ -120,13 +120,6 @@ def test_an_output_that_did_not_appear_does_not_and_strangers_stay(tmp_path):
     assert not temporary.exists()
 
 
-def test_an_empty_file_that_only_claimed_the_name_is_removed(tmp_path):
-    announced(tmp_path)
-    (tmp_path / "a.png").touch()
-    Journal(tmp_path).close()
-    assert not (tmp_path / "a.png").exists()
-
-
 @pytest.mark.parametrize(
     "changes",
     [
