@@ -132,6 +132,8 @@ def _add_skips(request: EvaluationRequest, skips: Sequence[Skip], result: _Resul
 def _check_outputs(request: EvaluationRequest) -> None:
     """Refuse outputs that could not be written later: called before any work."""
     if request.report is not None:
+        if request.report.exists() and not request.report.is_file():
+            raise OutputError(f"{request.report} is no regular file.", hint="Name another report.")
         if request.report.exists() and not request.overwrite:
             raise OutputError(
                 f"{request.report} exists.", hint="Name another report, or pass --overwrite."
@@ -233,31 +235,39 @@ def _saved(
     request: EvaluationRequest, outcomes: Iterable[Scored | Failed]
 ) -> Iterator[Scored | Failed]:
     """The same outcomes, after writing fills and drawn masks to the output folder."""
-    saved_names: dict[str, str] = {}
+    saved: dict[tuple[int, int], str] = {}
     for outcome in outcomes:
         if request.output is None or isinstance(outcome, Failed):
             yield outcome
             continue
         try:
-            _save(request.output, outcome, saved_names, overwrite=request.overwrite)
+            _save(request.output, outcome, saved, overwrite=request.overwrite)
         except InpaintError as error:
             yield Failed(outcome.case, error)
         else:
             yield outcome
 
 
-def _save(folder: Path, scored: Scored, saved_names: dict[str, str], *, overwrite: bool) -> None:
+def _save(
+    folder: Path, scored: Scored, saved: dict[tuple[int, int], str], *, overwrite: bool
+) -> None:
     """`fills/METHOD/NAME.png`; of drawn holes `fills/METHOD/KIND/NAME.png`, `masks/KIND/NAME.png`.
 
+    Args:
+        folder: the output folder.
+        scored: what is saved.
+        saved: the photos of the files that were saved before, by the files' identities: the file
+            system decides which names are one. New ones are added.
+        overwrite: whether files of earlier runs are replaced.
+
     Raises:
-        OutputError: two photos have one name but for the suffix, or a file cannot be written.
+        MaskMismatchError: two photos have one name but for the suffix, or for the case where the
+            file system ignores it.
+        OutputError: a file cannot be written.
     """
     case = scored.case
     name = Path(case.name).with_suffix(".png")
     path_below = (Path(scored.group) if case.mask is None else Path()) / name
-    if saved_names.setdefault(str(path_below).casefold(), case.name) != case.name:
-        other = saved_names[str(path_below).casefold()]
-        raise MaskMismatchError(f"{case.name} and {other} would both be saved as {path_below}.")
     pictures = {
         folder / "fills" / fill.method / path_below: Picture(fill.pixels, scored.photo.alpha)
         for fill in scored.fills
@@ -267,7 +277,16 @@ def _save(folder: Path, scored: Scored, saved_names: dict[str, str], *, overwrit
         pictures[folder / "masks" / path_below] = Picture(mask)
     for path, picture in pictures.items():
         make_folder(path.parent)
+        other = saved.get(_identity(path), case.name) if path.exists() else case.name
+        if other != case.name:
+            raise MaskMismatchError(f"{case.name} and {other} would both be saved as {path_below}.")
         write_picture(picture, path, overwrite=overwrite)
+        saved[_identity(path)] = case.name
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _report_failure(request: EvaluationRequest, failure: Failed, result: _Result) -> None:
@@ -305,5 +324,7 @@ def _report(request: EvaluationRequest, result: _Result, summary: dict[str, Any]
     )
     if request.report is not None:
         html = render(score_table, result.examples, summary, result.failures)
-        write_bytes(html.encode(), request.report, overwrite=request.overwrite)
+        write_bytes(
+            html.encode(errors="backslashreplace"), request.report, overwrite=request.overwrite
+        )
         console.say(f"The report is {request.report}.")

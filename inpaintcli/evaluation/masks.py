@@ -64,7 +64,9 @@ def draw_mask(kind: str, height: int, width: int, *, seed: int, name: str) -> Ma
         )
     if kind == CENTRE:
         return _centre(height, width)
-    words = np.frombuffer(hashlib.sha256(f"{kind}/{name}".encode()).digest(), np.uint32)
+    words = np.frombuffer(
+        hashlib.sha256(f"{kind}/{name}".encode(errors="surrogateescape")).digest(), np.uint32
+    )
     rng = np.random.default_rng([seed, *words.tolist()])
     if kind == BOX:
         return _box(height, width, rng)

@@ -95,7 +95,8 @@ class ScoreTable:
     def masks_sha256(self) -> str:
         """One sha256 for all masks: of the sorted lines of photo, group and the mask's sha256."""
         lines = {f"{row.photo}\t{row.group}\t{row.mask_sha256}\n" for row in self.rows}
-        return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+        text = "".join(sorted(lines)).encode(errors="surrogateescape")
+        return hashlib.sha256(text).hexdigest()
 
     def _group(self, name: str, members: Sequence[str]) -> GroupScores:
         rows: dict[str, list[FillScores]] = defaultdict(list)
@@ -141,7 +142,7 @@ def json_values(values: dict[str, float]) -> dict[str, float | None]:
 def is_bin(group: str) -> bool:
     """Whether the group is one of holes by the share of the picture that they hide."""
     low, _, high = group.partition("-")
-    return low.isdigit() and high.isdigit()
+    return low.isdecimal() and high.isdecimal()
 
 
 def group_title(group: str) -> str:

@@ -3,6 +3,7 @@
 None of them ever stops the watch: if one cannot be written, that is said once on standard error.
 """
 
+import errno
 import json
 import os
 import time
@@ -44,8 +45,9 @@ class EventLog:
         """Append a line with the time, the event and the fields."""
         record = {"time": timestamp(), "event": event, **fields}
         try:
-            with self.path.open("a", encoding="utf-8", errors=ESCAPED) as file:
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            with os.fdopen(_opened_for_lines(self.path), "ab") as file:
+                line = json.dumps(record, ensure_ascii=False) + "\n"
+                file.write(line.encode(errors=ESCAPED))
             self._broken = False
         except OSError as error:
             if not self._broken:
@@ -75,16 +77,35 @@ class StatusFile:
         self._last, self._written = fields, self.clock()
         record = {"schema": SCHEMA, **self.fixed, "updated": timestamp(), **fields}
         data = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
-        temporary = self.path.with_name(f".{self.path.name}{TEMPORARY_SUFFIX}")
         try:
-            # Not forced to the disk: after a power failure it would be outdated anyway.
-            temporary.write_bytes(data.encode(errors=ESCAPED))
-            temporary.replace(self.path)
+            _replace(self.path, data.encode(errors=ESCAPED))
             self._broken = False
         except OSError as error:
             if not self._broken:
                 self.complain(f"The status {self.path} cannot be written: {error.strerror}.")
             self._broken = True
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Replace a regular file as a whole; of a link, the file that it leads to.
+
+    Not forced to the disk: after a power failure it would be outdated anyway.
+
+    Raises:
+        OSError: it cannot be written, or is no regular file.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EEXIST, "it is no regular file")
+    temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+def _opened_for_lines(path: Path) -> int:
+    """A file opened to append; a pipe that nobody reads is an error, instead of a long wait."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
 class PrometheusMetrics:

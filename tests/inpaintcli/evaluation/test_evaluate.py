@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -174,6 +175,60 @@ def test_two_photos_that_would_be_saved_as_one_are_refused(photos, tmp_path, cap
     code = evaluate.evaluate_folder(request(output=tmp_path / "out"), photos, None, None)
     assert code == ExitCode.SOME_FAILED
     assert "would both be saved" in capsys.readouterr().err
+
+
+ODD_NAMES = ("-x.png", "a\nb.png", "a\x1b[2J\t\r.png", '<i>&".png', os.fsdecode(b"gr\xfc\xdfe.png"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+@pytest.mark.parametrize("as_json", [True, False], ids=["JSON", "table"])
+def test_odd_names_end_no_evaluation(tmp_path, capsys, as_json):
+    folder, report = tmp_path / "photos", tmp_path / "r.html"
+    folder.mkdir()
+    for name in ODD_NAMES:
+        Image.fromarray(photo_pixels(64, 80)).save(folder / name)
+    wanted = request(console=Console(json=as_json), report=report, output=tmp_path / "out")
+    assert evaluate.evaluate_folder(wanted, folder, None, None) == ExitCode.OK
+    captured = capsys.readouterr()
+    if as_json:
+        rows = [json.loads(line) for line in captured.out.splitlines()]
+        assert {row["photo"] for row in rows[:-1]} == set(ODD_NAMES)
+    saved = {path.name for path in (tmp_path / "out/fills/telea/centre").iterdir()}
+    assert saved == set(ODD_NAMES)
+    text = report.read_bytes().decode()
+    assert "gr\\udcfc\\udcdfe.png" in text
+    assert "&lt;i&gt;&amp;&quot;.png" in text
+
+
+@pytest.mark.parametrize("group", ["\u00b2-\u00b3", "1-x", "a\nb", "all", "\x1b"])
+def test_groups_of_any_name_end_no_evaluation(photos, tmp_path, capsys, group):
+    mask = Image.new("L", (80, 64))
+    mask.paste(255, (10, 10, 30, 30))
+    mask.save(tmp_path / "mask.png")
+    (photos / "sub/b.jpg").unlink()
+    groups, report = tmp_path / "kinds.csv", tmp_path / "r.html"
+    groups.write_text(f'file,kind\na.png,"{group}"\nlonely\n', encoding="utf-8")
+    wanted = request(groups=groups, report=report, console=Console())
+    assert evaluate.evaluate_folder(wanted, photos, str(tmp_path / "mask.png"), None) == ExitCode.OK
+    assert "hole PSNR" in capsys.readouterr().out
+
+
+def test_names_that_differ_by_case_alone_are_two_photos_where_the_disk_says_so(photos, tmp_path):
+    Image.fromarray(photo_pixels(64, 80)).save(photos / "A.png")
+    if len(list(photos.glob("*.png"))) < 2:
+        pytest.skip("this file system has no two names that differ in case alone")
+    out = tmp_path / "out"
+    assert evaluate.evaluate_folder(request(output=out), photos, None, None) == ExitCode.OK
+    assert {path.name for path in (out / "fills/telea/centre").glob("?.png")} == {"a.png", "A.png"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such files there")
+def test_a_report_replaces_regular_files_only(photos, tmp_path):
+    report = tmp_path / "r.html"
+    report.symlink_to(os.devnull)
+    with pytest.raises(OutputError, match="regular"):
+        evaluate.evaluate_folder(request(report=report, overwrite=True), photos, None, None)
+    assert report.is_symlink()
 
 
 def test_models_of_one_name_are_distinguished(photos, capsys):

@@ -61,6 +61,36 @@ def test_a_log_that_cannot_be_written_is_reported_once_and_again_after_it_worked
     assert len(told) == 2
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such files there")
+def test_a_pipe_without_a_reader_does_not_hold_up_the_log(tmp_path):
+    os.mkfifo(tmp_path / "log")
+    told = []
+    EventLog(tmp_path / "log", told.append).write("lost", {})
+    assert len(told) == 1
+    assert (tmp_path / "log").is_fifo()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such files there")
+def test_a_status_file_replaces_regular_files_only(tmp_path):
+    """Also where the file becomes something else under a running watch."""
+    told, path = [], tmp_path / "st.json"
+    status = StatusFile(path, {}, told.append)
+    (tmp_path / "data").mkdir()
+    path.symlink_to("data/real.json")
+    status.show({}, at_once=True)
+    assert path.is_symlink()
+    assert json.loads((tmp_path / "data/real.json").read_text())["schema"] == 1
+    path.unlink()
+    os.mkfifo(path)
+    status.show({}, at_once=True)
+    path.unlink()
+    path.symlink_to(os.devnull)
+    status.show({}, at_once=True)
+    assert path.is_symlink()
+    assert len(told) == 1
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["data", "st.json"]
+
+
 def test_the_status_file_is_complete_not_too_often_and_shows_signs_of_life(tmp_path):
     clock = Clock()
     status = StatusFile(tmp_path / "st.json", {"pid": 1}, clock=clock)
