@@ -1,0 +1,1 @@
+"""Where the hole of a photo comes from: mask files, transparency, a colour, shapes."""
