@@ -61,7 +61,9 @@ class Console:
         A byte of a file name that is not UTF-8 appears as a JSON escape of a lone surrogate.
         """
         if self.json:
-            text = json.dumps(fields, ensure_ascii=False)
+            encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+            is_utf8 = encoding.lower() in ("utf-8", "utf8")
+            text = json.dumps(fields, ensure_ascii=not is_utf8)
             # Surrogates of undecodable bytes become \udcXX, which is valid JSON.
             self.data(text.encode(errors="backslashreplace").decode())
 

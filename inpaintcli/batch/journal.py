@@ -20,7 +20,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
-from inpaintcli.batch.journal_entries import JournalEntry, JournalIndex, unusable
+from inpaintcli.batch.journal_entries import JournalEntry, JournalIndex, local_name, unusable
 from inpaintcli.errors import OutputError, UsageError
 from inpaintcli.imaging.images import TEMPORARY_SUFFIX
 from inpaintcli.storage.locations import Location
@@ -204,7 +204,8 @@ def journal_path(folder: Location, journals: Path | None = None) -> Path:
                 "There is no folder for the journal, as this user has no home folder.",
                 hint="Name one with --journal.",
             )
-    return journals / f"{sha256(folder.text.encode()).hexdigest()[:16]}.jsonl"
+    digest = sha256(folder.text.encode(errors="surrogateescape")).hexdigest()
+    return journals / f"{digest[:16]}.jsonl"
 
 
 def _has_content(output: Location, entry: JournalEntry) -> bool:
@@ -228,7 +229,10 @@ def _remove(temporary: Location) -> None:
 
 def _location_in(folder: Location, output: str) -> Location | None:
     """The location of an output; None if the line names one outside the folder."""
-    relative = PurePosixPath(output)
+    try:
+        relative = PurePosixPath(local_name(output) if isinstance(folder, Path) else output)
+    except ValueError:
+        return None  # damaged: no file has such a name
     if relative.is_absolute() or ".." in relative.parts:
         return None
     return folder / relative

@@ -1,6 +1,7 @@
 """The lines of a journal and how they are read; journal.py writes them."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,9 +20,9 @@ class JournalEntry:
     """One line: what happened to one output.
 
     `output` is relative to the output folder, with slashes. `photo` and `mask` are as the user gave
-    them. `fingerprint` is None where photo or mask could not be read. `sha256` is the output's;
-    `temporary` the name, in the output's folder, under which it is written first; `error` as in a
-    result line.
+    them. Names of files of this machine are `portable_name`s. `fingerprint` is None where photo or
+    mask could not be read. `sha256` is the output's; `temporary` the name, in the output's folder,
+    under which it is written first; `error` as in a result line.
     """
 
     status: Literal["writing", "filled", "failed"]
@@ -173,6 +174,24 @@ class JournalIndex:
             return JournalEntry.from_line(line)
         except (ValueError, KeyError, TypeError):
             return None
+
+
+def portable_name(name: str) -> str:
+    """The name of a file of this machine, as it is in journals: the same in every locale.
+
+    On Unix names are bytes, which Python decodes as the locale says. In journals they are decoded
+    as UTF-8, with surrogates for what is not.
+    """
+    return name if os.name == "nt" else os.fsencode(name).decode("utf-8", "surrogateescape")
+
+
+def local_name(name: str) -> str:
+    """The inverse of `portable_name`, in the present locale.
+
+    Raises:
+        ValueError: no file can have that name.
+    """
+    return name if os.name == "nt" else os.fsdecode(name.encode("utf-8", "surrogateescape"))
 
 
 def unusable(path: Path, what: str, error: OSError) -> OutputError:

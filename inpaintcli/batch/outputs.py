@@ -2,6 +2,8 @@
 
 import errno
 import os
+import sys
+import tempfile
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +12,7 @@ from pathlib import Path
 
 from inpaintcli.batch.jobs import OUTPUT_EXISTS, Job, Skip
 from inpaintcli.errors import OutputError, UsageError
-from inpaintcli.storage.locations import Location, is_same_file
+from inpaintcli.storage.locations import TEMPORARY_PREFIX, Location, is_same_file
 from inpaintcli.storage.stores import StoreUrl
 
 
@@ -29,14 +31,17 @@ def split_by_output(jobs: Sequence[Job], *, overwrite: bool) -> tuple[list[Job],
 
     Existing outputs may be written with `overwrite` only, outputs that two jobs would write never.
     """
-    jobs_by_output: dict[str, list[Job]] = defaultdict(list)
+    similar: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
-        jobs_by_output[_comparable(job.output)].append(job)
+        similar[_comparable(job.output)].append(job)
     kept: list[Job] = []
     skips: list[Skip] = []
     for job in jobs:
-        same_output = jobs_by_output[_comparable(job.output)]
-        rivals = [other.photo for other in same_output if other != job]
+        rivals = [
+            other.photo
+            for other in similar[_comparable(job.output)]
+            if other != job and is_one_file(other.output, job.output)
+        ]
         try:
             exists = check_output(job.photo, job.mask, job.output, rivals)
         except OutputError as error:
@@ -130,8 +135,43 @@ def name_errors_reported(output: Location) -> Iterator[None]:
         raise OutputError(message, hint=hint) from error
 
 
+def is_one_file(one: Location, other: Location) -> bool:
+    """Whether the file system takes two names that look alike for one.
+
+    It is asked by a file in a temporary folder, in the nearest folder above both that exists. Where
+    that cannot be written to, what is usual for the system counts.
+    """
+    if not isinstance(one, Path) or not isinstance(other, Path) or one == other:
+        return one == other
+    shared = os.path.commonpath((one.absolute(), other.absolute()))
+    folder = next(path for path in (Path(shared), *Path(shared).parents) if path.is_dir())
+    differing = [
+        (first, second)
+        for first, second in zip(one.parts, other.parts, strict=False)
+        if first != second
+    ]
+    try:
+        return _are_one_in(folder, tuple(differing))
+    except OSError:
+        return sys.platform in ("darwin", "win32")
+
+
+def _are_one_in(folder: Path, pairs: Iterable[tuple[str, str]]) -> bool:
+    """Whether each pair of names is one name in a folder.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{TEMPORARY_PREFIX}") as name:
+        for first, second in pairs:
+            Path(name, first).touch()
+            if not Path(name, second).exists():
+                return False
+    return True
+
+
 def _comparable(location: Location) -> str:
-    """Equal for paths that name one file where case or Unicode normal forms are ignored."""
+    """Equal for paths that may name one file: where case or Unicode normal forms are ignored."""
     if isinstance(location, StoreUrl):
         return location.text
     return unicodedata.normalize("NFC", str(location).casefold())

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from inpaintcli.batch.fingerprints import RunFingerprint
 from inpaintcli.batch.jobs import OUTPUT_EXISTS, BatchPlan, Job, Skip
 from inpaintcli.batch.journal import Journal
-from inpaintcli.batch.journal_entries import JournalEntry, JournalIndex
+from inpaintcli.batch.journal_entries import JournalEntry, JournalIndex, portable_name
 from inpaintcli.batch.outcome import Outcome, error_to_json
 from inpaintcli.errors import InpaintError, MaskMismatchError, UnreadableError
 from inpaintcli.imaging.images import temporary_name
@@ -188,8 +189,8 @@ class JournalRecorder:
         return JournalEntry(
             status="failed" if outcome.status == "failed" else "filled",
             output=_name_in(self._journal.folder, outcome.output),
-            photo=str(outcome.input),
-            mask=str(outcome.mask) if outcome.mask else None,
+            photo=_text(outcome.input),
+            mask=_text(outcome.mask) if outcome.mask else None,
             fingerprint=outcome.fingerprint,
             sha256=outcome.sha256,
             seconds=outcome.seconds,
@@ -211,4 +212,9 @@ def _size(photo: Location) -> int:
 
 
 def _name_in(folder: Location, output: Location) -> str:
-    return relative_path(output, folder).as_posix()
+    name = relative_path(output, folder).as_posix()
+    return portable_name(name) if isinstance(folder, Path) else name
+
+
+def _text(location: Location) -> str:
+    return portable_name(str(location)) if isinstance(location, Path) else str(location)

@@ -60,6 +60,14 @@ def test_names_that_are_not_utf8_do_not_end_the_program(capsys):
     assert text == "caf\\udce9.png"
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "iso8859-9"])
+def test_json_lines_can_be_read_whatever_standard_output_can_encode(monkeypatch, encoding):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    Console(json=True).record({"input": "\u00e4\u0142.png"})
+    assert json.loads(stream.buffer.getvalue()) == {"input": "\u00e4\u0142.png"}
+
+
 def test_a_rate_comes_in_the_unit_that_can_be_read():
     assert rate_in_words(12.34) == "12.3 photos a second"
     assert rate_in_words(0.5) == "30.0 photos a minute"

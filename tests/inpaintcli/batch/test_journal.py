@@ -53,6 +53,49 @@ def test_names_that_are_not_utf8_come_back(tmp_path):
     assert JournalIndex(tmp_path / NAME).last(name).output == name
 
 
+LOCALES = ({"PYTHONUTF8": "1"}, {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"})
+IN_LOCALE = """
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from inpaintcli.batch.fingerprints import RunFingerprint
+from inpaintcli.batch.jobs import make_job
+from inpaintcli.batch.journal import Journal
+from inpaintcli.batch.outcome import Outcome
+from inpaintcli.batch.resume import JournalRecorder
+photo, out = map(Path, sys.argv[1:])
+outcome = Outcome(status="filled", input=photo, mask=None, output=out / photo.name, sha256="0")
+with closing(Journal(out)) as journal:
+    recorder = JournalRecorder(journal, RunFingerprint(model="", options={}))
+    history = recorder.previous_runs().of(make_job(photo, None, outcome.output))
+    print(sys.getfilesystemencoding(), history.was_filled)
+    temporary = recorder.announce(outcome)
+    (out / temporary).touch()
+    print(recorder.was_published(outcome, temporary), (out / temporary).exists())
+    recorder.record(outcome)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+@pytest.mark.parametrize("name", ["gr\u00fc\u00df.png".encode(), b"gr\xfc\xdf.png"])
+def test_what_was_done_is_known_in_every_locale(tmp_path, name):
+    """Names in journals do not depend on how Python decodes them."""
+    photo, said = tmp_path / "in" / os.fsdecode(name), []
+    photo.parent.mkdir()
+    photo.touch()
+    (tmp_path / "out").mkdir()
+    for locale in (*LOCALES, LOCALES[0]):
+        done = subprocess.run(
+            [sys.executable, "-c", IN_LOCALE, photo, tmp_path / "out"],
+            env={**os.environ, **locale}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        said.append(done.stdout.split())
+    assert [encoding for encoding, *_ in said] == ["utf-8", "ascii", "utf-8"]
+    assert [was_filled for _, was_filled, *_ in said] == ["False", "True", "True"]
+    assert {tuple(rest) for _, _, *rest in said} == {("False", "False")}
+
+
 def test_the_last_line_counts_and_the_last_filling_is_remembered(tmp_path):
     path = written(tmp_path, entry(seconds=1.0), entry(status="failed", error={"code": 4}))
     index = JournalIndex(path)

@@ -1,21 +1,83 @@
 """Which outputs may be written, known before any work."""
 
+import sys
+import tempfile
+import unicodedata
+from pathlib import Path
+
 import pytest
 
+from inpaintcli.batch.outputs import is_one_file
+from inpaintcli.batch.pair_list import plan_list
 from inpaintcli.batch.plan import plan_folder, plan_photo
 from inpaintcli.errors import OutputError, UsageError
+from inpaintcli.storage.folders import find_pictures
 from tests.conftest import touch
 
+ALIKE = (("a.jpg", "A.jpg"), ("\u00e4.jpg", "a\u0308.jpg"), ("X/b.jpg", "x/b.jpg"))
 
-def test_two_photos_that_would_write_one_output_are_both_refused(tmp_path):
-    photos = touch(tmp_path / "photos", "a.jpg", "A.jpg", "c.jpg")
-    mask = touch(tmp_path, "m.png") / "m.png"
-    if len(list(photos.iterdir())) < 3:
-        pytest.skip("this file system has no two names that differ in case alone")
-    plan = plan_folder(photos, str(mask), tmp_path / "out", overwrite=False)
-    assert [job.photo.name for job in plan.jobs] == ["c.jpg"]
+
+def alike(folder, names):
+    """A folder of photos whose names look alike, and of one more."""
+    photos = touch(folder, *names, "c.jpg")
+    if len(find_pictures(photos).pictures) < 3:
+        pytest.skip("this file system takes such names for one")
+    return photos
+
+
+def refused(plan):
     assert {type(skip.error) for skip in plan.skips} == {OutputError}
-    assert len(plan.skips) == 2
+    return len(plan.skips), [job.photo.name for job in plan.jobs]
+
+
+@pytest.mark.parametrize("names", ALIKE)
+def test_names_that_look_alike_are_two_photos_where_the_file_system_says_so(tmp_path, names):
+    photos, mask = alike(tmp_path / "photos", names), touch(tmp_path, "m.png") / "m.png"
+    for out in (tmp_path / "out", touch(tmp_path / "old", "z.jpg")):
+        before = sorted(tmp_path.rglob("*"))
+        plan = plan_folder(photos, str(mask), out, overwrite=False)
+        assert (len(plan.jobs), plan.skips) == (3, ())
+        assert sorted(tmp_path.rglob("*")) == before  # nothing stays of asking
+
+
+@pytest.mark.parametrize("names", ALIKE)
+def test_two_photos_that_would_write_one_output_are_both_refused(tmp_path, monkeypatch, names):
+    """Into a file system that takes both names for one."""
+    photos, mask = alike(tmp_path / "photos", names), touch(tmp_path, "m.png") / "m.png"
+    exists = Path.exists
+
+    def looks_alike(path):
+        wanted = unicodedata.normalize("NFC", path.name.casefold())
+        return exists(path) or any(
+            unicodedata.normalize("NFC", other.name.casefold()) == wanted
+            for other in path.parent.glob("*")
+        )
+
+    monkeypatch.setattr(Path, "exists", looks_alike)
+    plan = plan_folder(photos, str(mask), tmp_path / "out", overwrite=False)
+    assert refused(plan) == (2, ["c.jpg"])
+    rows = tmp_path / "list.csv"
+    rows.write_text(
+        "photo,mask\n" + "".join(f"photos/{name},m.png\n" for name in (*names, "c.jpg"))
+    )
+    assert refused(plan_list(rows, None, tmp_path / "out", overwrite=False)) == (2, ["c.jpg"])
+
+
+@pytest.mark.parametrize(("system", "one"), [("linux", False), ("darwin", True), ("win32", True)])
+def test_where_nothing_can_be_written_the_system_decides(tmp_path, monkeypatch, system, one):
+    def read_only(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", read_only)
+    monkeypatch.setattr(sys, "platform", system)
+    assert is_one_file(tmp_path / "a.png", tmp_path / "A.png") is one
+
+
+def test_two_rows_with_one_output_are_both_refused(tmp_path):
+    touch(tmp_path, "a.jpg", "b.jpg", "m.png")
+    rows = tmp_path / "list.csv"
+    rows.write_text("photo,mask,output\na.jpg,m.png,x.jpg\nb.jpg,m.png,x.jpg\n")
+    assert refused(plan_list(rows, None, tmp_path / "out", overwrite=False)) == (2, [])
 
 
 def test_same_stem_other_suffix_is_no_collision(tmp_path):

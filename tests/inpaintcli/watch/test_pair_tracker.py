@@ -37,6 +37,15 @@ def test_names_that_look_the_same_are_a_pair(folder):
     assert folder.ready() == ["u\u0308ber.png"]
 
 
+def test_names_that_differ_by_case_alone_are_two_photos_where_the_disk_says_so(folder):
+    for name in ("a", "A"):
+        folder.pair(name)
+    if len(list(folder.photos.iterdir())) < 4:
+        pytest.skip("this file system has no two names that differ in case alone")
+    assert sorted(folder.ready()) == ["A.png", "a.png"]
+    assert sorted(path.stem for path in folder.out.glob("*.png")) == ["A", "a"]
+
+
 def test_the_output_mirrors_the_tree(folder):
     folder.pair("sub/deep/a")
     (pair,) = folder.wait(1)
