@@ -7,6 +7,7 @@ fsspec is imported when a store is first accessed.
 import errno
 import os
 import posixpath
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -78,18 +79,22 @@ class StoreUrl:
 
     @property
     def path(self) -> PurePosixPath:
-        """The part after ://."""
-        return PurePosixPath(self.text.partition("://")[2])
+        """The part after ://, without the empty folders that keys of object stores may have."""
+        return PurePosixPath(self._rest)
+
+    @property
+    def _rest(self) -> str:
+        return self.text.partition("://")[2]
 
     @property
     def name(self) -> str:
-        """As in `Path`."""
-        return self.path.name
+        """As in `Path`; without the query of a URL."""
+        return PurePosixPath(self._without_query).name
 
     @property
     def stem(self) -> str:
         """As in `Path`."""
-        return self.path.stem
+        return PurePosixPath(self.name).stem
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -99,24 +104,42 @@ class StoreUrl:
     @property
     def suffix(self) -> str:
         """As in `Path`."""
-        return self.path.suffix
+        return PurePosixPath(self.name).suffix
+
+    @property
+    def _without_query(self) -> str:
+        """The part after :// without what says which version is meant, or who may read it.
+
+        A question mark may be part of a key in a store, but not of the path in a URL of the web.
+        """
+        rest = self._rest
+        if self.scheme in ("http", "https"):
+            return re.split("[?#]", rest, maxsplit=1)[0]
+        return re.sub(r"[?]versionId=[^/]*$", "", rest, flags=re.IGNORECASE)
 
     @property
     def parent(self) -> Self:
         """As in `Path`."""
-        return self._at(self.path.parent.as_posix())
+        return self._at(self._without_query.rpartition("/")[0])
 
     def with_name(self, name: str) -> Self:
-        """As in `Path`."""
-        return self._at(self.path.with_name(name).as_posix())
+        """As in `Path`; without a query, which is for the other file only."""
+        folder, slash, _ = self._without_query.rpartition("/")
+        return self._at(f"{folder}{slash}{name}")
 
     def __truediv__(self, other: str | PurePath) -> Self:
-        """As in `Path`; `..` goes up one folder."""
-        parts = PurePath(other).as_posix()
-        return self._at(posixpath.normpath(f"{self.path}/{parts}"))
+        """As in `Path`; `..` goes up one folder, and empty folders (`a//b`) stay."""
+        text = other if isinstance(other, str) else other.as_posix()
+        rest = self._rest
+        for part in text.split("/"):
+            if part == "..":
+                rest = rest.rpartition("/")[0]
+            elif part != ".":
+                rest = f"{rest}/{part}" if rest else part
+        return self._at(rest)
 
-    def _at(self, path: str) -> Self:
-        return replace(self, text=f"{self.text.partition('://')[0]}://{path}", listed=None)
+    def _at(self, rest: str) -> Self:
+        return replace(self, text=f"{self.text.partition('://')[0]}://{rest}", listed=None)
 
     def is_relative_to(self, other: "StoreUrl | Path") -> bool:
         """As in `Path`."""
@@ -206,8 +229,9 @@ class StoreUrl:
             except FileNotFoundError:
                 return []
         start = len(path.strip("/"))
-        named = ((name.strip("/")[start:].lstrip("/"), info) for name, info in found.items())
-        return [replace(self / name, listed=_parsed(info)) for name, info in named if name]
+        named = ((name.strip("/")[start:].removeprefix("/"), info) for name, info in found.items())
+        folder = self._at(self._rest.rstrip("/"))
+        return [replace(folder / name, listed=_parsed(info)) for name, info in named if name]
 
 
 def _rename(store: Any, partial: str, path: str) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from inpaintcli.errors import UsageError
 from inpaintcli.storage import stores
-from inpaintcli.storage.locations import parse_location
+from inpaintcli.storage.folders import find_pictures
+from inpaintcli.storage.locations import parse_location, relative_path
 from inpaintcli.storage.stores import FileInfo, StoreUrl
 
 fsspec = pytest.importorskip("fsspec", reason="the extra `remote` is not installed")
@@ -53,6 +54,11 @@ def names(root):
         (StoreUrl("s3://b/x/a.png").parent, "s3://b/x"),
         (StoreUrl("s3://b/x/a.png").with_name("c.tif"), "s3://b/x/c.tif"),
         (StoreUrl("memory://") / "a.png", "memory://a.png"),
+        (StoreUrl("s3://b/x") / "y//a.png", "s3://b/x/y//a.png"),
+        (StoreUrl("s3://b/x//a.png").parent / "c.png", "s3://b/x//c.png"),
+        (StoreUrl("s3://b/x//a.png").with_name("c.tif"), "s3://b/x//c.tif"),
+        (StoreUrl("https://h/a.png?sig=x/y.z").with_name("c.tif"), "https://h/c.tif"),
+        (StoreUrl("https://h/x/a.png?sig=x/y.z").parent, "https://h/x"),
     ],
 )
 def test_names_are_joined_as_paths_are(given, text):
@@ -65,6 +71,45 @@ def test_the_parts_of_a_name():
     assert url.is_relative_to(StoreUrl("s3://bucket/a b"))
     assert not url.is_relative_to(StoreUrl("gs://bucket"))
     assert not url.is_relative_to(Path("bucket"))
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "suffix"),
+    [
+        ("https://h/a.PNG?X-Sig=a%2Fb/c.d&v=1", "a.PNG", ".PNG"),
+        ("http://h/list.csv#top", "list.csv", ".csv"),
+        ("s3://b/a.png?versionId=3.L4kq", "a.png", ".png"),
+        ("s3://b/what?.png", "what?.png", ".png"),
+    ],
+)
+def test_a_query_is_no_part_of_a_name(text, name, suffix):
+    url = StoreUrl(text)
+    assert (url.name, url.suffix, f"{url.stem}{url.suffix}") == (name, suffix, name)
+    assert str(url) == text  # and the store is asked with it
+
+
+def test_keys_with_empty_folders_are_fetched_and_listed_as_they_are(monkeypatch, tmp_path):
+    keys = {"box/in/a//b.png": b"1", "box/in//c.png": b"2", "box/in/a/b.png": b"3"}
+
+    class Keys:
+        def invalidate_cache(self):
+            pass
+
+        def find(self, path, **_):
+            return {
+                key: {"type": "file", "size": len(data)}
+                for key, data in keys.items()
+                if key.startswith(f"{path}/")
+            }
+
+        def get_file(self, path, target):
+            Path(target).write_bytes(keys[path])
+
+    monkeypatch.setattr(stores, "_opened", lambda url: (Keys(), url.text.partition("://")[2]))
+    found = find_pictures(StoreUrl("s3://box/in")).pictures
+    assert {url.text.removeprefix("s3://"): content(url, tmp_path) for url in found} == keys
+    below = {relative_path(url, StoreUrl("s3://box/in")).as_posix() for url in found}
+    assert below == {"a/b.png", "c.png"}  # two of them would have one output, and are refused
 
 
 @pytest.mark.parametrize("renaming", [False, True], ids=["objects", "files"])
