@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli.texture.numba_kernels import Call, kernel
+from inpaintcli.kernels.numba_kernels import Call, kernel
 
 Scalar = Any
 """A number in a kernel: Numba finds out of which type."""

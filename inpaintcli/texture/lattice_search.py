@@ -159,7 +159,7 @@ def reduced(steps: Points) -> Points:
     return np.stack([first, second], axis=1)
 
 
-def seeds(detail: Floats, known: Bools, least_score: float = 0.1) -> list[Seed]:
+def seeds(detail: Floats, known: Bools, least_score: float) -> list[Seed]:
     """Lattices of windows of several sizes, the best first."""
     height, width = known.shape
     found: list[Seed] = []

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaintcli.kernels.numba_kernels import Call, kernel
 from inpaintcli.texture.level_arrays import LevelArrays, NearestNeighbourField
-from inpaintcli.texture.numba_kernels import Call, kernel
 
 Scalar = Any
 """A number in a kernel; Numba infers its type."""

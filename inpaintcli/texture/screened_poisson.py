@@ -20,8 +20,8 @@ from functools import partial
 
 import numpy as np
 
+from inpaintcli.kernels.numba_kernels import Call, kernel
 from inpaintcli.texture.level_solver import LevelSolver
-from inpaintcli.texture.numba_kernels import Call, kernel
 from inpaintcli.texture.patchmatch import Positions, Scalar
 from inpaintcli.texture.pyramid import Bools, Floats
 

@@ -54,7 +54,7 @@ from inpaintcli.texture.pyramid import (
 )
 
 if TYPE_CHECKING:
-    from inpaintcli.texture.numba_kernels import Call
+    from inpaintcli.kernels.numba_kernels import Call
 
 MIN_SOURCES = 2000
 """With fewer source patches, repetition disturbs more than blur does."""
@@ -103,21 +103,21 @@ def why_not() -> str | None:
 
 def is_compiled() -> bool:
     """Whether the kernels are compiled already; else that takes some seconds."""
-    from inpaintcli.texture import numba_kernels
+    from inpaintcli.kernels import numba_kernels
 
     return numba_kernels.are_compiled(_warm_up_calls())
 
 
 def prepare() -> None:
     """Compile the kernels now, or load them, rather than in the first `synthesize`."""
-    from inpaintcli.texture import numba_kernels
+    from inpaintcli.kernels import numba_kernels
 
     numba_kernels.compile_all(_warm_up_calls())
 
 
 def why_not_kept() -> str:
     """Why the compiled kernels are not kept for the next run; empty where they are."""
-    from inpaintcli.texture import numba_kernels
+    from inpaintcli.kernels import numba_kernels
 
     return numba_kernels.why_not_kept(_warm_up_calls())
 

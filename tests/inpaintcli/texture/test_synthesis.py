@@ -505,7 +505,8 @@ def test_without_a_folder_to_write_to_kernels_are_compiled_all_the_same():
     code = """
 from numba.core import caching
 caching.CacheImpl._locator_classes = []
-from inpaintcli.texture import numba_kernels, screened_poisson
+from inpaintcli.kernels import numba_kernels
+from inpaintcli.texture import screened_poisson
 calls = screened_poisson.warm_up_calls()  # the others take some seconds more
 numba_kernels.compile_all(calls)
 print(numba_kernels.are_compiled(calls))

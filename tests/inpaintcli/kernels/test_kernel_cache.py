@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from inpaintcli.texture import kernel_cache, numba_kernels
+from inpaintcli.kernels import kernel_cache, numba_kernels
 
 CODE = """
-from inpaintcli.texture.numba_kernels import kernel
+from inpaintcli.kernels.numba_kernels import kernel
 
 @kernel
 def next_number(number):

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import numba as untyped_numba
 
-from inpaintcli.texture import kernel_cache
+from inpaintcli.kernels import kernel_cache
 
 numba: Any = untyped_numba
 

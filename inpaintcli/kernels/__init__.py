@@ -1,0 +1,1 @@
+"""Compiled code: kernels of Numba, and the cache of their machine code."""
