@@ -103,16 +103,38 @@ def fit_mask(
     size = (picture.height, picture.width)
     if mask.shape == size:
         return mask
-    orientation = picture.origin.orientation
-    if orientation >= 5 and mask.shape == size[::-1]:
-        return np.asarray(displayed(mask, orientation), np.bool_)
-    if not resize:
-        raise MaskMismatchError(
-            f"{_named('The mask', mask_name)} is {mask.shape[1]}x{mask.shape[0]} but "
-            f"{_named('the photo', picture_name)} is {picture.width}x{picture.height}.",
-            hint="Draw the mask on the photo itself, or pass --resize-mask.",
-        )
+    shape = (mask.shape[0], mask.shape[1])
+    check_mask_size(shape, picture, resize=resize, mask_name=mask_name, picture_name=picture_name)
+    if _is_stored_size(shape, picture):
+        return np.asarray(displayed(mask, picture.origin.orientation), np.bool_)
     return _resized(mask, size)
+
+
+def check_mask_size(
+    size: tuple[int, int],
+    picture: Picture,
+    *,
+    resize: bool = False,
+    mask_name: str = "",
+    picture_name: str = "",
+) -> None:
+    """Refuse a mask of that size (rows, columns) where `fit_mask` does.
+
+    Raises:
+        MaskMismatchError: the sizes differ and `resize` is false.
+    """
+    if resize or size == (picture.height, picture.width) or _is_stored_size(size, picture):
+        return
+    raise MaskMismatchError(
+        f"{_named('The mask', mask_name)} is {size[1]}x{size[0]} but "
+        f"{_named('the photo', picture_name)} is {picture.width}x{picture.height}.",
+        hint="Draw the mask on the photo itself, or pass --resize-mask.",
+    )
+
+
+def _is_stored_size(size: tuple[int, int], picture: Picture) -> bool:
+    """Whether it is that of the stored pixels, where the orientation swaps the sides."""
+    return picture.origin.orientation >= 5 and size == (picture.width, picture.height)
 
 
 def dilate(mask: Mask, pixels: int) -> Mask:

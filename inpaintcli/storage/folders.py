@@ -12,6 +12,9 @@ from inpaintcli.imaging.images import SUFFIXES, UNSUPPORTED_SUFFIXES
 from inpaintcli.storage.locations import Location, relative_path
 from inpaintcli.storage.stores import StoreUrl
 
+ANNOTATED = ".json"
+"""The suffix of files in which annotation tools keep shapes."""
+
 
 @dataclass(frozen=True)
 class FolderContents:
@@ -19,13 +22,14 @@ class FolderContents:
 
     pictures: files of supported formats, sorted. unreadable: folders that could not be listed and
     links to nothing, each with its error. links: links to folders, which were not followed.
-    unsupported: pictures of other formats, by their suffix.
+    unsupported: pictures of other formats, by their suffix. annotations: .json files, sorted.
     """
 
     pictures: list[Location] = field(default_factory=list)
     unreadable: list[tuple[Path, UnreadableError]] = field(default_factory=list)
     links: list[Path] = field(default_factory=list)
     unsupported: list[Location] = field(default_factory=list)
+    annotations: list[Location] = field(default_factory=list)
 
 
 def find_pictures(
@@ -69,7 +73,12 @@ def _find_in_store(
     unsupported: list[Location] = [
         url for url in visible if url.suffix.lower() in UNSUPPORTED_SUFFIXES
     ]
-    return FolderContents(sorted(pictures, key=attrgetter("parts")), unsupported=unsupported)
+    annotations: list[Location] = [url for url in visible if url.suffix.lower() == ANNOTATED]
+    return FolderContents(
+        sorted(pictures, key=attrgetter("parts")),
+        unsupported=unsupported,
+        annotations=sorted(annotations, key=attrgetter("parts")),
+    )
 
 
 def _find_in_folder(folder: Path, recursive: bool, excluded: set[str]) -> FolderContents:
@@ -89,6 +98,7 @@ def _find_in_folder(folder: Path, recursive: bool, excluded: set[str]) -> Folder
         _collect(current, files, found)
         subfolders[:] = _searched(current, subfolders, excluded, found) if recursive else []
     found.pictures.sort(key=attrgetter("parts"))
+    found.annotations.sort(key=attrgetter("parts"))
     return found
 
 
@@ -129,7 +139,11 @@ def _collect(folder: Path, names: list[str], found: FolderContents) -> None:
     for name in names:
         path = folder / name
         suffix = path.suffix.lower()
-        if name.startswith(".") or suffix not in SUFFIXES | UNSUPPORTED_SUFFIXES:
+        if name.startswith("."):
+            continue
+        if suffix == ANNOTATED and path.is_file():
+            found.annotations.append(path)
+        if suffix not in SUFFIXES | UNSUPPORTED_SUFFIXES:
             continue
         if path.is_file():
             (found.pictures if suffix in SUFFIXES else found.unsupported).append(path)
