@@ -36,6 +36,9 @@ def build(console: Console, model: str | None, device: str, precision: str) -> N
         )
     card = find_card(model)
     verify(card)
+    cache = PlanCache()
+    cache.check_writable()
+    cache.forget_rejections()  # asked for anew, it is tried anew
     started = time.perf_counter()
     choice = open_engine(
         card.file,
@@ -46,7 +49,7 @@ def build(console: Console, model: str | None, device: str, precision: str) -> N
         report=ConsoleReport(console),
     )
     with choice.engine:
-        entry = PlanCache().entries()[0]  # the last used
+        entry = cache.entries()[0]  # the last used
     _show_line(console, entry, _names())
     console.say(f"ready in {time.perf_counter() - started:.1f} s")
 

@@ -2,11 +2,13 @@
 
 import sys
 from types import ModuleType
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
 from inpaintcli_engines import nvidia
 from inpaintcli_engines.nvidia import Gpu, Nvidia
+from inpaintcli_engines.tensorrt import plans
 
 
 @pytest.fixture
@@ -39,6 +41,9 @@ def gpu(monkeypatch, tmp_path):
     monkeypatch.setattr("inpaintcli_engines.backends.tensorrt_gpu._found", lambda _module: True)
     monkeypatch.setenv("INPAINTCLI_CACHE", str(tmp_path / "cache"))
     nvidia.nvidia.cache_clear()
+    monkeypatch.setattr(plans, "_noted", set())
+    monkeypatch.setattr(plans, "_loaded_plans", WeakValueDictionary())
+    plans._cache_of_process.cache_clear()
     return fake_cuda, fake_tensorrt
 
 

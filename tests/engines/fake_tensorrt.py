@@ -30,6 +30,7 @@ class Knobs:
     timing_caches: list = field(default_factory=list)
     stop_seen: bool = False
     workspace: int = 0
+    loggers: set = field(default_factory=set)  # that were passed in: TensorRT uses the first only
 
 
 knobs = Knobs()
@@ -122,6 +123,7 @@ class INetworkDefinition:
 class OnnxParser:
     def __init__(self, network, logger):
         self._network = network
+        knobs.loggers.add(logger)
 
     def parse(self, model):
         self._network._model = model
@@ -183,6 +185,7 @@ class IBuilderConfig:
 class Builder:
     def __init__(self, logger):
         self._logger = logger
+        knobs.loggers.add(logger)
 
     def create_network(self, flags=0):
         assert flags == 2, "strongly typed"
@@ -225,6 +228,7 @@ def _tell(monitor):
 class Runtime:
     def __init__(self, logger):
         self._logger = logger
+        knobs.loggers.add(logger)
 
     def deserialize_cuda_engine(self, serialized_engine):
         if knobs.refuse_plans or serialized_engine[:4] != b"PLAN":

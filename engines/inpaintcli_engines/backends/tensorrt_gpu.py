@@ -78,7 +78,8 @@ def load(path: Path, options: LoadOptions) -> Engine:
 def _load_first_accurate(path: Path, cuda: "Cuda", options: LoadOptions, precision: str) -> Engine:
     """The engine of the first precision, from `precision` on, whose plan agrees with the CPU."""
     from inpaintcli_engines.backends.reference import reference_engine
-    from inpaintcli_engines.tensorrt.plans import get_plan
+    from inpaintcli_engines.tensorrt.cache import PlanRejectedError
+    from inpaintcli_engines.tensorrt.plans import get_plan, note_once
     from inpaintcli_engines.tensorrt.runner import TensorRTEngine, engine_info
 
     name, capability = cuda.properties()
@@ -92,7 +93,8 @@ def _load_first_accurate(path: Path, cuda: "Cuda", options: LoadOptions, precisi
     except EngineFailedError as error:
         if not others:
             raise
-        options.report.note(f"{error.message} Trying {others[0]}.")
+        digest = error.digest if isinstance(error, PlanRejectedError) else ""
+        note_once(options.report, digest or error.message, f"{error.message} Trying {others[0]}.")
         return _load_first_accurate(path, cuda, options, others[0])
     except (ImportError, RuntimeError, MemoryError) as error:
         raise EngineFailedError(f"TensorRT cannot load {path.name}: {error}") from error

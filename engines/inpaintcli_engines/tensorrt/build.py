@@ -4,16 +4,19 @@ Networks are strongly typed: the precision of every layer is the one in the file
 `half_precision`), and none of the precision flags that TensorRT 11 removed is used.
 """
 
+import functools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from inpaintcli_engines.base import EngineFailedError, Profile, Reporter
+from inpaintcli_engines.tensorrt.cache import PlanRejectedError
 from inpaintcli_engines.tensorrt.cuda import Cuda
 
 METHOD = 1  # part of the cache key: increase it when this module or `convert_precision` changes
 _SIGNAL_POLL_S = 0.2
+_KEPT_ERRORS = 4  # besides the newest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +54,13 @@ def build_plan(
         report: receives the progress.
 
     Raises:
-        EngineFailedError: TensorRT does not support the model, with every reason, or built nothing.
+        PlanRejectedError: TensorRT does not support the model, with every reason.
+        EngineFailedError: it built nothing for lack of memory, or was stopped.
     """
     import tensorrt as trt
 
     device.activate()
-    logger = make_error_logger()
+    logger = process_logger()
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     _parse(onnx, network, logger)
@@ -77,30 +81,45 @@ def build_plan(
 
     plan = _run_interruptibly(work, stop)
     if plan is None:
-        raise EngineFailedError(
-            f"TensorRT built no plan: {logger.take_errors() or 'it did not say why'}."
-        )
+        reason = logger.take_errors() or "it did not say why"
+        # What lacks memory now may be built later; all else would come again.
+        kind = EngineFailedError if "memory" in reason.lower() else PlanRejectedError
+        raise kind(f"TensorRT built no plan: {reason}.")
     timings.save(bytes(config.get_timing_cache().serialize()))
     return bytes(plan)
 
 
-def make_error_logger() -> Any:
-    """A TensorRT logger that keeps the last errors instead of printing them."""
+@functools.cache
+def process_logger() -> Any:
+    """The TensorRT logger of this process, which keeps the last errors instead of printing them.
+
+    There is one only: whatever a builder, parser or runtime is given, TensorRT sends all messages
+    to the first logger that it was given in the process.
+    """
     import tensorrt as trt
 
     class Logger(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
-            self._errors: list[str] = []
+            self._lock = threading.Lock()
+            self._errors: list[tuple[int, str]] = []
 
         def log(self, severity: Any, msg: str) -> None:
             if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
-                self._errors = [*self._errors[-4:], msg]
+                with self._lock:
+                    self._errors = [*self._errors[-_KEPT_ERRORS:], (threading.get_ident(), msg)]
 
         def take_errors(self) -> str:
-            """Return the errors since the last call, the newest last, and forget them."""
-            errors, self._errors = self._errors, []
-            return "; ".join(errors)
+            """Return the last errors, the newest last, and forget them.
+
+            Those of the calling thread if there are any, as other engines may run in other threads;
+            else all, as TensorRT builds in threads of its own.
+            """
+            own = threading.get_ident()
+            with self._lock:
+                taken = [one for one in self._errors if one[0] == own] or self._errors
+                self._errors = [one for one in self._errors if one not in taken]
+            return "; ".join(text for _, text in taken)
 
     return Logger()
 
@@ -158,7 +177,7 @@ def _parse(onnx: bytes, network: Any, logger: Any) -> None:
     reasons = [_describe_parser_error(error) for error in errors] or [
         logger.take_errors() or "it did not say why"
     ]
-    raise EngineFailedError(
+    raise PlanRejectedError(
         f"TensorRT cannot take the model; {len(reasons)} reasons:\n" + "\n".join(reasons),
         hint="Use --engine onnxruntime.",
     )

@@ -2,7 +2,8 @@
 
 A plan is the file `DIGEST.plan` with a sidecar `DIGEST.json`, which holds the key in words, the
 plan's sha256 and its comparison with the CPU. The sidecar is written last: a plan without one does
-not count. The folder is platformdirs' user cache (on Linux `$XDG_CACHE_HOME/inpaintcli/engines`);
+not count. A plan that was rejected leaves `DIGEST.rejected`, so that it is not built each time. The
+folder is platformdirs' user cache (on Linux `$XDG_CACHE_HOME/inpaintcli/engines`);
 `INPAINTCLI_CACHE` names another, `INPAINTCLI_CACHE_MIB` its size limit.
 """
 
@@ -19,7 +20,21 @@ from typing import Any
 
 from inpaintcli_engines.base import EngineFailedError, Precision, Profile
 
+REJECTED = ".rejected"
 LIMIT_MIB = 4096  # for all plans together; a plan of the shipped model takes some tens
+
+
+class CacheUnusableError(EngineFailedError):
+    """Plans cannot be kept: there is no folder for them, or it cannot be written to."""
+
+
+class PlanRejectedError(EngineFailedError):
+    """The model cannot be compiled, or its plan disagrees with the CPU: that would come again.
+
+    `digest` is that of the key under which it is remembered; empty until then.
+    """
+
+    digest = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +95,7 @@ def default_folder() -> Path:
     """The folder of the plans, see the module's docstring.
 
     Raises:
-        EngineFailedError: the user has no home folder, in which it would be.
+        CacheUnusableError: the user has no home folder, in which it would be.
     """
     named = os.environ.get("INPAINTCLI_CACHE")
     if named:
@@ -92,7 +107,7 @@ def default_folder() -> Path:
     except RuntimeError:
         folder = Path("~")
     if not folder.is_absolute():  # some versions of platformdirs leave a `~` in it
-        raise EngineFailedError(
+        raise CacheUnusableError(
             "There is no folder for compiled engines, as this user has no home folder.",
             hint="Name one in INPAINTCLI_CACHE.",
         )
@@ -124,14 +139,66 @@ class PlanCache:
         One process builds at a time; the others wait and then find the plan that it installed.
 
         Raises:
-            EngineFailedError: the folder cannot be written to.
+            CacheUnusableError: the folder cannot be written to.
+            PlanRejectedError: raised by `build`, now or by an earlier run.
             EngineError: raised by `build`; nothing is installed then.
         """
-        found = self.find(key)
+        found = self._installed(key)
         if found is not None:
             return found
         with self._lock():
-            return self.find(key) or self._install(key, build())
+            found = self._installed(key)
+            if found is not None:
+                return found
+            try:
+                built = build()
+            except PlanRejectedError as error:
+                error.digest = key.digest
+                self._remember(key, error)
+                raise
+            return self._install(key, built)
+
+    def check_writable(self) -> None:
+        """Check that a plan could be installed.
+
+        Raises:
+            CacheUnusableError: the folder cannot be written to.
+        """
+        with self._lock():
+            pass
+
+    def forget_rejections(self) -> None:
+        """Have everything built again that was rejected."""
+        for path in self.folder.glob(f"*{REJECTED}"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def _installed(self, key: CacheKey) -> CachedPlan | None:
+        """As `find`.
+
+        Raises:
+            PlanRejectedError: the plan was rejected by an earlier run.
+        """
+        found = self.find(key)
+        if found is None:
+            self._raise_if_rejected(key)
+        return found
+
+    def _raise_if_rejected(self, key: CacheKey) -> None:
+        try:
+            found = json.loads(self._rejection_path(key).read_text(encoding="utf-8"))
+            if found["key"] != _as_json(key):
+                return
+            error = PlanRejectedError(str(found["message"]), hint=str(found["hint"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return  # none, or damaged: it is built again
+        error.digest = key.digest
+        raise error
+
+    def _remember(self, key: CacheKey, error: PlanRejectedError) -> None:
+        fields = {"schema": 1, "key": _as_json(key), "message": error.message, "hint": error.hint}
+        with contextlib.suppress(OSError):
+            self._write(self._rejection_path(key), json.dumps(fields, indent=1).encode())
 
     def find(self, key: CacheKey) -> CachedPlan | None:
         """The installed plan of that key, marked as used; a damaged one is removed."""
@@ -169,7 +236,7 @@ class PlanCache:
         with self._lock():
             gone = self.entries()
             for path in self.folder.iterdir():
-                if path.suffix in {".plan", ".json", ".timing", ".part"}:
+                if path.suffix in {".plan", ".json", ".timing", ".part", REJECTED}:
                     path.unlink(missing_ok=True)
         return len(gone), sum(entry.size for entry in gone)
 
@@ -199,7 +266,7 @@ class PlanCache:
             self._write(self._plan_path(key.digest), built.plan)
             self._write(self._sidecar_path(key.digest), json.dumps(sidecar, indent=1).encode())
         except OSError as error:
-            raise EngineFailedError(
+            raise CacheUnusableError(
                 f"The plan cannot be written to {self.folder}: {error.strerror}.",
                 hint="Free some space, or name another folder in INPAINTCLI_CACHE.",
             ) from error
@@ -221,8 +288,9 @@ class PlanCache:
             used = path.stat().st_mtime
         except (OSError, ValueError):
             return None
-        lacks = {"key", "sha256", "size", "parity"} - sidecar.keys()
-        return None if lacks else CachedPlan(digest, self._plan_path(digest), sidecar, used)
+        if not _is_sidecar(sidecar):
+            return None
+        return CachedPlan(digest, self._plan_path(digest), sidecar, used)
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
@@ -232,8 +300,11 @@ class PlanCache:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(self.folder / "building.lock")
             lock.acquire()
+        except NotImplementedError:  # a file system without locks: two may build one plan
+            yield
+            return
         except OSError as error:
-            raise EngineFailedError(
+            raise CacheUnusableError(
                 f"The cache {self.folder} cannot be written to: {error.strerror}.",
                 hint="Name another folder in INPAINTCLI_CACHE.",
             ) from error
@@ -261,8 +332,19 @@ class PlanCache:
     def _sidecar_path(self, digest: str) -> Path:
         return self.folder / f"{digest}.json"
 
+    def _rejection_path(self, key: CacheKey) -> Path:
+        return self.folder / f"{key.digest}{REJECTED}"
+
     def _timing_cache_path(self, key: CacheKey) -> Path:
         return self.folder / f"{key.machine}.timing"
+
+
+def _is_sidecar(found: Any) -> bool:
+    """Whether what a sidecar holds is what is written there, and not damaged."""
+    kinds = {"key": dict, "sha256": str, "size": int, "parity": dict}
+    return isinstance(found, dict) and all(
+        isinstance(found.get(name), kind) for name, kind in kinds.items()
+    )
 
 
 def _as_json(key: CacheKey) -> dict[str, Any]:

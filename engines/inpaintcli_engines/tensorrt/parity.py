@@ -12,12 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli_engines.base import (
-    Engine,
-    EngineFailedError,
-    Precision,
-    Profile,
-)
+from inpaintcli_engines.base import Engine, Precision, Profile
+from inpaintcli_engines.tensorrt.cache import PlanRejectedError
 
 # Least accepted peak signal-to-noise ratio over the holes, for a range of 2. fp32 differs by the
 # order of its sums alone; fp16 keeps 11 bits, bf16 8. The generators here have 60 dB and more in
@@ -51,7 +47,7 @@ def compare(engine: Engine, reference: Engine, profile: Profile) -> ParityReport
     """Run both on the inputs that `probes` makes.
 
     Raises:
-        EngineFailedError: they differ by more than the precision explains; with the figures.
+        PlanRejectedError: they differ by more than the precision explains; with the figures.
     """
     least = LEAST_DB[engine.info.precision]
     levels: list[float] = []
@@ -71,7 +67,7 @@ def compare(engine: Engine, reference: Engine, profile: Profile) -> ParityReport
     )
     if not min(levels) >= least:
         figures = ", ".join(f"{level:.1f}" for level in levels)
-        raise EngineFailedError(
+        raise PlanRejectedError(
             f"The {engine.info.precision} plan disagrees with {parity.reference}: "
             f"hole PSNR {figures} dB, largest difference {worst:.3g}; at least {least:g} dB is "
             "wanted. Not installed.",

@@ -7,7 +7,6 @@ context, buffers, a graph) is a `_ShapeBuffers`, of which the last used are kept
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from inpaintcli_engines.base import (
     TensorSpec,
 )
 from inpaintcli_engines.batching import BatchSplitter
-from inpaintcli_engines.tensorrt.build import make_error_logger
+from inpaintcli_engines.tensorrt.build import process_logger
 from inpaintcli_engines.tensorrt.cuda import Buffer, Cuda, CudaError, Graph
 
 _MAX_BOUND_SHAPES = 16
@@ -38,20 +37,21 @@ class LoadedPlan:
     Each engine has contexts of its own; only their creation is serialised.
 
     Raises:
-        EngineFailedError: TensorRT refuses the file: it is of another version, or damaged.
+        EngineFailedError: TensorRT refuses it: it is of another version, or damaged.
     """
 
-    def __init__(self, path: Path, device: Cuda) -> None:
+    def __init__(self, content: bytes, name: str, device: Cuda) -> None:
+        """Load a plan; `name` is for messages."""
         import tensorrt as trt
 
         device.activate()
         self._context_lock = threading.Lock()
-        self.logger = make_error_logger()
+        self.logger = process_logger()
         self._runtime = trt.Runtime(self.logger)  # must outlive the engine
-        self.engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
+        self.engine = self._runtime.deserialize_cuda_engine(content)
         if self.engine is None:
             raise EngineFailedError(
-                f"TensorRT does not take the plan {path.name}: "
+                f"TensorRT does not take the plan {name}: "
                 f"{self.logger.take_errors() or 'it did not say why'}.",
                 hint="Run `inpaintcli engine clear`.",
             )

@@ -12,6 +12,7 @@ from inpaintcli_engines.tensorrt.cache import (
     BuiltPlan,
     CacheKey,
     PlanCache,
+    PlanRejectedError,
     default_folder,
     default_limit,
 )
@@ -83,6 +84,40 @@ def test_a_failed_build_leaves_nothing(cache):
     assert cache.find(KEY) is None
 
 
+def rejects():
+    raise PlanRejectedError("The plan disagrees.", hint="Use fp32.")
+
+
+def test_what_was_rejected_is_not_built_again(cache):
+    for build in (rejects, built):
+        with pytest.raises(PlanRejectedError, match="disagrees") as caught:
+            cache.obtain(KEY, build)
+        assert (caught.value.hint, caught.value.digest) == ("Use fp32.", KEY.digest)
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(CacheKey)])
+def test_a_change_of_any_part_of_the_key_has_it_tried_again(cache, field):
+    with pytest.raises(PlanRejectedError):
+        cache.obtain(KEY, rejects)
+    cache.obtain(dataclasses.replace(KEY, **{field: CHANGED[field]}), built)
+
+
+@pytest.mark.parametrize(
+    "forget",
+    [
+        PlanCache.clear,
+        PlanCache.forget_rejections,
+        lambda cache: (cache.folder / f"{KEY.digest}.rejected").write_text("{"),
+        lambda cache: (cache.folder / f"{KEY.digest}.rejected").write_text("[]"),
+    ],
+)
+def test_a_rejection_that_is_forgotten_or_damaged_does_not_count(cache, forget):
+    with pytest.raises(PlanRejectedError):
+        cache.obtain(KEY, rejects)
+    forget(cache)
+    assert cache.obtain(KEY, built).plan.read_bytes() == b"plan"
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -91,6 +126,10 @@ def test_a_failed_build_leaves_nothing(cache):
         lambda e: e.plan.unlink(),
         lambda e: e.plan.with_suffix(".json").write_text("{"),
         lambda e: e.plan.with_suffix(".json").write_text("{}"),
+        lambda e: e.plan.with_suffix(".json").write_text("[1]"),
+        lambda e: e.plan.with_suffix(".json").write_text(
+            '{"key": {}, "sha256": "", "size": "many", "parity": {}}'
+        ),
         lambda e: e.plan.with_suffix(".json").unlink(),
     ],
 )

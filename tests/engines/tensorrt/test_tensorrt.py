@@ -17,7 +17,7 @@ from inpaintcli_engines.base import (
 from inpaintcli_engines.half_precision import convert_precision
 from inpaintcli_engines.select import open_engine
 from inpaintcli_engines.tensorrt import parity
-from inpaintcli_engines.tensorrt.build import make_monitor
+from inpaintcli_engines.tensorrt.build import make_monitor, process_logger
 from inpaintcli_engines.tensorrt.cache import PlanCache
 
 pytestmark = pytest.mark.usefixtures("gpu")
@@ -242,6 +242,125 @@ def test_a_plan_damaged_on_disk_is_built_again(gpu, small_model):
     entry.plan.write_bytes(entry.plan.read_bytes()[:-5] + b"12345")
     load(small_model).close()
     assert trt.knobs.builds == 2
+
+
+def rejected(trt, small_model, **options):
+    with pytest.raises(EngineFailedError) as caught:
+        load(small_model, **options)
+    return trt.knobs.builds, caught.value.message
+
+
+@pytest.mark.parametrize("fault", ["disagrees", "no kernel", "parser"])
+def test_a_plan_that_is_rejected_is_built_once_for_all_workers_and_runs(gpu, small_model, fault):
+    _, trt = gpu
+    if fault == "disagrees":
+        trt.knobs.spoil = 0.2
+    elif fault == "no kernel":
+        trt.knobs.build_gives = None
+    else:
+        trt.knobs.errors = [(3, "a", "Conv", "no such padding")]
+    first = rejected(trt, small_model)
+    trt.knobs.spoil, trt.knobs.build_gives, trt.knobs.errors = 0.0, "a plan", []
+    assert {rejected(trt, small_model) for _ in range(3)} == {first}
+    load(small_model, precision="fp16").close()  # another key
+
+
+def test_what_lacked_memory_is_tried_again(gpu, small_model, monkeypatch):
+    _, trt = gpu
+    tell = trt._tell
+
+    def without_memory(_monitor):
+        process_logger().log(trt.ILogger.Severity.ERROR, "out of memory")
+        return False
+
+    monkeypatch.setattr(trt, "_tell", without_memory)
+    with pytest.raises(EngineFailedError, match="out of memory"):
+        load(small_model)
+    monkeypatch.setattr(trt, "_tell", tell)
+    load(small_model).close()
+
+
+def test_that_a_precision_does_not_serve_is_reported_once_a_run(gpu, small_model, monkeypatch):
+    _, trt = gpu
+    monkeypatch.setitem(parity.LEAST_DB, "fp16", 500.0)
+    reporters = [RecordingReporter() for _ in range(4)]  # one a worker
+    for reporter in reporters:
+        load(small_model, precision="auto", report=reporter).close()
+    notes = [note for reporter in reporters for note in reporter.notes]
+    assert sum("disagrees" in note for note in notes) == 1
+    assert trt.knobs.builds == 2
+
+
+@pytest.fixture(params=["a file in its place", "no home", "full"])
+def unusable(request, tmp_path, monkeypatch):
+    """A cache that cannot keep plans."""
+    if request.param == "no home":
+        monkeypatch.delenv("INPAINTCLI_CACHE")
+        monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: "~/.cache")
+    elif request.param == "full":
+
+        def full(cache, _path, _content):
+            if cache.folder.is_relative_to(tmp_path):
+                raise OSError(28, "No space left on device")
+            return write(cache, _path, _content)
+
+        write = PlanCache._write
+        monkeypatch.setattr(PlanCache, "_write", full)
+    else:
+        (tmp_path / "cache").write_text("")
+    return request.param
+
+
+def test_without_a_usable_cache_the_plan_is_built_for_this_run_which_is_said_once(
+    gpu, small_model, unusable, on_the_cpu
+):
+    del unusable
+    _, trt = gpu
+    reporters = [RecordingReporter() for _ in range(3)]
+    for reporter in reporters:
+        with load(small_model, report=reporter) as engine:
+            ours, theirs = engine.run(arrays())["filled"], on_the_cpu.run(arrays())["filled"]
+            np.testing.assert_allclose(ours, theirs, atol=2e-3)
+    assert trt.knobs.builds == 1
+    notes = [note for reporter in reporters for note in reporter.notes]
+    assert sum("for this run only" in note for note in notes) == 1
+
+
+def test_a_damaged_plan_that_cannot_be_removed_is_replaced_for_this_run(
+    gpu, small_model, monkeypatch
+):
+    _, trt = gpu
+    load(small_model).close()
+    trt.knobs.refuse_plans = 1
+    monkeypatch.setattr(PlanCache, "remove", lambda *_: None)
+    with load(small_model) as engine:
+        assert engine.run(arrays())["filled"].shape == (1, 3, 32, 48)
+    assert trt.knobs.builds == 2
+
+
+def test_a_process_has_one_logger(gpu, small_model):
+    """TensorRT sends all messages to the first logger that it was given."""
+    _, trt = gpu
+    load(small_model).close()
+    trt.knobs.refuse_plans = 1
+    load(small_model).close()
+    load(small_model, precision="fp16").close()
+    assert len(trt.knobs.loggers) == 1
+
+
+def test_errors_are_those_of_the_thread_that_asks_or_all(gpu):
+    _, trt = gpu
+    logger = process_logger()
+    logger.take_errors()
+
+    def log(text):
+        logger.log(trt.ILogger.Severity.ERROR, text)
+
+    thread = threading.Thread(target=log, args=("another's",))
+    thread.start()
+    thread.join()
+    log("mine")
+    assert [logger.take_errors() for _ in range(3)] == ["mine", "another's", ""]
 
 
 def test_the_parsers_errors_are_reported_one_by_one(gpu, small_model):

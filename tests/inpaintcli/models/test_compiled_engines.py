@@ -62,6 +62,21 @@ def test_a_build_that_fails_says_why(small_card, gpu):
         build(small_card)
 
 
+def test_a_build_that_is_asked_for_is_tried_again(small_card, gpu):
+    gpu[1].knobs.spoil = 1.0
+    for builds in (2, 4):  # fp16 and fp32, each time
+        with pytest.raises(EngineFailedError, match="disagrees"):
+            build(small_card)
+        assert gpu[1].knobs.builds == builds
+
+
+def test_a_build_that_could_not_be_kept_is_not_begun(small_card, gpu, tmp_path):
+    (tmp_path / "cache").write_text("")
+    with pytest.raises(EngineFailedError, match="cannot be written"):
+        build(small_card)
+    assert gpu[1].knobs.builds == 0
+
+
 def test_without_a_gpu_nothing_is_built_and_doctor_is_named(small_card, monkeypatch):
     monkeypatch.setattr(tensorrt_gpu, "why_not", lambda _device: "no NVIDIA driver is installed")
     with pytest.raises(EngineUnavailableError, match="cuda: no NVIDIA driver") as caught:
