@@ -38,6 +38,8 @@ Detail = Literal["auto", "network", "patches"]
 """Whose texture fills a hole: the model's, patches of the photo, or chosen for each hole."""
 Structure = Literal["auto", "off"]
 """Whether patterns and straight lines of the photo are carried through a hole."""
+Shadow = Literal["auto", "off"]
+"""Whether the shadow that an object casts is removed with it, where one is found."""
 Engine = Literal["auto", "openvino", "onnxruntime", "tensorrt"]
 MetadataPolicy = Literal["keep", "safe", "strip"]
 """What of a photo's metadata is written: all, what cannot show the photo unfilled, nothing."""
@@ -117,8 +119,12 @@ class MaskOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FillOptions(MaskOptions):
-    """All options on which a filled photo depends. Lengths in pixels of the photo."""
+class HoleOptions:
+    """How a hole is filled, wherever it comes from. Lengths in pixels of the photo.
+
+    Raises:
+        ValueError: a value is out of its limits.
+    """
 
     detail: Annotated[
         Detail, Option(help="Whose texture: the network's, patches of the photo, or both.")
@@ -131,7 +137,19 @@ class FillOptions(MaskOptions):
     feather: Annotated[
         int, Option(least=0, help="Blend over so many pixels inside the hole's edge.")
     ] = 0
+    seed: Annotated[
+        int,
+        Option(least=0, help="Of the search for patches: another seed, another texture."),
+    ] = 0
     metadata: MetadataOption = "safe"
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FillOptions(HoleOptions, MaskOptions):
+    """All options on which a filled photo depends."""
 
 
 def declared(group: type) -> dict[str, tuple[Any, Option]]:

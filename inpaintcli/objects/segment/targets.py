@@ -1,0 +1,57 @@
+"""`Targets`: the objects that a call names, before the size of a photo is known."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from inpaintcli.masks.parse import parse_box, parse_point, parse_polygon
+from inpaintcli.masks.shapes import BoxShape, PolygonShape, Position, shapes_mask
+from inpaintcli.objects.segment.prompts import Prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """Objects, each named by a box around it, by a point of it, or by an outline around it."""
+
+    boxes: tuple[BoxShape, ...] = ()
+    points: tuple[Position, ...] = ()
+    polygons: tuple[PolygonShape, ...] = ()
+
+    @classmethod
+    def parse(
+        cls,
+        boxes: Iterable[str] = (),
+        points: Iterable[str] = (),
+        polygons: Iterable[str] = (),
+    ) -> Self:
+        """The targets in the texts of options.
+
+        Raises:
+            UsageError: one of them is no box, point or polygon.
+        """
+        return cls(
+            boxes=tuple(parse_box(text) for text in boxes),
+            points=tuple(parse_point(text) for text in points),
+            polygons=tuple(parse_polygon(text) for text in polygons),
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.boxes or self.points or self.polygons)
+
+    def on(self, size: tuple[int, int]) -> list[Prompt]:
+        """A prompt for each object, on a photo of so many rows and columns.
+
+        Raises:
+            MaskMismatchError: one of them lies outside the photo.
+        """
+        blank, (height, width) = np.zeros(size, np.bool_), size
+        return [
+            *(Prompt(box.name, box=box.region(blank)) for box in self.boxes),
+            *(Prompt.of_point(*point.on(width, height), size) for point in self.points),
+            *(
+                Prompt.of_area(shapes_mask([polygon], size), polygon.name)
+                for polygon in self.polygons
+            ),
+        ]
