@@ -20,13 +20,16 @@ from inpaintcli.storage.locations import Location, local_copy
 COLUMNS = ("photo", "mask", "output")
 SEPARATORS = ",;\t"
 Row = dict[str, str]
-_HINT = f"The columns are {', '.join(COLUMNS)}; only the first is needed."
 
 
-def rows_of(source: Location) -> Iterator[Row]:
+def rows_of(source: Location, columns: tuple[str, ...] = COLUMNS) -> Iterator[Row]:
     """Every row with all columns, each once; what is left out is an empty text.
 
     Downloads a list in a store.
+
+    Args:
+        source: the list.
+        columns: that it may have; the first is needed.
 
     Raises:
         UnreadableError: the list cannot be read.
@@ -36,7 +39,7 @@ def rows_of(source: Location) -> Iterator[Row]:
         text, name = _text_of(path, str(source)), str(source)
     read = _csv_rows if path.suffix.lower() == ".csv" else _json_rows
     seen: set[tuple[str, ...]] = set()
-    for row in read(text, name):
+    for row in read(text, name, columns):
         key = tuple(row.values())
         if key not in seen:
             seen.add(key)
@@ -58,15 +61,15 @@ def _text_of(path: Path, name: str) -> str:
         ) from error
 
 
-def _csv_rows(text: str, name: str) -> Iterator[Row]:
+def _csv_rows(text: str, name: str, known: tuple[str, ...]) -> Iterator[Row]:
     lines, separator = _separated(list(io.StringIO(text, newline="")))
     try:
         table = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
         filled = (cells for cells in table if any(cell.strip() for cell in cells))
         columns = [cell.strip().casefold() for cell in next(filled, [])]
-        _check_columns((column for column in columns if column), name)
+        _check_columns((column for column in columns if column), known, name)
         for number, cells in enumerate(filled, 1):
-            yield _row_of_cells(columns, cells, f"{name}, row {number}")
+            yield _row_of_cells(columns, cells, known, f"{name}, row {number}")
     except csv.Error as error:
         raise UnreadableError(f"{name} is not a list of pairs: {error}.") from error
 
@@ -80,16 +83,22 @@ def _separated(lines: list[str]) -> tuple[list[str], str]:
     return lines, max(SEPARATORS, key=header.count)
 
 
-def _check_columns(names: Iterable[str], where: str) -> None:
+def _check_columns(names: Iterable[str], known: tuple[str, ...], where: str) -> None:
     for name, count in Counter(names).items():
-        if name not in COLUMNS:
-            raise UsageError(f"{where} has a column '{name}', which is not known.", hint=_HINT)
+        if name not in known:
+            problem = f"{where} has a column '{name}', which is not known."
+            raise UsageError(problem, hint=_hint(known))
         if count > 1:
-            raise UsageError(f"{where} has the column '{name}' more than once.", hint=_HINT)
+            problem = f"{where} has the column '{name}' more than once."
+            raise UsageError(problem, hint=_hint(known))
 
 
-def _row_of_cells(columns: list[str], cells: list[str], where: str) -> Row:
-    values = dict.fromkeys(COLUMNS, "")
+def _hint(known: tuple[str, ...]) -> str:
+    return f"The columns are {', '.join(known)}; only the first is needed."
+
+
+def _row_of_cells(columns: list[str], cells: list[str], known: tuple[str, ...], where: str) -> Row:
+    values = dict.fromkeys(known, "")
     for number, cell in enumerate(cells):
         column = columns[number] if number < len(columns) else ""
         if column:
@@ -99,10 +108,10 @@ def _row_of_cells(columns: list[str], cells: list[str], where: str) -> Row:
                 f"{where} has '{cell.strip()}' in a column without a name.",
                 hint="A name that holds the separator needs quotes around it.",
             )
-    return _checked(values, where)
+    return _checked(values, known, where)
 
 
-def _json_rows(text: str, name: str) -> Iterator[Row]:
+def _json_rows(text: str, name: str, known: tuple[str, ...]) -> Iterator[Row]:
     number = 0
     for line, content in enumerate(text.split("\n"), 1):
         if not content.strip():
@@ -112,23 +121,23 @@ def _json_rows(text: str, name: str) -> Iterator[Row]:
             found = json.loads(content)
         except (ValueError, RecursionError) as error:
             raise UsageError(f"{name}, line {line}, is not JSON: {error}.") from error
-        yield _row_of_object(found, f"{name}, row {number}")
+        yield _row_of_object(found, known, f"{name}, row {number}")
 
 
-def _row_of_object(found: Any, where: str) -> Row:
+def _row_of_object(found: Any, known: tuple[str, ...], where: str) -> Row:
     if not isinstance(found, dict):
-        raise UsageError(f"{where} is not an object with the columns.", hint=_HINT)
+        raise UsageError(f"{where} is not an object with the columns.", hint=_hint(known))
     pairs = [(key.strip().casefold(), value) for key, value in found.items()]
-    _check_columns((key for key, _ in pairs), where)
-    values = dict.fromkeys(COLUMNS, "")
+    _check_columns((key for key, _ in pairs), known, where)
+    values = dict.fromkeys(known, "")
     for key, value in pairs:
         if not isinstance(value, str | None):
-            raise UsageError(f"{where}: '{key}' is not a text.", hint=_HINT)
+            raise UsageError(f"{where}: '{key}' is not a text.", hint=_hint(known))
         values[key] = value or ""
-    return _checked(values, where)
+    return _checked(values, known, where)
 
 
-def _checked(row: Row, where: str) -> Row:
-    if not row["photo"]:
-        raise UsageError(f"{where} names no photo.", hint=_HINT)
+def _checked(row: Row, known: tuple[str, ...], where: str) -> Row:
+    if not row[known[0]]:
+        raise UsageError(f"{where} names no {known[0]}.", hint=_hint(known))
     return row

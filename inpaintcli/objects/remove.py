@@ -27,6 +27,13 @@ class FoundObjects:
     hole: Mask
     shadows: int
 
+    def in_words(self) -> str:
+        """For the user."""
+        share = f"{float(self.objects.mean()):.2%} of the photo were the object's"
+        if not self.shadows:
+            return share
+        return f"{share}, and a cast shadow was removed (--shadow off leaves shadows)"
+
 
 def find_objects(
     picture: Picture, prompts: Sequence[Prompt], segmenter: Segmenter, shadow: Shadow = "auto"

@@ -37,8 +37,20 @@ class Targets:
             polygons=tuple(parse_polygon(text) for text in polygons),
         )
 
+    @property
+    def count(self) -> int:
+        """How many objects there are."""
+        return len(self.boxes) + len(self.points) + len(self.polygons)
+
     def __bool__(self) -> bool:
-        return bool(self.boxes or self.points or self.polygons)
+        return self.count > 0
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(
+            boxes=self.boxes + other.boxes,
+            points=self.points + other.points,
+            polygons=self.polygons + other.polygons,
+        )
 
     def on(self, size: tuple[int, int]) -> list[Prompt]:
         """A prompt for each object, on a photo of so many rows and columns.
