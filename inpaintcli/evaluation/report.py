@@ -1,6 +1,7 @@
 """The report: one HTML file with its tables, plots and pictures, which loads nothing else."""
 
 import base64
+import bisect
 import json
 from collections import defaultdict
 from collections.abc import Sequence
@@ -69,35 +70,54 @@ class Example:
 
 @dataclass
 class Examples:
-    """Keeps small pictures of every case, to show the worst, a middle one and the best of a group.
+    """Keeps small pictures of three cases a group: the worst, the best, and one near the middle.
 
-    Which these are is known only at the end. A case takes about 100 kB.
+    They take about 100 kB each, and are made of cases that are kept only. Where the middle is
+    becomes known as cases come in: the one that is kept may be a little beside it in the end.
     """
 
-    kept: dict[str, list[Example]] = field(default_factory=lambda: defaultdict(list))
+    _kept: dict[str, list[Example]] = field(default_factory=lambda: defaultdict(list))
+    _ranks: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, scored: Scored) -> None:
         """Add a case."""
-        photo = rgb8(scored.photo.pixels)
-        example = Example(
-            name=scored.case.name,
-            group=scored.group,
-            hole_ratio=float(scored.hole.mean()),
-            rank=scored.fills[0].scores["hole_psnr"],
-            shown=_jpeg(_with_hole(photo, scored.hole)),
-            photo=_jpeg(photo),
-            fills={
-                fill.method: (_jpeg(rgb8(fill.pixels)), fill.scores["hole_psnr"])
-                for fill in scored.fills
-            },
-        )
-        self.kept[scored.group].append(example)
+        rank = scored.fills[0].scores["hole_psnr"]
+        ranks, kept = self._ranks[scored.group], self._kept[scored.group]
+        bisect.insort(ranks, rank)
+        chosen = _chosen([*(example.rank for example in kept), rank], ranks[len(ranks) // 2])
+        candidates = [*kept, None]
+        self._kept[scored.group] = [
+            candidates[number] or _example(scored, rank) for number in chosen
+        ]
 
-    def selected(self, group: str, number: int) -> list[Example]:
-        """At most `number` cases of a group, from the worst to the best in even steps."""
-        ranked = sorted(self.kept[group], key=lambda example: example.rank)
-        places = np.linspace(0, len(ranked) - 1, min(number, len(ranked)))
-        return [ranked[round(place)] for place in places]
+    def of(self, group: str) -> list[Example]:
+        """At most three cases of a group, from the worst to the best."""
+        return list(self._kept.get(group, ()))
+
+
+def _chosen(ranks: Sequence[float], middle: float) -> list[int]:
+    """Which of one to four cases are kept, from the worst to the best."""
+    order = sorted(range(len(ranks)), key=lambda number: ranks[number])
+    if len(order) <= 3:
+        return order
+    inner = min(order[1:-1], key=lambda number: abs(ranks[number] - middle))
+    return [order[0], inner, order[-1]]
+
+
+def _example(scored: Scored, rank: float) -> Example:
+    photo = rgb8(scored.photo.pixels)
+    return Example(
+        name=scored.case.name,
+        group=scored.group,
+        hole_ratio=float(scored.hole.mean()),
+        rank=rank,
+        shown=_jpeg(_with_hole(photo, scored.hole)),
+        photo=_jpeg(photo),
+        fills={
+            fill.method: (_jpeg(rgb8(fill.pixels)), fill.scores["hole_psnr"])
+            for fill in scored.fills
+        },
+    )
 
 
 def render(
@@ -105,8 +125,6 @@ def render(
     examples: Examples,
     details: dict[str, Any],
     failures: Sequence[str],
-    *,
-    each: int = 3,
 ) -> str:
     """The report as HTML.
 
@@ -115,7 +133,6 @@ def render(
         examples: the same cases.
         details: what was run, as in the summary of `--json`.
         failures: what could not be scored, a line each.
-        each: how many examples to show of each group.
     """
     groups = score_table.groups()
     methods = score_table.methods
@@ -129,9 +146,7 @@ def render(
         _legend(methods),
         _plots(score_table, groups),
     ]
-    parts += [
-        _cases(group, examples.selected(group.name, each), methods[0]) for group in groups[1:]
-    ]
+    parts += [_cases(group, examples.of(group.name), methods[0]) for group in groups[1:]]
     parts += [_failures(failures), _meanings(score_table.metrics, details.get("left_out", ()))]
     return _document("".join([*parts, _run_details(details)]))
 
@@ -216,7 +231,7 @@ def _plots(score_table: ScoreTable, groups: Sequence[GroupScores]) -> str:
 
 def _cases(group: GroupScores, shown: Sequence[Example], first: str) -> str:
     """Examples of a group under its name; `first` is the method that they are ranked by."""
-    order = f"From the worst to the best, of {group.photos}, by the hole PSNR of {first}."
+    order = f"From the worst to the best of {group.photos}, by the hole PSNR of {first}."
     text = f'<p class="soft">{escape(order)}</p>' if len(shown) > 1 else ""
     return f"<h2>{escape(group_title(group.name))}</h2>{text}{''.join(map(_case, shown))}"
 

@@ -104,6 +104,30 @@ def test_a_folder_that_holds_a_run_is_not_begun_again(call: Calls) -> None:
     assert (call.out / "state.pt").read_bytes() == before
 
 
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        truncated,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"no checkpoint at all"),
+        lambda path: torch.save({"images": 4}, path),
+        lambda path: torch.save([1, 2], path),
+        lambda path: torch.save({**torch.load(path), "ema": 3, "generator": None}, path),
+    ],
+)
+def test_a_damaged_checkpoint_is_unreadable_and_says_what_is_left(call: Calls, damage) -> None:
+    call()
+    damage(call.out / "state.pt")
+    with pytest.raises(UnreadableError, match=r"state\.pt is damaged") as caught:
+        call(None, resume=True, settings={"images": "8"})
+    assert caught.value.code == 3
+    assert "ema.safetensors" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("recipe", "changes", "error"),
     [

@@ -19,7 +19,12 @@ from inpaintcli_training.data.crops import Crops, Photos
 from inpaintcli_training.export.exporter import export_run, read_weights
 from inpaintcli_training.loop.dry_run import do_dry_run, report_unreadable
 from inpaintcli_training.loop.loss_plot import write_loss_plot
-from inpaintcli_training.loop.run_folder import holds_run, load_checkpoint, load_recipe
+from inpaintcli_training.loop.run_folder import (
+    damaged_checkpoint,
+    holds_run,
+    load_checkpoint,
+    load_recipe,
+)
 from inpaintcli_training.loop.train import Trainer, train
 from inpaintcli_training.loop.validation import read_validation
 from inpaintcli_training.recipe import Recipe, with_settings
@@ -85,7 +90,7 @@ def run_training(  # noqa: PLR0913 - one argument an option of the command
             recipe = with_supported_precision(recipe, torch.device(own_device), report)
         trainer = Trainer(recipe, features, device=own_device)
         if resume:
-            trainer.load_state_dict(load_checkpoint(out))
+            _resume(trainer, out)
             report(f"Resuming {out} at {trainer.images} of {recipe.images} images.")
         if init is not None:
             trainer.start_from(load_weights(init))
@@ -196,6 +201,20 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise UnreadableError(f"{path} cannot be read as safetensors: {error}.") from error
+
+
+def _resume(trainer: Trainer, folder: Path) -> None:
+    """Restore what the checkpoint holds.
+
+    Raises:
+        UnreadableError: there is none, or it is damaged.
+        UsageError: it is of another network.
+    """
+    state = load_checkpoint(folder)
+    try:
+        trainer.load_state_dict(state)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise damaged_checkpoint(folder) from error
 
 
 def _recipe(name: str | None, out: Path, resume: bool, init: Path | None) -> Recipe:

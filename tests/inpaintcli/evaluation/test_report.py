@@ -1,5 +1,6 @@
 import base64
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
@@ -40,7 +41,7 @@ def html(scored):
         score_table.add(one)
         examples.add(one)
     details = {"seed": 1, "masks": EVIL, "left_out": ["FID: <no file>"]}
-    return report.render(score_table, examples, details, [f"{EVIL}: broken"], each=2)
+    return report.render(score_table, examples, details, [f"{EVIL}: broken"])
 
 
 def test_names_are_escaped_everywhere(html):
@@ -74,7 +75,7 @@ def test_every_element_is_closed_and_nothing_is_fetched(html):
 
 def test_pictures_are_small_jpegs_and_the_hole_is_shown(html):
     pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
-    assert len(pictures) == 2 * 2 * 4  # kinds of holes, examples, and what each shows
+    assert len(pictures) == 2 * 3 * 4  # kinds of holes, examples, and what each shows
     decoded = [
         cv2.imdecode(np.frombuffer(base64.b64decode(p), np.uint8), cv2.IMREAD_COLOR)
         for p in pictures[:4]
@@ -105,17 +106,18 @@ def test_a_single_example_is_neither_the_worst_nor_the_best(scored):
     assert "From the worst" not in report.render(score_table, examples, {}, [])
 
 
-def test_examples_go_from_the_worst_to_the_best(scored):
-    examples = report.Examples()
-    for one in scored:
-        examples.add(one)
-    ranks = [example.rank for example in examples.selected("10-20", 3)]
-    everything = sorted(s.fills[0].scores["hole_psnr"] for s in scored if s.group == "10-20")
-    assert ranks[0] == everything[0]
-    assert ranks[-1] == everything[-1]
-    assert ranks == sorted(ranks)
-    assert len(examples.selected("10-20", 9)) == 4
-    assert examples.selected("nothing", 3) == []
+def test_three_examples_a_group_are_kept_from_the_worst_to_the_best(scored, monkeypatch):
+    examples, made = report.Examples(), []
+    encode = report._example
+    monkeypatch.setattr(report, "_example", lambda *given: made.append(1) or encode(*given))
+    cases = [one for one in scored if one.group == "10-20"]
+    for psnr in (20.0, 30.0, 25.0, 24.0, 28.0, 26.0, 22.0, *[23.0] * 50):
+        fills = (replace(cases[0].fills[0], scores={"hole_psnr": psnr}),)
+        examples.add(replace(cases[0], fills=fills))
+        assert len(examples.of("10-20")) <= 3
+    assert [example.rank for example in examples.of("10-20")] == [20.0, 23.0, 30.0]
+    assert len(made) < 12  # pictures are made of what is kept, and of nothing else
+    assert examples.of("nothing") == []
 
 
 VALUES = st.one_of(st.floats(-1e6, 1e6), st.just(float("nan")))

@@ -122,6 +122,11 @@ def test_polygons_and_both_run_lengths_are_the_same_object() -> None:
         assert np.array_equal(decode_segmentation(segmentation, (4, 5)), SQUARE), segmentation
 
 
+def test_polygons_of_one_object_add_up_where_they_overlap() -> None:
+    whole, part = [0, 0, 4, 0, 4, 3, 0, 3], [2, 1, 3, 1, 3, 2, 2, 2]
+    assert decode_segmentation([whole, part], (4, 5)).all()
+
+
 @given(st.lists(st.integers(0, 70_000), min_size=1, max_size=12))
 def test_compressed_runs_are_read_as_coco_writes_them(runs: list[int]) -> None:
     """Against the encoder of COCO's maskApi.c, written out: rleToString."""

@@ -15,6 +15,7 @@ from torch import nn
 from inpaintcli.console import Console
 from inpaintcli.evaluation import methods
 from inpaintcli.evaluation.evaluate import EvaluationRequest, evaluate_folder
+from inpaintcli.evaluation.metrics import frechet_of
 from tests.training.perceptual import inception_file
 
 
@@ -65,11 +66,30 @@ def test_more_fills_change_what_was_asked_for_before(colours: Fid) -> None:
     assert colours.pooled("m", ["a"]) < before
 
 
+def test_photos_count_once_however_many_of_their_holes_are_filled(colours: Fid, monkeypatch):
+    """Two photos with three holes each are two photos: for thresholds, remark and covariance."""
+    photos, shades = ({"photo": 0, "m": 51}, {"photo": 255, "m": 153}), (51, 60, 70)
+    for shade in shades:
+        add_pair(colours, "a", {**photos[0], "m": shade}, {**photos[1], "m": shade + 102})
+    vectors = [np.full(3, grey / 127.5 - 1) for grey in (0, 255)]
+    fills = [np.full(3, grey / 127.5 - 1) for shade in shades for grey in (shade, shade + 102)]
+    wanted = frechet_of(np.stack(fills), np.stack(vectors))
+    assert colours.pooled("m", ["a"]) == pytest.approx(wanted, rel=1e-4)
+    assert "of 2 photos" in colours.remarks()[0]
+    add_pair(colours, "b", *photos)
+    monkeypatch.setattr(fid, "MIN_GROUP_SIZE", 3)
+    assert np.isnan(colours.pooled("m", ["a"]))  # six fills, but two photos
+    one = Fid(colours._network)
+    for shade in shades:
+        one.add("a", plain(0, 0, 0), {"m": plain(shade, shade, shade)})
+    assert np.isnan(one.pooled("m", ["a"]))
+
+
 def test_few_fills_are_remarked_upon_and_many_are_not(colours: Fid, monkeypatch) -> None:
     assert colours.remarks() == ()
     add_pair(colours, "a", {"photo": 0, "m": 10}, {"photo": 200, "m": 90})
     [remark] = colours.remarks()
-    assert "of 2 fills: with fewer than 2049" in remark
+    assert "of 2 photos: with fewer than 2049" in remark
     monkeypatch.setattr(fid, "DIMENSION", 1)
     assert colours.remarks() == ()
 
@@ -84,9 +104,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_pictures_reach_the_network_as_rgb_in_plus_minus_one(colours: Fid) -> None:
     colours.add("a", plain(0, 51, 255), {"m": plain(255, 0, 0)})
-    kept = {method: vectors[0] for (_, method), vectors in colours._vectors.items()}
-    np.testing.assert_allclose(kept[""], [-1, -0.6, 1], atol=1e-6)
-    np.testing.assert_allclose(kept["m"], [1, -1, -1], atol=1e-6)
+    [photo] = colours._photos.values()
+    np.testing.assert_allclose(photo, [-1, -0.6, 1], atol=1e-6)
+    np.testing.assert_allclose(colours._fills["a", "m"], [[1, -1, -1]], atol=1e-6)
 
 
 def test_the_command_reports_fid_on_the_console_in_json_and_in_the_report(
@@ -107,10 +127,10 @@ def test_the_command_reports_fid_on_the_console_in_json_and_in_the_report(
         )
         evaluate_folder(run, photos, None, FeatureScores(folder))
         printed = capsys.readouterr()
-        assert "FID is of 3 fills" in printed.err
+        assert "FID is of 3 photos" in printed.err
         if as_json:
             summary = json.loads(printed.out.splitlines()[-1])["summary"]
-            assert "FID is of 3 fills" in summary["remarks"][0]
+            assert "FID is of 3 photos" in summary["remarks"][0]
             scores = summary["groups"][0]["methods"]
             assert scores["telea"]["fid"] > 0
             assert scores["photo"]["fid"] is None
@@ -118,5 +138,5 @@ def test_the_command_reports_fid_on_the_console_in_json_and_in_the_report(
         else:
             assert re.search(r"\bFID\b", printed.out)
     html = report.read_text()
-    assert "FID is of 3 fills" in html
+    assert "FID is of 3 photos" in html
     assert ">FID</th>" in html

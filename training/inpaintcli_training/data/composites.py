@@ -231,8 +231,9 @@ def decode_segmentation(segmentation: Any, shape: tuple[int, int]) -> BoolArray:
     """
     if isinstance(segmentation, list):
         mask = np.zeros(shape, np.uint8)
-        outlines = [np.rint(np.reshape(p, (-1, 2))).astype(np.int32) for p in segmentation]
-        cv2.fillPoly(mask, outlines, 1)
+        for polygon in segmentation:
+            outline = np.rint(np.reshape(polygon, (-1, 2))).astype(np.int32)
+            cv2.fillPoly(mask, [outline], 1)  # one by one: drawn together, overlaps would be gaps
         return mask > 0
     counts = segmentation["counts"]
     runs = _runs(counts) if isinstance(counts, str) else counts

@@ -29,6 +29,7 @@ LOSSES = "losses.jsonl"
 PLOT = "losses.svg"
 RECIPE = "recipe.json"
 RUN_INFO = "run.json"
+_STATE_FIELDS = {"images", "generator", "ema", "critic", "rng"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +106,7 @@ def best_psnr(folder: Path) -> float:
     try:
         with safe_open(folder / BEST, framework="pt") as file:
             return float((file.metadata() or {})["hole_psnr"])
-    except (OSError, SafetensorError, KeyError):
+    except (OSError, SafetensorError, KeyError, ValueError):
         return -math.inf
 
 
@@ -119,13 +120,27 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     """The saved state of a run, on the CPU.
 
     Raises:
-        UnreadableError: the folder holds none.
+        UnreadableError: the folder holds none, or it is damaged.
     """
     path = folder / STATE
     if not path.is_file():
         raise UnreadableError(f"{folder} holds no run to resume.", hint=f"{path.name} is missing.")
-    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch raises errors of zip files, of pickles, and its own
+        raise damaged_checkpoint(folder) from error
+    if not isinstance(state, dict) or not state.keys() >= _STATE_FIELDS:
+        raise damaged_checkpoint(folder)
     return state
+
+
+def damaged_checkpoint(folder: Path) -> UnreadableError:
+    """The error of a checkpoint that is not what was written."""
+    return UnreadableError(
+        f"{folder / STATE} is damaged, so that the run cannot be resumed.",
+        hint=f"Take it from a backup; or begin another run from its weights, if they are whole: "
+        f"--init {folder / EMA}",
+    )
 
 
 def load_ema(folder: Path, *, best: bool = False) -> tuple[dict[str, Tensor], int]:
@@ -139,7 +154,7 @@ def load_ema(folder: Path, *, best: bool = False) -> tuple[dict[str, Tensor], in
         with safe_open(path, framework="pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
             images = int((file.metadata() or {}).get("images", 0))
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         hint = "Only a run with --validate writes it." if best else "A checkpoint writes it."
         raise UnreadableError(f"{path} cannot be read: {error}.", hint=hint) from error
     return weights, images
