@@ -72,10 +72,11 @@ def alike(
     origin: Points,
     lattice: Points,
     shifts: Points,
+    corner: tuple[int, int],
     stride: Scalar,
     moments: Floats,
 ) -> None:
-    """Products of a picture with itself some cells on.
+    """Products of a part of a picture with the picture some cells on.
 
     Args:
         picture: 0 where unknown.
@@ -83,15 +84,16 @@ def alike(
         origin: (2) x and y.
         lattice: (6).
         shifts: (k, 2) in cells.
+        corner: row and column where the part begins.
         stride: every so many rows and columns are looked at.
-        moments: (k, h / stride, w / stride, 4) is set: product, both squares, and 1; all 0 where
-            one of the two is unknown.
+        moments: (k, rows, columns, 4) is set: product, both squares, and 1; all 0 where one of the
+            two is unknown.
     """
     moments[:] = 0
     for n in range(shifts.shape[0]):
         for row in range(moments.shape[1]):
             for column in range(moments.shape[2]):
-                y, x = row * stride, column * stride
+                y, x = corner[0] + row * stride, corner[1] + column * stride
                 if not known[y, x]:
                     continue
                 moved_x, moved_y, depth = _moved(
@@ -190,6 +192,6 @@ def warm_up_calls() -> list[Call]:
     moments = np.zeros((1, 2, 2, 4), np.float32)
     compared = Comparison(picture, known, origin, shifts, points, np.ones(1))
     return [
-        (alike, (picture, known, origin, lattice, shifts, 2, moments)),
+        (alike, (picture, known, origin, lattice, shifts, (0, 0), 2, moments)),
         (normal_equations, (compared, lattice, 1.0, np.zeros((6, 6)), np.zeros(6))),
     ]

@@ -9,7 +9,7 @@ lattice detection in real-world images") follow deformed ones cell by cell; here
 one homography.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -29,7 +29,7 @@ BETWEEN = np.array([(0.5, 0), (0, 0.5), (0.5, 0.5), (0.5, -0.5)], np.float64)
 BETWEEN = np.concatenate([BETWEEN, -BETWEEN])
 GROWTH = 1.6
 """Factor by which a window widens."""
-POINTS = 1500
+POINTS = 800
 """Places where a picture is compared with itself, about."""
 TOLERANCE = 0.8
 """Difference that counts for half of the most, in standard deviations."""
@@ -60,25 +60,25 @@ class Plane:
     cells: float
 
 
-def grown(detail: Floats, known: Bools, free: Bools, seed: Seed) -> Plane | None:
+def grown(picture: "SmoothedPicture", free: Bools, seed: Seed) -> Plane | None:
     """The lattice of a window, fitted to as much of the picture as it holds in.
 
     Args:
-        detail: (h, w), from `lattice_search.normalised`.
-        known: (h, w).
+        picture: to be looked at.
         free: (h, w) bool, False where another lattice holds.
         seed: the window.
 
     Returns:
         None where it does not even hold in its window.
     """
-    fit = _Fit(detail, known, free, seed.centre)
+    fit = _Fit(picture, free, seed.centre)
+    known = picture.known
     lattice = np.array([*seed.steps.T.ravel(), 0.0, 0.0])
     half, whole = seed.side / 2, float(max(known.shape))
     weights = free.astype(np.float32)
     while True:
         lattice = fit.fitted(lattice, NEAR, half, weights)
-        margin = fit.margins(lattice)
+        margin = fit.margins(lattice, min(half * GROWTH, whole))
         if half == seed.side / 2 and not _holds(margin, known & free, seed):
             return None
         weights = np.clip(4 * np.nan_to_num(margin), 0.02, 1).astype(np.float32)
@@ -86,7 +86,7 @@ def grown(detail: Floats, known: Bools, free: Bools, seed: Seed) -> Plane | None
             break
         half *= GROWTH
     lattice = fit.fitted(lattice, np.concatenate([NEAR, FAR]), whole, weights)
-    margin = fit.margins(lattice)
+    margin = fit.margins(lattice, whole)
     region = np.asarray((margin > LEAST_MARGIN) & known & free, np.bool_)
     if not region.any():
         return None
@@ -113,11 +113,29 @@ def _square(shape: tuple[int, ...], centre: Points, half: float) -> tuple[slice,
 
 
 @dataclass(frozen=True, eq=False)
-class _Fit:
-    """What lattices around one origin are fitted to."""
+class SmoothedPicture:
+    """A picture, and the same blurred, each blur made once.
+
+    detail: (h, w), from `lattice_search.normalised`. known: (h, w).
+    """
 
     detail: Floats
     known: Bools
+    _blurred: dict[float, Floats] = field(default_factory=dict)
+
+    def blurred(self, sigma: float) -> Floats:
+        """By about `sigma` pixels; of standard deviation 1; 0 where unknown."""
+        sigma = round(sigma * 4) / 4
+        if sigma not in self._blurred:
+            self._blurred[sigma] = smooth(self.detail, self.known, sigma)
+        return self._blurred[sigma]
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """What lattices around one origin are fitted to."""
+
+    picture: SmoothedPicture
     free: Bools
     origin: Points
 
@@ -128,21 +146,24 @@ class _Fit:
         here = weights[y, x].astype(np.float64)
         step = float(min(np.hypot(*lattice[:2]), np.hypot(*lattice[2:4])))
         sigma = float(np.clip(BLUR * step, 1, COARSEST_BLUR))
-        picture = smooth(self.detail, self.known, sigma)
+        picture = self.picture.blurred(sigma)
         compared = lattice_kernels.Comparison(
-            picture, self.known, self.origin, shifts, points, here
+            picture, self.picture.known, self.origin, shifts, points, here
         )
         return _solved(compared, lattice)
 
-    def margins(self, lattice: Points) -> Floats:
-        """(h, w): see Plane."""
-        margin = margins(self.detail, self.known, self.origin, lattice)
-        return np.asarray(np.where(self.free, margin, 0), np.float32)
+    def margins(self, lattice: Points, half: float) -> Floats:
+        """(h, w): see Plane; 0 outside of a square around the origin."""
+        inside = _square(self.free.shape, self.origin, half)
+        margin = np.zeros(self.free.shape, np.float32)
+        margin[inside] = margins(self.picture, self.origin, lattice, inside)
+        margin[~self.free] = 0
+        return margin
 
     def _points(self, half: float) -> Points:
         """(n, 2) known pixels of a square around the origin, relative to it; about POINTS."""
-        inside = _square(self.known.shape, self.origin, half)
-        wanted = (self.known & self.free)[inside]
+        inside = _square(self.free.shape, self.origin, half)
+        wanted = (self.picture.known & self.free)[inside]
         stride = max(1, int(np.sqrt(np.count_nonzero(wanted) / POINTS)))
         y, x = np.nonzero(wanted[::stride, ::stride])
         corner = np.array([inside[1].start, inside[0].start])
@@ -150,16 +171,18 @@ class _Fit:
         return np.asarray(places - self.origin, np.float64)
 
 
-def margins(detail: Floats, known: Bools, origin: Points, lattice: Points) -> Floats:
-    """(h, w): how much more the picture is like itself whole cells on than half cells on.
+def margins(
+    picture: SmoothedPicture, origin: Points, lattice: Points, inside: tuple[slice, slice]
+) -> Floats:
+    """(rows, columns) of a part: how much more it is like the picture whole cells on than half.
 
     NaN where too little is known to say.
     """
     whole, half = (
-        _correlations(detail, known, origin, lattice, shifts) for shifts in (AROUND, BETWEEN)
+        _correlations(picture, origin, lattice, shifts, inside) for shifts in (AROUND, BETWEEN)
     )
     margin = _upper_half(whole) - np.maximum(_upper_half(half), 0)
-    height, width = known.shape
+    height, width = (part.stop - part.start for part in inside)
     return np.asarray(np.repeat(np.repeat(margin, STRIDE, 0), STRIDE, 1)[:height, :width])
 
 
@@ -178,12 +201,22 @@ def _upper_half(correlations: Floats) -> Floats:
 
 
 def _correlations(
-    detail: Floats, known: Bools, origin: Points, lattice: Points, shifts: Points
+    picture: SmoothedPicture,
+    origin: Points,
+    lattice: Points,
+    shifts: Points,
+    inside: tuple[slice, slice],
 ) -> Floats:
-    """(k, h / STRIDE, w / STRIDE): correlation over about a cell; NaN where too little is known."""
-    size = tuple(-(-side // STRIDE) for side in known.shape)
+    """(k, rows / STRIDE, columns / STRIDE): correlation over about a cell.
+
+    NaN where too little is known.
+    """
+    size = tuple(-(-(part.stop - part.start) // STRIDE) for part in inside)
     moments = np.zeros((len(shifts), *size, 4), np.float32)
-    lattice_kernels.alike(detail, known, origin, lattice, shifts, STRIDE, moments)
+    corner = inside[0].start, inside[1].start
+    lattice_kernels.alike(
+        picture.detail, picture.known, origin, lattice, shifts, corner, STRIDE, moments
+    )
     area = abs(lattice[0] * lattice[3] - lattice[1] * lattice[2])
     side = max(3, int(np.sqrt(area) / STRIDE) | 1)
     result = []

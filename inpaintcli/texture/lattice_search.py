@@ -86,9 +86,16 @@ def autocorrelation(detail: Floats, known: Bools) -> Floats:
     return np.asarray(surface[: 2 * height, : 2 * width], np.float32)
 
 
-def _self_product(values: Floats, size: tuple[int, int]) -> NDArray[np.float64]:
-    transformed = np.fft.rfft2(values, size)
-    return np.asarray(np.fft.irfft2(np.square(np.abs(transformed)), size), np.float64)
+def _self_product(values: Floats, size: tuple[int, int]) -> Floats:
+    """Correlation with itself, cyclic in `size` rows and columns.
+
+    By OpenCV: NumPy takes three times as long.
+    """
+    padded = np.zeros(size, np.float32)
+    padded[: values.shape[0], : values.shape[1]] = values
+    spectrum = cv2.dft(padded, nonzeroRows=values.shape[0])
+    power = cv2.mulSpectrums(spectrum, spectrum, 0, conjB=True)
+    return np.asarray(cv2.idft(power, flags=cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT), np.float32)
 
 
 def peaks(surface: Floats, count: int = PEAKS) -> Points:
