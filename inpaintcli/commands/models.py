@@ -39,3 +39,39 @@ def verify_models(*, console: Console) -> None:
     from inpaintcli.models import model_info
 
     raise typer.Exit(model_info.verify_models(console))
+
+
+@app.command("add")
+@with_options
+def add_model(
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE.onnx|CARD.toml", help="A model of any program, or a card."),
+    ],
+    *,
+    name: Annotated[
+        str | None, typer.Option("--name", help="To call it by.  [the file's name]")
+    ] = None,
+    contract: Annotated[
+        str | None,
+        typer.Option("--as", metavar="CONTRACT", help="What it takes and gives, if unclear."),
+    ] = None,
+    console: Console,
+) -> None:
+    """Add a model that you have, such as LaMa or MI-GAN; then fill with --model NAME."""
+    from inpaintcli.models import model_info
+
+    model_info.add(console, file, name, contract)
+
+
+@app.command("remove")
+@with_options
+def remove_model(
+    name: Annotated[str, typer.Argument(help="The name of a model that was added.")],
+    *,
+    console: Console,
+) -> None:
+    """Remove a model that was added."""
+    from inpaintcli.models import model_info
+
+    model_info.remove(console, name)

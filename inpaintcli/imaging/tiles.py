@@ -43,6 +43,7 @@ class TileSizes:
     min_context: least margin.
     max_side: longest side of a tile, before rounding up.
     size_multiple: the sides of the model's input are multiples of this.
+    one_hole: holes that lie apart have tiles of their own, even near each other.
     """
 
     max_thickness: int = 96
@@ -50,6 +51,7 @@ class TileSizes:
     min_context: int = 48
     max_side: int = 512
     size_multiple: int = 16
+    one_hole: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +170,8 @@ def _groups(mask: Bools, level: int, sizes: TileSizes) -> Iterator[tuple[Box, Bo
     """
     cell = max(1, sizes.min_context // 4) * 2 ** (level - 1)
     coarse = _any_in_cells(mask, cell)
-    near = cv2.dilate(coarse, np.ones((9, 9), np.uint8))  # 4 cells each way: one context
+    reach = 3 if sizes.one_hole else 9  # 9: 4 cells each way, one context
+    near = cv2.dilate(coarse, np.ones((reach, reach), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
     for label in range(1, count):
         x, y, w, h = (int(v) for v in stats[label, :4])
@@ -198,7 +201,7 @@ def _tiles(
     thickness = _thickness(target)
     scale = min(1.0, sizes.max_thickness / thickness) if level > 1 else 1.0
     margin = math.ceil(max(sizes.min_context / scale, sizes.context * thickness))
-    room = max(64, math.floor(sizes.max_side / scale) - 2 * margin)
+    room = max(min(64, sizes.max_side // 8), math.floor(sizes.max_side / scale) - 2 * margin)
     for cut in _cuts(box.height, box.width, room):
         inner = bounding_box(target[cut.slices])
         if inner is None:

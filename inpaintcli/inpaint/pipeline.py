@@ -26,6 +26,7 @@ from inpaintcli.inpaint.attention import OUTPUT, AttentionMap
 from inpaintcli.inpaint.detail import Decision, add_texture
 from inpaintcli.inpaint.grain import add_grain
 from inpaintcli.inpaint.tonal_range import narrow_range
+from inpaintcli.models.adapter import adapted
 from inpaintcli.models.cards import Card, find_card, verify
 from inpaintcli.options import Detail, Structure
 from inpaintcli.texture.synthesis import Progress, ignore_progress
@@ -97,7 +98,7 @@ def open_model(
         name: of a model, or the path of its card (.toml); None for the default model.
         engine: name of a backend, or auto.
         device: auto, cpu or cuda[:N].
-        precision: auto, fp32, bf16 or fp16.
+        precision: auto, fp32, bf16 or fp16; auto is fp32 for models of other programs.
         threads: for inference; None leaves it to the engine.
         report: called with the engine's messages and progress while it loads.
 
@@ -107,6 +108,8 @@ def open_model(
     """
     card = find_card(name)
     verify(card)
+    if card.contract is not None and precision == "auto":
+        precision = "fp32"  # nobody has compared such a model in half precision; some break
     choice = open_engine(
         card.file,
         engine=engine,
@@ -116,7 +119,7 @@ def open_model(
         profile=card.profile,
         report=report,
     )
-    return Model(card, choice.engine, choice.why, choice.fallback)
+    return Model(card, adapted(choice.engine, card.contract), choice.why, choice.fallback)
 
 
 def fill(  # noqa: PLR0913 - an argument for each option of the command
@@ -186,6 +189,7 @@ def fill(  # noqa: PLR0913 - an argument for each option of the command
         notes=notes,
         progress=lambda share: progress(network_share + (1 - network_share) * share),
     )
+    progress(1.0)
     grain = add_grain(filler.pixels, hole, ~unknown) if detail == "auto" and hole.any() else 0.0
     if tones is not None:
         restored = tones.restored(filler.pixels)
@@ -200,9 +204,7 @@ def fill(  # noqa: PLR0913 - an argument for each option of the command
 
 def tile_sizes(card: Card) -> TileSizes:
     """How holes are cut into tiles for a model."""
-    return TileSizes(
-        max_thickness=card.max_thickness, context=card.context, size_multiple=card.size_multiple
-    )
+    return card.tile_sizes
 
 
 def _check(picture: Picture, mask: Mask) -> None:

@@ -46,7 +46,15 @@ _PRECISIONS: dict[str, tuple[Precision, ...]] = {
     "coreml": ("fp32",),
     "directml": ("fp32", "fp16"),
 }
-_DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64}
+_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(bool)": np.bool_,
+}
 
 
 def why_not(device: str) -> str | None:
@@ -103,6 +111,9 @@ def load(path: Path, options: LoadOptions) -> Engine:
             hint="`inpaintcli doctor` says what is missing.",
         )
     where = f"cuda:{number or 0}" if kind == "cuda" else kind
+    unknown = {value.type for value in (*session.get_inputs(), *session.get_outputs())} - {*_DTYPES}
+    if unknown:
+        raise EngineFailedError(f"{path.name} has inputs or outputs of {', '.join(unknown)}.")
     info = EngineInfo(NAME, where, precision, onnxruntime.__version__, threads)
     return _OnnxRuntimeEngine(session, info, options.report)
 

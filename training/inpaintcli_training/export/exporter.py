@@ -23,6 +23,7 @@ from onnx import numpy_helper
 from torch import Tensor
 
 from inpaintcli.errors import OutputError, UnreadableError
+from inpaintcli.models.toml_writer import to_toml
 from inpaintcli_training.catalog import build_generator
 from inpaintcli_training.export.onnx_graph import (
     MIN_FP16_ELEMENTS,
@@ -34,7 +35,6 @@ from inpaintcli_training.export.onnx_graph import (
 )
 from inpaintcli_training.export.parity import ExportParity, compare, size_multiple_of
 from inpaintcli_training.export.parity_samples import find_parity_samples
-from inpaintcli_training.export.toml_writer import to_toml
 from inpaintcli_training.family import BaseGenerator
 from inpaintcli_training.loop.run_folder import (
     BEST,

@@ -3,7 +3,8 @@ import tomllib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from inpaintcli_training.export.toml_writer import to_toml
+
+from inpaintcli.models.toml_writer import to_toml
 
 plain = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"])),

@@ -1,0 +1,1 @@
+"""Models of other programs: a kind of contract a file, `kinds.py` lists them."""
