@@ -5,14 +5,22 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Annotated, Any, Protocol, cast
 
-from inpaintcli.errors import OutputError
+from inpaintcli.errors import OutputError, UsageError
 from inpaintcli.options import Option
 
 RATE_OVER_S = 120.0
 """The time over which a rate is averaged, as photos differ."""
+
+
+@dataclass
+class _LastRecord:
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+_last = _LastRecord()
 
 
 class ReaderGoneError(OutputError):
@@ -45,6 +53,20 @@ class Console:
             sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
             sys.stdout.flush()
 
+    def check_takes_picture(self) -> None:
+        """Check, before the work, that standard output can take a picture.
+
+        Raises:
+            UsageError: it is a terminal, or takes JSON lines.
+        """
+        if self.json:
+            raise UsageError("-o - and --json both want standard output.", hint="Drop one of them.")
+        if is_terminal(sys.stdout):
+            raise UsageError(
+                "-o - writes the picture to standard output, which is a terminal.",
+                hint="Redirect it to a file or a program.",
+            )
+
     def binary(self, data: bytes) -> None:
         """A whole file on standard output.
 
@@ -61,6 +83,7 @@ class Console:
         A byte of a file name that is not UTF-8 appears as a JSON escape of a lone surrogate.
         """
         if self.json:
+            _last.fields = fields
             encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
             is_utf8 = encoding.lower() in ("utf-8", "utf8")
             text = json.dumps(fields, ensure_ascii=not is_utf8)
@@ -107,6 +130,28 @@ class Console:
             redirect_stdout=False,  # data stays on standard output, whole
         ) as progress:
             yield _RichBar(progress, progress.add_task("", total=total, rate=""))
+
+
+def record_failure(error: dict[str, Any]) -> None:
+    """Print an error that ends the program as a JSON object, unless the last one was about it.
+
+    Nothing follows a summary, which is the last line of a run.
+
+    Args:
+        error: code, message and hint, as in a result line.
+    """
+    if "summary" in _last.fields or _last.fields.get("error") == error:
+        return
+    empty = dict.fromkeys(
+        ("input", "mask", "output", "model", "engine", "device", "precision", "seconds")
+    )
+    with suppress(OutputError):  # standard output may be what is wrong
+        Console(json=True).record({"schema": 1, "status": "failed", **empty, "error": error})
+
+
+def forget_records() -> None:
+    """As if nothing had been printed: for a new run in the same process."""
+    _last.fields = {}
 
 
 class ConsoleReport:

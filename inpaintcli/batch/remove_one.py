@@ -1,6 +1,5 @@
 """The command `remove` for one photo: plan, find the objects, fill what they covered, report."""
 
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from inpaintcli.batch.messages import DRY_RUN, report_model, report_outcome
 from inpaintcli.batch.outcome import ModelUsed, Outcome, failed_outcome
 from inpaintcli.batch.outputs import check_output, name_errors_reported
 from inpaintcli.batch.requests import FillRequest
-from inpaintcli.console import Console, is_terminal
+from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, InpaintError, UsageError
 from inpaintcli.imaging.images import (
     check_readable,
@@ -80,13 +79,8 @@ def remove_from_photo(
         InpaintError, EngineError: whatever is wrong; first reported as a result line.
     """
     console = request.console
-    if output == STDOUT and console.json:
-        raise UsageError("-o - and --json both want standard output.", hint="Drop one of them.")
-    if output == STDOUT and is_terminal(sys.stdout):
-        raise UsageError(
-            "-o - writes the picture to standard output, which is a terminal.",
-            hint="Redirect it to a file or a program.",
-        )
+    if output == STDOUT:
+        console.check_takes_picture()
     job = RemovalJob(photo, mask_out, output or _beside(photo), targets=targets)
     try:
         job = plan_removal(job, overwrite=request.overwrite)
