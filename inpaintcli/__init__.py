@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from inpaintcli_engines.base import EngineError
 
-    from inpaintcli.api import fill
+    from inpaintcli.api import fill, mask
     from inpaintcli.errors import InpaintError
     from inpaintcli.inpaint.pipeline import Model, open_model
 
 __version__ = "0.1.0"
-__all__ = ["EngineError", "InpaintError", "Model", "__version__", "fill", "open_model"]
+__all__ = ["EngineError", "InpaintError", "Model", "__version__", "fill", "mask", "open_model"]
 
 _HOMES = {
     "EngineError": "inpaintcli_engines.base",
     "InpaintError": "inpaintcli.errors",
     "Model": "inpaintcli.inpaint.pipeline",
     "fill": "inpaintcli.api",
+    "mask": "inpaintcli.api",
     "open_model": "inpaintcli.inpaint.pipeline",
 }
 

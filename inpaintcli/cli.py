@@ -19,6 +19,7 @@ from inpaintcli.commands import (
     fill,
     gimp,
     harmonize,
+    mask,
     models,
     training,
     watch,
@@ -41,6 +42,7 @@ app.add_typer(engine.app, name="engine")
 app.add_typer(gimp.app, name="gimp")
 app.command()(fill.fill)
 app.command()(harmonize.harmonize)
+app.command()(mask.mask)
 app.command()(evaluate.evaluate)
 app.command(cls=watch.OptionalSeconds)(watch.watch)
 app.command()(doctor.doctor)

@@ -30,6 +30,7 @@ from inpaintcli.batch.requests import FillRequest
 from inpaintcli.batch.resume import JournalRecorder, bytes_needed, remaining
 from inpaintcli.console import Console, ReaderGoneError
 from inpaintcli.errors import ExitCode, InpaintError, OutputError, UsageError
+from inpaintcli.masks.source import MaskSource
 from inpaintcli.signals import Stop, stop_signals
 from inpaintcli.storage.folders import GlobFilter, make_folder
 from inpaintcli.storage.locations import Location, free_bytes, storage_errors_reported
@@ -45,16 +46,16 @@ class ReportError(OutputError):
 class BatchOptions:
     """What only a run of many photos is asked for.
 
-    source: a folder or a list of pairs. mask, output: as on the command line. include, exclude:
-    globs, as in `folders.GlobFilter`. retry_failed: also try again photos whose files are at fault.
-    fail_fast: begin no other photo once one has failed. report: where to write a contact sheet.
-    workers: photos at a time, None for a number that suits the machine. scheduler: what runs the
-    jobs, None for the threads of this machine. journal: a folder for the journal of outputs in a
-    store, None for the user's own.
+    source: a folder or a list of pairs. mask: where holes come from. output: a folder. include,
+    exclude: globs, as in `folders.GlobFilter`. retry_failed: also try again photos whose files are
+    at fault. fail_fast: begin no other photo once one has failed. report: where to write a contact
+    sheet. workers: photos at a time, None for a number that suits the machine. scheduler: what runs
+    the jobs, None for the threads of this machine. journal: a folder for the journal of outputs in
+    a store, None for the user's own.
     """
 
     source: Location
-    mask: str | None
+    mask: MaskSource
     output: Location | None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

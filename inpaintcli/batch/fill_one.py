@@ -1,6 +1,5 @@
 """The command `fill` for one photo: plan, open the model, fill, report."""
 
-import sys
 from pathlib import Path
 
 from inpaintcli_engines.base import EngineError
@@ -8,49 +7,42 @@ from inpaintcli_engines.base import EngineError
 from inpaintcli.batch.fill_steps import empty_mask_note, fill_picture, read_pair
 from inpaintcli.batch.job_runner import JobRunner, local_files
 from inpaintcli.batch.jobs import STDOUT, Job, LocalJob, make_job
-from inpaintcli.batch.mask_lookup import ALPHA
 from inpaintcli.batch.messages import report_dry_run, report_model, report_outcome
 from inpaintcli.batch.outcome import failed_outcome
 from inpaintcli.batch.outputs import check_output
-from inpaintcli.batch.plan import default_output, plan_photo
+from inpaintcli.batch.plan import FILLED, plan_photo
 from inpaintcli.batch.requests import FillRequest
-from inpaintcli.console import is_terminal
 from inpaintcli.errors import ExitCode, InpaintError, UsageError
 from inpaintcli.imaging.images import check_writable, picture_bytes, write_picture
 from inpaintcli.inpaint.attention import AttentionMap, check_outputs
 from inpaintcli.inpaint.pipeline import Model
+from inpaintcli.masks.source import MaskSource, PhotoMask
 from inpaintcli.storage.locations import (
     Location,
     is_same_location,
-    parse_location,
     storage_errors_reported,
 )
 
 
 def fill_photo(
-    request: FillRequest, photo: Location, mask: str | None, output: Location | None
+    request: FillRequest, photo: Location, mask: MaskSource, output: Location | None
 ) -> ExitCode:
     """Fill one photo.
 
     Args:
         request: how.
         photo: the file.
-        mask: a file, a folder of masks, `alpha`, or None for the mask beside the photo.
+        mask: where the hole comes from.
         output: a file, an existing folder, or STDOUT; None for `NAME.filled.EXT` beside the photo.
 
     Raises:
         InpaintError, EngineError: whatever is wrong; first reported as a result line.
     """
     console = request.console
-    if output == STDOUT and console.json:
-        raise UsageError("-o - and --json both want standard output.", hint="Drop one of them.")
-    if output == STDOUT and is_terminal(sys.stdout):
-        raise UsageError(
-            "-o - writes the picture to standard output, which is a terminal.",
-            hint="Redirect it to a file or a program.",
-        )
-    named_mask = parse_location(mask) if mask and mask != ALPHA else None
-    job = make_job(photo, named_mask, output or default_output(photo))  # for early errors
+    if output == STDOUT:
+        console.check_takes_picture()
+    target = output or FILLED.beside_of(photo)
+    job = make_job(photo, PhotoMask(mask.masks), target)  # for early errors
     try:
         with storage_errors_reported():
             job = plan_photo(photo, mask, output, overwrite=request.overwrite)
@@ -124,7 +116,7 @@ def _path_or_none(photo: Location) -> Path | None:
 def _to_stdout(
     job: LocalJob, model: Model, request: FillRequest, attention: AttentionMap | None
 ) -> None:
-    picture, mask = read_pair(job.photo, job.mask, request.options)
+    picture, mask = read_pair(job.photo, job.mask, request.options, job.parts)
     notify, suffix = request.console.say, request.stdout_suffix or job.photo.suffix
     if mask.any():
         picture = fill_picture(
@@ -132,7 +124,7 @@ def _to_stdout(
             mask,
             model,
             request.options,
-            mask_is_alpha=job.mask is None,
+            mask_is_alpha=job.parts.alpha,
             notify=notify,
             attention=attention,
         ).picture

@@ -10,12 +10,16 @@ from inpaintcli_engines.base import Reporter
 
 from inpaintcli.batch.jobs import LocalJob
 from inpaintcli.imaging.images import read_picture
-from inpaintcli.imaging.masks import THRESHOLD, fit_mask, mask_from_alpha, max_lightness, read_mask
+from inpaintcli.imaging.masks import THRESHOLD, max_lightness
 from inpaintcli.imaging.picture import Mask, Picture
 from inpaintcli.inpaint import pipeline
 from inpaintcli.inpaint.attention import AttentionMap
 from inpaintcli.inpaint.pipeline import Filled, Model
+from inpaintcli.masks.hole import hole_of
+from inpaintcli.masks.source import NO_PARTS, MaskParts
 from inpaintcli.options import FillOptions, MaskOptions, ModelChoice
+from inpaintcli.storage.folders import ANNOTATED
+from inpaintcli.texture.synthesis import Progress, ignore_progress
 
 EMPTY_MASK = "the mask is empty: nothing to do, the photo was copied"
 DIM_MASK = (
@@ -40,30 +44,23 @@ def open_chosen_model(
     )
 
 
-def read_pair(photo: Path, mask: Path | None, options: MaskOptions) -> tuple[Picture, Mask]:
+def read_pair(
+    photo: Path, mask: Path | None, options: MaskOptions, parts: MaskParts = NO_PARTS
+) -> tuple[Picture, Mask]:
     """A photo and its mask, of one size, True in the hole.
 
     Args:
         photo: the file.
-        mask: the file; None takes the photo's transparent pixels.
+        mask: the mask file, or None.
         options: how the mask is read.
+        parts: what else is hole.
 
     Raises:
         UnreadableError: one of them cannot be read.
         MaskMismatchError: they do not fit each other.
     """
     picture = read_picture(photo)
-    threshold, invert = options.mask_threshold, options.invert_mask
-    if mask is None:
-        alpha = mask_from_alpha(picture, threshold=threshold, invert=invert, name=photo.name)
-        return picture, alpha
-    return picture, fit_mask(
-        read_mask(mask, threshold=threshold, invert=invert),
-        picture,
-        resize=options.resize_mask,
-        mask_name=mask.name,
-        picture_name=photo.name,
-    )
+    return picture, hole_of(picture, mask, parts, options, photo.name)
 
 
 def empty_mask_note(job: LocalJob, options: MaskOptions) -> str:
@@ -72,7 +69,8 @@ def empty_mask_note(job: LocalJob, options: MaskOptions) -> str:
     Raises:
         UnreadableError: the mask can no longer be read.
     """
-    if job.mask is None or options.invert_mask:
+    is_picture = job.mask is not None and job.mask.suffix.lower() != ANNOTATED
+    if job.mask is None or not is_picture or options.invert_mask:
         return EMPTY_MASK
     value = max_lightness(job.mask)
     threshold = THRESHOLD if options.mask_threshold is None else options.mask_threshold
@@ -88,6 +86,7 @@ def fill_picture(
     mask_is_alpha: bool,
     notify: Notify,
     attention: AttentionMap | None = None,
+    progress: Progress = ignore_progress,
 ) -> Filled:
     """`pipeline.fill` with the options of a run; a hole made of transparent pixels becomes opaque.
 
@@ -104,6 +103,8 @@ def fill_picture(
         reveal=mask_is_alpha,
         detail=options.detail,
         structure=options.structure,
+        seed=options.seed,
         attention=attention,
         notes=notify,
+        progress=progress,
     )

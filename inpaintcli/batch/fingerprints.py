@@ -78,29 +78,34 @@ class Digest:
 class JobFingerprint:
     """Everything that the pixels of one output depend on.
 
-    `mask` is None where the photo's own transparency is the hole. `model` is the sha256 of the
-    model's file, `options` are those that change pixels, as JSON values.
+    `mask` is that of the mask file, if there is one. `model` is the sha256 of the model's file,
+    `options` are those that change pixels, as JSON values. `parts` is `MaskParts.key`: what else is
+    hole.
     """
 
     photo: Digest
     mask: Digest | None
     model: str
     options: dict[str, Any]
+    parts: str = ""
 
-    def difference(self, photo: Location, mask: Location | None, run: "RunFingerprint") -> str:
+    def difference(
+        self, photo: Location, mask: Location | None, run: "RunFingerprint", parts: str = ""
+    ) -> str:
         """What has changed since, in words; empty where the same output would come out.
 
         Args:
             photo: the photo as it is now.
             mask: its mask as it is now, or None.
             run: the model and options of the present run.
+            parts: what else is hole now.
 
         Raises:
             OSError: photo or mask cannot be read.
         """
         if not self.photo.matches(photo):
             return "the photo"
-        if (self.mask is None) != (mask is None):
+        if (self.mask is None) != (mask is None) or self.parts != parts:
             return "the mask"
         if self.mask is not None and mask is not None and not self.mask.matches(mask):
             return "the mask"
@@ -121,6 +126,7 @@ class RunFingerprint:
         photo: Location,
         mask: Location | None,
         copies: tuple[Path | None, Path | None] = (None, None),
+        parts: str = "",
     ) -> JobFingerprint:
         """The fingerprint of the output that would be made now.
 
@@ -128,12 +134,14 @@ class RunFingerprint:
             photo: the photo.
             mask: its mask, or None.
             copies: local copies of photo and mask, as for `digest_of`.
+            parts: what else is hole, as in a JobFingerprint.
 
         Raises:
             OSError: photo or mask cannot be read.
         """
         mask_digest = digest_of(mask, copies[1]) if mask else None
-        return JobFingerprint(digest_of(photo, copies[0]), mask_digest, self.model, self.options)
+        photo_digest = digest_of(photo, copies[0])
+        return JobFingerprint(photo_digest, mask_digest, self.model, self.options, parts)
 
 
 def digest_of(location: Location, copy: Path | None = None) -> Digest:

@@ -9,7 +9,6 @@ from inpaintcli_engines.base import EngineError
 from inpaintcli.batch.fill_steps import empty_mask_note, read_pair
 from inpaintcli.batch.job_runner import Remarks
 from inpaintcli.batch.jobs import STDOUT, LocalJob
-from inpaintcli.batch.mask_lookup import ALPHA
 from inpaintcli.batch.messages import report_dry_run, report_model, report_outcome
 from inpaintcli.batch.outcome import ModelUsed, Outcome, failed_outcome
 from inpaintcli.batch.plan import plan_photo
@@ -17,6 +16,7 @@ from inpaintcli.batch.requests import PhotoRequest
 from inpaintcli.errors import ExitCode, InpaintError, UsageError
 from inpaintcli.imaging.images import picture_bytes, write_bytes
 from inpaintcli.inpaint.pipeline import Model
+from inpaintcli.masks.source import ALPHA, mask_source
 from inpaintcli.models.cards import find_harmonizer
 from inpaintcli.objects.harmonize import harmonize
 
@@ -56,7 +56,7 @@ def harmonize_photo(request: PhotoRequest, photo: Path, mask: str, output: Path 
 
 
 def _planned(photo: Path, mask: str, target: Path, *, overwrite: bool) -> LocalJob:
-    job = plan_photo(photo, mask, target, overwrite=overwrite)
+    job = plan_photo(photo, mask_source(mask), target, overwrite=overwrite)
     if not isinstance(job, LocalJob):
         raise UsageError(f"{mask} is in a store; harmonize takes files.", hint="Download it first.")
     return job

@@ -161,7 +161,7 @@ class JobRunner:
         # either, and the error should name the photo.
         check_readable(local.photo)
         check_writable(local.output, source=local.photo, overwrite=self._may_replace(job))
-        picture, mask = read_pair(local.photo, local.mask, self.options)
+        picture, mask = read_pair(local.photo, local.mask, self.options, local.parts)
         filled = self._fill(job, picture, mask) if mask.any() else None
         remarks = Remarks(self.notify)
         data = self._encoded(local, filled.picture if filled else None, picture, remarks)
@@ -190,7 +190,7 @@ class JobRunner:
                 mask,
                 model,
                 self.options,
-                mask_is_alpha=job.mask is None,
+                mask_is_alpha=job.parts.alpha,
                 notify=self.notify,
                 attention=self.attention,
             )
@@ -202,7 +202,8 @@ class JobRunner:
         if self.run_fingerprint is None:
             return None
         with suppress(OSError):  # reported when the photo itself is read
-            return self.run_fingerprint.of_job(job.photo, job.mask, (local.photo, local.mask))
+            copies = (local.photo, local.mask)
+            return self.run_fingerprint.of_job(job.photo, job.mask, copies, job.parts.key())
         return None
 
     def _encoded(
@@ -256,7 +257,8 @@ def local_files(job: Job) -> Iterator[LocalJob]:
         photo = fetch_into(folder, "photo", job.photo)
         mask = fetch_into(folder, "mask", job.mask) if job.mask else None
         try:
-            yield LocalJob(photo, mask, folder / f"output{job.output.suffix}", job.replaces)
+            output = folder / f"output{job.output.suffix}"
+            yield LocalJob(photo, mask, output, job.replaces, job.parts)
         except InpaintError as error:
             pairs = ((photo, job.photo), (mask, job.mask))
             originals = {str(copy): str(original) for copy, original in pairs if copy is not None}

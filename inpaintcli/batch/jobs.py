@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inpaintcli.errors import InpaintError
+from inpaintcli.masks.source import NO_PARTS, MaskParts, PhotoMask
 from inpaintcli.storage.locations import Location
 from inpaintcli.storage.stores import StoreUrl
 
@@ -17,7 +18,7 @@ NO_MASK = "it has no mask"
 class Job:
     """One photo to fill.
 
-    `mask` is None where the photo's transparent pixels are the hole. `replaces`: an earlier run
+    `mask` is its mask file, if it has one; `parts` is what else is hole. `replaces`: an earlier run
     wrote the existing output, so that it may be replaced.
     """
 
@@ -25,6 +26,7 @@ class Job:
     mask: Location | None
     output: Location
     replaces: bool = False
+    parts: MaskParts = NO_PARTS
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,12 @@ class LocalJob(Job):
     output: Path
 
 
-def make_job(photo: Location, mask: Location | None, output: Location) -> Job:
-    """The job; a LocalJob where all three are files of this machine."""
-    if isinstance(photo, Path) and isinstance(output, Path) and not isinstance(mask, StoreUrl):
-        return LocalJob(photo, mask, output)
-    return Job(photo, mask, output)
+def make_job(photo: Location, mask: PhotoMask, output: Location) -> Job:
+    """The job; a LocalJob where photo, mask file and output are files of this machine."""
+    file, parts = mask.file, mask.parts
+    if isinstance(photo, Path) and isinstance(output, Path) and not isinstance(file, StoreUrl):
+        return LocalJob(photo, file, output, parts=parts)
+    return Job(photo, file, output, parts=parts)
 
 
 @dataclass(frozen=True)

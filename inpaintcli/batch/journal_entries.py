@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 from inpaintcli.batch.fingerprints import Digest, FileStamp, JobFingerprint, digest_of
 from inpaintcli.errors import OutputError
+from inpaintcli.masks.source import ALPHA
 from inpaintcli.storage.locations import Location
 
 SCHEMA = 1
@@ -208,6 +209,7 @@ def _fingerprint_to_json(fingerprint: JobFingerprint) -> dict[str, Any]:
         "mask": _digest_to_json(fingerprint.mask) if fingerprint.mask else None,
         "model": fingerprint.model,
         "options": fingerprint.options,
+        "parts": fingerprint.parts,
     }
 
 
@@ -218,6 +220,8 @@ def _fingerprint_from_json(fields: dict[str, Any]) -> JobFingerprint:
         _digest_from_json(mask) if mask else None,
         fields["model"],
         fields["options"],
+        # Of versions without shapes and colours: what had no mask file was filled by its alpha.
+        fields.get("parts", "" if mask else ALPHA),
     )
 
 

@@ -10,6 +10,7 @@ from inpaintcli.batch.outcome import SCHEMA, Outcome, exit_code_of
 from inpaintcli.console import Console, complain, rate_in_words
 from inpaintcli.errors import ExitCode
 from inpaintcli.inpaint.pipeline import Model
+from inpaintcli.masks.source import PhotoMask
 from inpaintcli.storage.locations import Location
 
 STATUSES = ("filled", "skipped", "failed")
@@ -52,12 +53,18 @@ class OutcomeCounts:
         """The exit code of the run."""
         return exit_code_of(self.by_status)
 
-    def table(self, seconds: float) -> str:
-        """The summary: a row for each status with its reasons, then the time and the rate."""
+    def table(self, seconds: float, done: str = "filled") -> str:
+        """The summary: a row for each status with its reasons, then the time and the rate.
+
+        `done` is what people read for "filled".
+        """
         width = len(str(max(self.by_status.values(), default=0)))
         rows = [
-            f"{status:<8}{count:>{width}}  {_listed(self._reasons[status])}".rstrip()
-            for status, count in ((status, self.by_status[status]) for status in STATUSES)
+            f"{name:<8}{count:>{width}}  {_listed(self._reasons[status])}".rstrip()
+            for name, status, count in (
+                (done if status == "filled" else status, status, self.by_status[status])
+                for status in STATUSES
+            )
         ]
         filled = self.by_status["filled"]
         rate = f", {rate_in_words(filled / seconds)}" if filled and seconds else ""
@@ -103,7 +110,7 @@ def report_engine(console: Console, name: str, info: EngineInfo, why: str, fallb
 
 def report_dry_run(console: Console, job: Job, *, verb: str = "fill") -> Outcome:
     """Report what would be done; returns it as an outcome, for the totals."""
-    mask = "its transparent pixels" if job.mask is None else str(job.mask)
+    mask = PhotoMask(job.mask, job.parts).in_words()
     outcome = Outcome(
         status="skipped", input=job.photo, mask=job.mask, output=job.output, note=DRY_RUN
     )
@@ -135,13 +142,18 @@ def report_space(console: Console, needed: int, free: float, folder: Location) -
 
 
 def report_summary(
-    console: Console, counts: OutcomeCounts, seconds: float, *, left: int = 0
+    console: Console,
+    counts: OutcomeCounts,
+    seconds: float,
+    *,
+    left: int = 0,
+    done: str = "filled",
 ) -> None:
-    """Report the totals; `left` photos were not begun."""
+    """Report the totals; `left` photos were not begun; `done` as in `OutcomeCounts.table`."""
     by_status = {status: counts.by_status[status] for status in STATUSES}
     record = {**by_status, "left": left, "seconds": round(seconds, 3)}
     console.record({"schema": SCHEMA, "summary": record})
-    console.say(counts.table(seconds))
+    console.say(counts.table(seconds, done))
     if left:
         console.say(f"{left} not begun; the same command does them")
 

@@ -10,9 +10,10 @@ from pathlib import PurePath
 
 from inpaintcli.batch.jobs import NO_MASK, BatchPlan, Job, Skip, make_job
 from inpaintcli.batch.list_rows import rows_of
-from inpaintcli.batch.mask_lookup import ALPHA, MaskIndex, mask_for
 from inpaintcli.batch.outputs import check_output_folder, refuse_to_write_inputs, split_by_output
 from inpaintcli.errors import InpaintError, OutputError, UnreadableError, UsageError
+from inpaintcli.masks.finder import MaskFinder
+from inpaintcli.masks.source import MaskSource
 from inpaintcli.storage.locations import (
     Location,
     locations_in,
@@ -32,7 +33,7 @@ def is_list(path: Location) -> bool:
 
 def plan_list(
     path: Location,
-    mask: str | None,
+    mask: MaskSource,
     output: Location,
     *,
     overwrite: bool,
@@ -42,8 +43,8 @@ def plan_list(
 
     Args:
         path: the list.
-        mask: for rows that name none: a folder, one file for all, `alpha`, or None for the mask
-            beside the photo.
+        mask: where holes come from; a row that names a mask has that in place of mask files,
+            annotations, alpha and colours, and boxes and polygons all the same.
         output: the output folder; created when needed.
         overwrite: whether existing outputs are replaced; they are skipped otherwise.
         selected: whether a photo is to be filled, by its path as the list has it.
@@ -58,7 +59,7 @@ def plan_list(
     skips: list[Skip] = []
     rows = [row for row in rows_of(path) if selected(PurePath(row["photo"]))]
     photos = with_file_info(resolve_in(path.parent, row["photo"]) for row in rows)
-    to_job = _RowReader(path.parent, mask, output)
+    to_job = _RowReader(path.parent, mask, output, [PurePath(row["photo"]) for row in rows])
     for row, photo in zip(rows, photos, strict=True):
         try:
             jobs.append(to_job(row, photo))
@@ -75,19 +76,28 @@ def plan_list(
 class _RowReader:
     """Makes a job from a row."""
 
-    def __init__(self, folder: Location, mask: str | None, output: Location) -> None:
-        self._folder, self._mask, self._output = folder, mask, output
+    def __init__(
+        self, folder: Location, source: MaskSource, output: Location, photos: list[PurePath]
+    ) -> None:
+        self._folder, self._source, self._output = folder, source, output
         self._location_of = locations_in(output)
-        self._indexes: dict[Location, MaskIndex] = {}
+        self._photos = photos
+        self._finders: dict[str, MaskFinder] = {}
 
     def __call__(self, row: dict[str, str], photo: Location) -> Job:
         if not photo.is_file():
             raise UnreadableError(f"{photo} does not exist.")
         target = self._target(row["output"] or _default_output(row["photo"]))
-        named = row["mask"]
-        if named and named != ALPHA:
-            named = str(resolve_in(self._folder, named))
-        return make_job(photo, mask_for(photo, named or self._mask, self._indexes), target)
+        mask = self._finder_of(row["mask"]).of(photo, PurePath(row["photo"]))
+        return make_job(photo, mask, target)
+
+    def _finder_of(self, named: str) -> MaskFinder:
+        """What finds the masks of rows that name that one; kept, as it keeps what it has read."""
+        if named not in self._finders:
+            source = self._source
+            source = source.with_masks(named, self._folder) if named else source
+            self._finders[named] = MaskFinder(source, self._photos)
+        return self._finders[named]
 
     def _target(self, name: str) -> Location:
         relative = PurePath(name)

@@ -57,4 +57,6 @@ class FillRequest(PhotoRequest):
         # The precision asked for, not the one used: a run that goes on at another machine, with
         # other arithmetic, must not do everything again.
         options = {**asdict(self.options), "precision": self.model.precision}
+        if not self.options.seed:
+            del options["seed"]  # journals of versions without the option hold none
         return RunFingerprint(model=find_card(self.model.model).sha256, options=options)

@@ -132,7 +132,7 @@ class OutputHistory:
         recorded = entry.fingerprint
         try:
             return recorded is not None and not recorded.difference(
-                self.job.photo, self.job.mask, self.fingerprint
+                self.job.photo, self.job.mask, self.fingerprint, self.job.parts.key()
             )
         except OSError:
             return False

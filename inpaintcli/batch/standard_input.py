@@ -15,19 +15,21 @@ NAMES = ("-", "/dev/stdin")
 
 
 @contextmanager
-def piped(photo: str, mask: str | None) -> Iterator[tuple[str, str | None]]:
-    """Photo and mask, with a temporary file in place of the one that is standard input.
+def piped(photo: str, masks: list[str] | None) -> Iterator[tuple[str, list[str]]]:
+    """Photo and masks, with a temporary file in place of the one that is standard input.
 
     Raises:
         UsageError: both are standard input, or it is a terminal or closed.
         UnreadableError: it is no picture.
         OutputError: there is no space for the temporary file.
     """
-    if photo not in NAMES and mask not in NAMES:
-        yield photo, mask
+    masks = masks or []
+    count = sum(name in NAMES for name in (photo, *masks))
+    if not count:
+        yield photo, masks
         return
-    if photo in NAMES and mask in NAMES:
-        raise UsageError("Photo and mask cannot both be standard input.", hint="Name one file.")
+    if count > 1:
+        raise UsageError("Only one of photo and masks can be standard input.", hint="Name a file.")
     data = _read()
     try:
         folder = tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX)
@@ -39,7 +41,8 @@ def piped(photo: str, mask: str | None) -> Iterator[tuple[str, str | None]]:
             path.write_bytes(data)
         except OSError as error:
             raise _no_space(error) from error
-        yield (str(path), mask) if photo in NAMES else (photo, str(path))
+        replaced = [str(path) if name in NAMES else name for name in (photo, *masks)]
+        yield replaced[0], replaced[1:]
 
 
 def _read() -> bytes:

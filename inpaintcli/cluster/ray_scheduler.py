@@ -17,7 +17,7 @@ from typing import Any, Literal
 from inpaintcli_engines.base import EngineError, EngineFailedError, EngineUnavailableError
 
 from inpaintcli import __version__
-from inpaintcli.batch.jobs import Job, make_job
+from inpaintcli.batch.jobs import Job
 from inpaintcli.batch.messages import report_engine
 from inpaintcli.batch.outcome import Outcome, failed_outcome
 from inpaintcli.batch.resume import JournalRecorder
@@ -338,7 +338,7 @@ def _with_absolute_locations(job: Job) -> Job:
         return location.absolute() if isinstance(location, Path) else location
 
     mask = None if job.mask is None else absolute(job.mask)
-    return replace(make_job(absolute(job.photo), mask, absolute(job.output)), replaces=job.replaces)
+    return replace(job, photo=absolute(job.photo), mask=mask, output=absolute(job.output))
 
 
 def _with_absolute_paths(settings: WorkerSettings) -> WorkerSettings:

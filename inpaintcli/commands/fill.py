@@ -1,5 +1,6 @@
 """The command `fill`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from inpaintcli.errors import UsageError
 from inpaintcli.options import (
     DryRunOption,
     FillOptions,
-    MaskOption,
+    MaskChoice,
     ModelChoice,
     OverwriteOption,
     WorkersOption,
@@ -28,9 +29,9 @@ def fill(
             "photo, mask, output. Each may be a URL (s3://, gs://, ...). - is standard input.",
         ),
     ],
-    mask: MaskOption = None,
     output: OutputOption = None,
     *,
+    holes: MaskChoice,
     model: ModelChoice,
     options: FillOptions,
     format: Annotated[  # noqa: A002 - the name of the option
@@ -98,6 +99,7 @@ def fill(
     from inpaintcli.batch import fill_many, fill_one, standard_input
     from inpaintcli.batch.requests import FillRequest
     from inpaintcli.cluster.schedule import on_ray
+    from inpaintcli.masks.source import source_of
     from inpaintcli.storage.locations import parse_location
 
     request = FillRequest(
@@ -111,12 +113,13 @@ def fill(
     )
     if photo in standard_input.NAMES and output is None:
         raise UsageError("A photo from standard input needs an output.", hint="Pass -o.")
-    with standard_input.piped(photo, mask) as (named, masks):
+    with standard_input.piped(photo, holes.mask) as (named, masks):
+        mask = source_of(replace(holes, mask=masks))
         source, target = parse_location(named), None if output is None else parse_location(output)
         if fill_many.is_many(source):
             batch_options = fill_many.BatchOptions(
                 source=source,
-                mask=masks,
+                mask=mask,
                 output=target,
                 include=tuple(include or ()),
                 exclude=tuple(exclude or ()),
@@ -139,7 +142,7 @@ def fill(
                 fail_fast=fail_fast,
                 workers=workers if workers != 1 else None,  # one photo is one at a time
             )
-        raise typer.Exit(fill_one.fill_photo(request, source, masks, target))
+        raise typer.Exit(fill_one.fill_photo(request, source, mask, target))
 
 
 def _refuse_for_one(**options: object) -> None:

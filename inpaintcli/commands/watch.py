@@ -11,7 +11,7 @@ from inpaintcli.console import Console
 from inpaintcli.options import (
     DryRunOption,
     FillOptions,
-    MaskOption,
+    MaskChoice,
     ModelChoice,
     OverwriteOption,
     WorkersOption,
@@ -36,7 +36,6 @@ class OptionalSeconds(TyperCommand):
 @with_options
 def watch(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where photos come in.")],
-    mask: MaskOption = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder of the fills; mirrors FOLDER.")
     ] = None,
@@ -76,6 +75,7 @@ def watch(
         ),
     ] = None,
     *,
+    holes: MaskChoice,
     model: ModelChoice,
     options: FillOptions,
     overwrite: OverwriteOption = False,
@@ -89,6 +89,7 @@ def watch(
     the folder already are filled first, except those that the journal lists as done.
     """
     from inpaintcli.batch.requests import FillRequest
+    from inpaintcli.masks.source import source_of
     from inpaintcli.watch.watcher import WatchOptions, watch_folder
 
     request = FillRequest(
@@ -106,4 +107,4 @@ def watch(
         metrics_port=metrics_port,
         workers=workers,
     )
-    raise typer.Exit(watch_folder(request, watch_options, folder, mask, output))
+    raise typer.Exit(watch_folder(request, watch_options, folder, source_of(holes), output))

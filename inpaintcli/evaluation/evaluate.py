@@ -10,7 +10,6 @@ from typing import Any
 from inpaintcli import __version__
 from inpaintcli.batch.fill_steps import open_chosen_model
 from inpaintcli.batch.jobs import LocalJob, Skip
-from inpaintcli.batch.mask_lookup import ALPHA
 from inpaintcli.batch.outcome import SCHEMA, error_to_json
 from inpaintcli.batch.plan import match_folder, photos_in
 from inpaintcli.console import Console
@@ -29,6 +28,7 @@ from inpaintcli.evaluation.scoring import (
 )
 from inpaintcli.imaging.images import write_bytes, write_picture
 from inpaintcli.imaging.picture import Picture
+from inpaintcli.masks.source import ALPHA, mask_source
 from inpaintcli.options import Detail, EngineChoice, MaskOptions, ModelChoice
 from inpaintcli.storage.folders import make_folder
 
@@ -172,7 +172,7 @@ def _cases_with_masks(
     request: EvaluationRequest, folder: Path, mask: str
 ) -> tuple[list[Case], tuple[Skip, ...]]:
     """As `_cases`, for the user's own masks."""
-    plan = match_folder(folder, mask, excluded=request.output)
+    plan = match_folder(folder, mask_source(mask), excluded=request.output)
     kinds = read_kinds(request.groups) if request.groups else {}
     jobs = [job for job in plan.jobs if isinstance(job, LocalJob)][: request.limit]
     for orphan in plan.orphan_masks:
@@ -180,7 +180,8 @@ def _cases_with_masks(
     cases = []
     for job in jobs:
         name = _name_below(folder, job.photo)
-        cases.append(Case(name=name, photo=job.photo, mask=job.mask, kind=kinds.get(name)))
+        kind = kinds.get(name)
+        cases.append(Case(name=name, photo=job.photo, mask=job.mask, parts=job.parts, kind=kind))
     return cases, plan.skips
 
 
@@ -267,12 +268,12 @@ def _save(
     """
     case = scored.case
     name = Path(case.name).with_suffix(".png")
-    path_below = (Path(scored.group) if case.mask is None else Path()) / name
+    path_below = (Path(scored.group) if case.is_drawn else Path()) / name
     pictures = {
         folder / "fills" / fill.method / path_below: Picture(fill.pixels, scored.photo.alpha)
         for fill in scored.fills
     }
-    if case.mask is None:
+    if case.is_drawn:
         mask = scored.hole.astype("uint8")[..., None] * 255
         pictures[folder / "masks" / path_below] = Picture(mask)
     for path, picture in pictures.items():

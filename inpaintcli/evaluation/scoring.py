@@ -18,6 +18,7 @@ from inpaintcli.evaluation.methods import Method
 from inpaintcli.evaluation.metrics import Metric, scores
 from inpaintcli.imaging.images import read_picture
 from inpaintcli.imaging.picture import Mask, Picture, Samples
+from inpaintcli.masks.source import NO_PARTS, MaskParts
 from inpaintcli.options import MaskOptions
 
 Rgb8 = NDArray[np.uint8]
@@ -27,15 +28,22 @@ Rgb8 = NDArray[np.uint8]
 class Case:
     """One photo and one hole.
 
-    Without a `mask` file the hole is drawn, of that `kind` and with that `seed`. With one, `kind`
-    is the group under which it is scored; None groups it by its hole ratio.
+    The hole is that of a `mask` file and of `parts`; without both it is drawn, of that `kind` and
+    with that `seed`. Else `kind` is the group under which it is scored; None groups it by its hole
+    ratio.
     """
 
     name: str
     photo: Path
     mask: Path | None = None
+    parts: MaskParts = NO_PARTS
     kind: str | None = None
     seed: int = 1
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the hole is drawn."""
+        return self.mask is None and not self.parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +139,8 @@ def _scored(
 
 def _read(case: Case, mask_options: MaskOptions) -> tuple[Picture, Mask]:
     """The photo of a case, and its mask, read from a file or drawn."""
-    if case.mask is not None:
-        return read_pair(case.photo, case.mask, mask_options)
+    if not case.is_drawn:
+        return read_pair(case.photo, case.mask, mask_options, case.parts)
     photo, kind = read_picture(case.photo), case.kind or masks.CENTRE
     size = photo.height, photo.width
     return photo, masks.draw_mask(kind, *size, seed=case.seed, name=case.name)

@@ -15,7 +15,7 @@ from inpaintcli.storage.folders import ANNOTATED
 
 def hole_of(
     picture: Picture,
-    file: Path | None,
+    file: Path | Mask | None,
     parts: MaskParts,
     options: MaskOptions,
     photo_name: str = "the photo",
@@ -27,7 +27,7 @@ def hole_of(
 
     Args:
         picture: the photo as displayed.
-        file: its mask file, or None: a picture, or LabelMe's file.
+        file: its mask file, a picture or LabelMe's; or a mask as `fit_mask` gives it; or None.
         parts: what else counts.
         options: how masks are read.
         photo_name: for errors.
@@ -40,7 +40,7 @@ def hole_of(
         MaskMismatchError: a part does not fit the photo; the message names it.
     """
     drawings = list(parts.drawings)
-    if file is not None and file.suffix.lower() == ANNOTATED:
+    if isinstance(file, Path) and file.suffix.lower() == ANNOTATED:
         drawings.append(read_drawing(file, parts.labels))
         file = None
     masks = _pixel_masks(picture, file, parts, options, photo_name)
@@ -51,11 +51,17 @@ def hole_of(
 
 
 def _pixel_masks(
-    picture: Picture, file: Path | None, parts: MaskParts, options: MaskOptions, photo_name: str
+    picture: Picture,
+    file: Path | Mask | None,
+    parts: MaskParts,
+    options: MaskOptions,
+    photo_name: str,
 ) -> list[Mask]:
     """The holes by a mask file, by transparency and by colours, as far as they count."""
     masks, threshold, invert = [], options.mask_threshold, options.invert_mask
-    if file is not None:
+    if isinstance(file, np.ndarray):
+        masks.append(file)
+    elif file is not None:
         found = read_mask(file, threshold=threshold, invert=invert)
         names = {"mask_name": file.name, "picture_name": photo_name}
         masks.append(fit_mask(found, picture, resize=options.resize_mask, **names))

@@ -9,6 +9,7 @@ from inpaintcli.errors import UsageError
 from inpaintcli.masks.color import PREFIX, ColorRange
 from inpaintcli.masks.drawings import Drawing
 from inpaintcli.masks.parse import BoxInput, PolygonInput, parse_box, parse_polygon
+from inpaintcli.options import MaskChoice
 from inpaintcli.storage.folders import ANNOTATED
 from inpaintcli.storage.locations import Location, parse_location, resolve_in
 
@@ -55,6 +56,9 @@ class MaskParts:
         return ", ".join([*words, *(str(color) for color in self.colors), *shapes])
 
 
+NO_PARTS = MaskParts()
+
+
 @dataclass(frozen=True)
 class PhotoMask:
     """The mask of one photo: a file of its own, or one for all, and other parts; all add up.
@@ -63,7 +67,7 @@ class PhotoMask:
     """
 
     file: Location | None = None
-    parts: MaskParts = MaskParts()
+    parts: MaskParts = NO_PARTS
 
     def in_words(self) -> str:
         """For the user."""
@@ -81,7 +85,7 @@ class MaskSource:
 
     masks: Location | None = None
     annotations: tuple[Location, ...] = ()
-    parts: MaskParts = MaskParts()
+    parts: MaskParts = NO_PARTS
 
     @property
     def is_beside(self) -> bool:
@@ -141,6 +145,11 @@ def mask_source(
     drawings = (Drawing(shapes),) if shapes else ()
     parts = replace(source.parts, drawings=drawings, labels=tuple(labels or ()))
     return replace(source, parts=parts)
+
+
+def source_of(choice: MaskChoice) -> MaskSource:
+    """The source that the options of a command name, as `mask_source`."""
+    return mask_source(choice.mask, boxes=choice.box, polygons=choice.polygon, labels=choice.label)
 
 
 def _named(texts: Sequence[str], locate: Callable[[str], Location]) -> MaskSource:

@@ -125,7 +125,7 @@ def verify_output(job: LocalJob, options: FillOptions) -> None:
     """
     try:
         found = read_picture(job.output)
-        photo, mask = read_pair(job.photo, job.mask, options)
+        photo, mask = read_pair(job.photo, job.mask, options, job.parts)
     except InpaintError as error:
         raise _not_verified(job, error.message) from error
     if found.pixels.shape != photo.pixels.shape or found.depth != photo.depth:

@@ -1,13 +1,17 @@
 """The folders of a watch: where photos and masks come in, and which files it leaves alone."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
-from inpaintcli.batch.mask_lookup import ALPHA, composed, photos_of_mask
 from inpaintcli.errors import UnreadableError, UsageError
 from inpaintcli.imaging.images import SUFFIXES
+from inpaintcli.masks.finder import MaskFinder
+from inpaintcli.masks.names import composed, is_named_as_mask, photos_of_mask
+from inpaintcli.masks.source import MaskParts, MaskSource
+from inpaintcli.storage.folders import ANNOTATED
+from inpaintcli.storage.stores import StoreUrl
 
 UNFINISHED_STARTS = (".", "~", "#")
 UNFINISHED_ENDS = ("~", ".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload")
@@ -18,32 +22,48 @@ UNFINISHED_ENDS = ("~", ".tmp", ".temp", ".part", ".partial", ".filepart", ".crd
 class WatchLayout:
     """The folders of a watch; all paths are absolute.
 
-    folder: of the photos. mask: a folder, one file for all photos, `alpha`, or None for masks
-    beside the photos. output: of the filled photos. moved_to: where inputs are moved once they are
-    filled or have failed.
+    folder: of the photos. source: where holes come from. mask: its folder, or its one file for all
+    photos, or None. output: of the filled photos. moved_to: where inputs are moved once they are
+    filled or have failed. own_files: files that the watch writes.
     """
 
     folder: Path
-    mask: Path | Literal["alpha"] | None
+    source: MaskSource
+    mask: Path | None
     output: Path
     moved_to: tuple[Path, ...] = ()
+    own_files: tuple[Path, ...] = ()
 
     @cached_property
     def mask_folder(self) -> Path | None:
         """The folder of masks, if it is not that of the photos."""
-        if isinstance(self.mask, Path) and self.mask.is_dir():
+        if self.mask is not None and self.mask.is_dir():
             return None if _resolved(self.mask) == _resolved(self.folder) else self.mask
         return None
 
     @cached_property
     def one_mask(self) -> Path | None:
         """The mask of all photos, if there is one for all."""
-        return self.mask if isinstance(self.mask, Path) and not self.mask.is_dir() else None
+        return self.mask if self.mask is not None and not self.mask.is_dir() else None
 
     @property
     def needs_masks(self) -> bool:
         """Whether each photo needs a mask of its own."""
-        return self.mask != ALPHA and self.one_mask is None
+        return self.source.is_beside or (self.mask is not None and self.one_mask is None)
+
+    @cached_property
+    def _finder(self) -> MaskFinder:
+        return MaskFinder(self.source)
+
+    def parts_of(self, photo: Path) -> MaskParts:
+        """What a photo's hole is made of besides its mask file.
+
+        Annotation files are read once, so that what changes in them later does not count.
+
+        Raises:
+            InpaintError: an annotation file is wrong, or does not have the photo.
+        """
+        return self._finder.parts_of(photo.relative_to(self.folder))
 
     @cached_property
     def roots(self) -> tuple[Path, ...]:
@@ -75,17 +95,25 @@ class WatchLayout:
     def has_picture_name(self, name: str) -> bool:
         """Whether a file of that name may be a photo or mask, whatever its folder."""
         stem, dot, ending = name.lower().rpartition(".")
+        suffixes = {*SUFFIXES, ANNOTATED} if self.needs_masks else SUFFIXES
         return (
-            dot + ending in SUFFIXES
+            dot + ending in suffixes
             and not name.startswith(UNFINISHED_STARTS)
             and not stem.endswith(UNFINISHED_ENDS)
         )
 
     def includes(self, path: Path) -> bool:
         """Whether a file may be a photo or mask, by its name and folder."""
-        if path == self.one_mask or not self.has_picture_name(path.name):
+        if path in (self.one_mask, *self.own_files) or not self.has_picture_name(path.name):
             return False
-        return self.is_searched(path.parent)
+        return self.is_searched(path.parent) and not self._is_of_no_use(path)
+
+    def _is_of_no_use(self, path: Path) -> bool:
+        """Whether it is annotations that belong to no photo, or a mask where none is asked for."""
+        if path.suffix.lower() == ANNOTATED:
+            return not self._photos_of(path)
+        is_shapes = self.mask is None and not (self.needs_masks or self.source.is_alpha)
+        return is_shapes and is_named_as_mask(path)
 
     def is_mask(self, path: Path) -> bool:
         """Whether a file that `includes` accepts is a mask; the others are photos."""
@@ -106,7 +134,8 @@ class WatchLayout:
             if not path.is_relative_to(self.mask_folder):
                 return ()
             return photos_of_mask(path.relative_to(self.mask_folder), beside=False)
-        if self.mask is None and not path.stem.endswith(".mask"):
+        is_picture = path.suffix.lower() != ANNOTATED
+        if self.mask is None and is_picture and not path.stem.endswith(".mask"):
             return ()
         return photos_of_mask(path.relative_to(self.folder), beside=True)
 
@@ -116,40 +145,48 @@ class WatchLayout:
 
 
 def watch_layout(
-    folder: Path, mask: str | None, output: Path, moved_to: dict[str, Path | None]
+    folder: Path,
+    mask: MaskSource,
+    output: Path,
+    moved_to: dict[str, Path | None],
+    own_files: Iterable[Path | None] = (),
 ) -> WatchLayout:
     """The folders of a watch, after checking that they do not contradict each other.
 
     Args:
         folder: of the photos.
-        mask: as for `plan.plan_folder`.
+        mask: where holes come from; files of this machine.
         output: of the filled photos.
         moved_to: other folders that are written to, by the option that names them.
+        own_files: files that the watch writes; they are no photos, wherever they lie.
 
     Raises:
-        UnreadableError: folder or mask does not exist.
+        UnreadableError: folder or mask does not exist, or an annotation file is wrong.
         UsageError: a folder is used for two things that exclude each other.
     """
     if not folder.is_dir():
         raise UnreadableError(f"{folder} is not a folder.")
-    chosen: Path | Literal["alpha"] | None = None
-    if mask == ALPHA:
-        chosen = "alpha"
-    elif mask is not None:
-        chosen = Path(mask).absolute()
-        if not chosen.exists():
-            raise UnreadableError(f"The mask {mask} does not exist.")
+    if isinstance(mask.masks, StoreUrl):
+        raise UsageError(f"{mask.masks} is in a store; a watch takes masks on this machine.")
+    chosen = None if mask.masks is None else mask.masks.absolute()
+    if chosen is not None and not chosen.exists():
+        raise UnreadableError(f"The mask {mask.masks} does not exist.")
     written = {"-o": output, **{name: path for name, path in moved_to.items() if path is not None}}
     _check_folders(folder, chosen, written)
     others = tuple(path.absolute() for name, path in written.items() if name != "-o")
     return WatchLayout(
-        folder=folder.absolute(), mask=chosen, output=output.absolute(), moved_to=others
+        folder=folder.absolute(),
+        source=mask,
+        mask=chosen,
+        output=output.absolute(),
+        moved_to=others,
+        own_files=tuple(path.absolute() for path in own_files if path is not None),
     )
 
 
-def _check_folders(folder: Path, mask: Path | str | None, written: dict[str, Path]) -> None:
+def _check_folders(folder: Path, mask: Path | None, written: dict[str, Path]) -> None:
     inputs = {"the watched folder": folder}
-    if isinstance(mask, Path):
+    if mask is not None:
         inputs["the mask"] = mask
         if mask.is_dir() and mask.resolve() in folder.resolve().parents:
             raise UsageError("The watched folder lies in the mask folder.")

@@ -6,7 +6,7 @@ from pathlib import Path
 from inpaintcli.batch.jobs import OUTPUT_EXISTS, LocalJob
 from inpaintcli.batch.outcome import Outcome
 from inpaintcli.batch.resume import DONE
-from inpaintcli.errors import InpaintError, MaskMismatchError, UnreadableError
+from inpaintcli.errors import InpaintError, MaskMismatchError, UnreadableError, UsageError
 
 NO_PHOTO = "a mask without a photo; it is used when one comes"
 NO_MASK = "no mask has come; it is filled when one comes"
@@ -34,6 +34,14 @@ class Notices:
     def several_masks(self, photo: Path, error: MaskMismatchError) -> None:
         """A photo has more than one mask."""
         self._failed(photo, error)
+
+    def without_shapes(self, photo: Path, error: InpaintError) -> None:
+        """An annotation file does not have a photo, or has it with a wrong shape."""
+        if isinstance(error, UsageError):
+            note = f"it has no mask: {error.message}"
+            self._add(Outcome(status="skipped", input=photo, mask=None, output=None, note=note))
+        else:
+            self._failed(photo, error)
 
     def unpaired(self, path: Path, *, is_mask: bool) -> None:
         """A photo has no mask, or a mask no photo, for a long time."""

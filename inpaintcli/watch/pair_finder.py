@@ -4,6 +4,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from inpaintcli.errors import MaskMismatchError
+from inpaintcli.masks.finder import is_labelme
+from inpaintcli.storage.folders import ANNOTATED
 from inpaintcli.watch.layout import WatchLayout
 from inpaintcli.watch.stability import Clock
 
@@ -42,13 +44,12 @@ class PairFinder:
         """The photos that a file may be paired with; updates which files have no partner."""
         keys = self._layout.pairing_keys(path)
         for mask in {mask for key in keys for mask in self._masks.get(key, ())}:
-            self._set_unpaired(mask, unpaired=not self.photos_of(mask))
+            if not self._is_sidecar(mask):
+                self._set_unpaired(mask, unpaired=not self.photos_of(mask))
         photos = sorted({photo for key in keys for photo in self._photos.get(key, ())})
         if self._layout.needs_masks:
             for photo in photos:
-                self._set_unpaired(
-                    photo, unpaired=not self._masks.get(self._layout.pairing_keys(photo)[0])
-                )
+                self._set_unpaired(photo, unpaired=not self._masks_of(photo))
         return photos
 
     def photos_of(self, mask: Path) -> set[Path]:
@@ -63,11 +64,21 @@ class PairFinder:
         Raises:
             MaskMismatchError: there are more.
         """
-        masks = self._masks.get(self._layout.pairing_keys(photo)[0], set())
+        masks = self._masks_of(photo)
         if len(masks) > 1:
             names = ", ".join(sorted(mask.name for mask in masks))
             raise MaskMismatchError(f"More than one mask fits {photo}: {names}.", hint="Keep one.")
         return next(iter(masks), None)
+
+    def _masks_of(self, photo: Path) -> set[Path]:
+        """The masks of a photo. Beside photos, NAME.json counts where it is LabelMe's alone."""
+        masks = self._masks.get(self._layout.pairing_keys(photo)[0], set())
+        pictures = {mask for mask in masks if not self._is_sidecar(mask)}
+        return pictures or {mask for mask in masks if is_labelme(mask)}
+
+    def _is_sidecar(self, mask: Path) -> bool:
+        """Whether it is a .json file beside photos, which many programs write."""
+        return mask.suffix.lower() == ANNOTATED and self._layout.mask_folder is None
 
     def _set_unpaired(self, path: Path, *, unpaired: bool) -> None:
         if unpaired:

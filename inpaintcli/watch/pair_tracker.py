@@ -18,7 +18,7 @@ from inpaintcli.batch.fingerprints import content_of
 from inpaintcli.batch.jobs import LocalJob
 from inpaintcli.batch.outcome import Outcome
 from inpaintcli.batch.resume import OutputHistory, PreviousRuns
-from inpaintcli.errors import ExitCode, MaskMismatchError
+from inpaintcli.errors import ExitCode, InpaintError, MaskMismatchError
 from inpaintcli.watch.layout import WatchLayout
 from inpaintcli.watch.notices import Notices
 from inpaintcli.watch.pair_finder import PairFinder
@@ -166,7 +166,14 @@ class PairTracker:
             return None
         if snapshots is None or not self._are_unchanged(photo, mask, snapshots):
             return None
-        return self._unless_done(LocalJob(photo, mask, self._layout.output_of(photo)), snapshots)
+        try:
+            parts = self._layout.parts_of(photo)
+        except InpaintError as error:
+            self._states[photo].tried = snapshots
+            self._notices.without_shapes(photo, error)
+            return None
+        job = LocalJob(photo, mask, self._layout.output_of(photo), parts=parts)
+        return self._unless_done(job, snapshots)
 
     def _unless_done(self, job: LocalJob, snapshots: PairSnapshots) -> ReadyPair | None:
         """The pair; None if its output is up to date, or may not be replaced."""

@@ -27,6 +27,7 @@ from inpaintcli.batch.thread_pool import (
 from inpaintcli.console import complain
 from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.inpaint.pipeline import Model
+from inpaintcli.masks.source import MaskSource
 from inpaintcli.signals import Stop, stop_signals
 from inpaintcli.storage.folders import make_folder
 from inpaintcli.watch import observer
@@ -88,7 +89,11 @@ class _Finished:
 
 
 def watch_folder(
-    request: FillRequest, options: WatchOptions, folder: Path, mask: str | None, output: Path | None
+    request: FillRequest,
+    options: WatchOptions,
+    folder: Path,
+    mask: MaskSource,
+    output: Path | None,
 ) -> ExitCode:
     """Fill what comes into a folder until a signal asks to stop; with `once`, what is there.
 
@@ -96,7 +101,7 @@ def watch_folder(
         request: how to fill.
         options: how to watch.
         folder: of the photos.
-        mask: as on the command line.
+        mask: where holes come from.
         output: the output folder.
 
     Returns:
@@ -110,15 +115,18 @@ def watch_folder(
 
 
 def _watch(
-    request: FillRequest, options: WatchOptions, folder: Path, mask: str | None, output: Path | None
+    request: FillRequest,
+    options: WatchOptions,
+    folder: Path,
+    mask: MaskSource,
+    output: Path | None,
 ) -> ExitCode:
     if output is None or output == STDOUT:
         raise UsageError("A watch needs an output folder.", hint="Pass -o FOLDER.")
     if options.delete_inputs and options.done is not None:
         raise UsageError("--delete-inputs and --done contradict each other.", hint="Drop one.")
-    layout = watch_layout(
-        folder, mask, output, {"--done": options.done, "--failed": options.failed}
-    )
+    moved_to = {"--done": options.done, "--failed": options.failed}
+    layout = watch_layout(folder, mask, output, moved_to, (options.status, options.log))
     if request.dry_run:
         return fill_many(request, BatchOptions(source=folder, mask=mask, output=output))
     with ExitStack() as stack:
@@ -264,7 +272,9 @@ class _Watch:
             return None
         job = pair.job
         try:
-            made_from = self._recorder.run_fingerprint.of_job(job.photo, job.mask)
+            made_from = self._recorder.run_fingerprint.of_job(
+                job.photo, job.mask, parts=job.parts.key()
+            )
         except OSError:
             return None
         outcome = Outcome(

@@ -7,12 +7,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from inpaintcli.api import FillKeywords
+from inpaintcli.api import FillKeywords, MaskKeywords
 from inpaintcli.commands.options import with_options
 from inpaintcli.console import Console
 from inpaintcli.options import (
     EngineChoice,
     FillOptions,
+    MaskChoice,
     MaskOptions,
     ModelChoice,
     Option,
@@ -112,8 +113,11 @@ def test_values_outside_a_declaration_are_wrong_in_python(name):
 
 
 def test_the_python_api_takes_the_same_options():
-    options = {field.name for group in (ModelChoice, FillOptions) for field in fields(group)}
-    assert set(FillKeywords.__annotations__) == options | {"notes"}
+    groups = (ModelChoice, FillOptions, MaskChoice)
+    options = {field.name for group in groups for field in fields(group)} - {"mask"}
+    assert FillKeywords.__optional_keys__ == options | {"notes"}
+    of_masks = {field.name for group in (MaskOptions, MaskChoice) for field in fields(group)}
+    assert MaskKeywords.__optional_keys__ == of_masks - {"mask"} | {"grow"}
 
 
 def test_the_default_threshold_is_that_of_masks():

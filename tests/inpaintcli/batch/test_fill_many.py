@@ -16,6 +16,7 @@ from inpaintcli.batch.requests import FillRequest
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.inpaint.pipeline import Model
+from inpaintcli.masks.source import BESIDE
 from inpaintcli.models.cards import find_card
 from inpaintcli.options import FillOptions, ModelChoice
 from tests.conftest import GreyEngine, card, photo_pixels
@@ -54,7 +55,9 @@ def fill(folder, tmp_path, capsys):
 
     def run(*, source=folder, **options):
         request = grey_request(options)
-        batch = BatchOptions(source=source, **{"mask": None, "output": tmp_path / "out", **options})
+        batch = BatchOptions(
+            source=source, **{"mask": BESIDE, "output": tmp_path / "out", **options}
+        )
         code = fill_many(request, batch)
         out, err = capsys.readouterr()
         *lines, last = [json.loads(line) for line in out.splitlines()]
@@ -324,7 +327,7 @@ def test_where_all_is_done_nothing_is_locked_or_written(fill, tmp_path):
 
 def test_an_error_before_the_first_photo_has_its_object(folder, tmp_path, capsys):
     (tmp_path / "out").write_text("a file")
-    options = BatchOptions(source=folder, mask=None, output=tmp_path / "out")
+    options = BatchOptions(source=folder, mask=BESIDE, output=tmp_path / "out")
     with pytest.raises(UsageError):
         fill_many(grey_request({}), options)
     record = json.loads(capsys.readouterr().out)

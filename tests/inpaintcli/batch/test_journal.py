@@ -60,7 +60,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from inpaintcli.batch.fingerprints import RunFingerprint
-from inpaintcli.batch.jobs import make_job
+from inpaintcli.batch.jobs import Job
 from inpaintcli.batch.journal import Journal
 from inpaintcli.batch.outcome import Outcome
 from inpaintcli.batch.resume import JournalRecorder
@@ -68,7 +68,7 @@ photo, out = map(Path, sys.argv[1:])
 outcome = Outcome(status="filled", input=photo, mask=None, output=out / photo.name, sha256="0")
 with closing(Journal(out)) as journal:
     recorder = JournalRecorder(journal, RunFingerprint(model="", options={}))
-    history = recorder.previous_runs().of(make_job(photo, None, outcome.output))
+    history = recorder.previous_runs().of(Job(photo, None, outcome.output))
     print(sys.getfilesystemencoding(), history.was_filled)
     temporary = recorder.announce(outcome)
     (out / temporary).touch()

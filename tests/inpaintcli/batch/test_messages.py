@@ -14,6 +14,7 @@ from inpaintcli.batch.messages import (
 from inpaintcli.batch.outcome import Outcome
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, MaskMismatchError, UnreadableError
+from inpaintcli.masks.source import MaskParts
 
 
 def outcome(status="filled", **fields):
@@ -41,7 +42,7 @@ def test_the_table_counts_by_status_and_reason():
 def test_a_dry_run_counts_what_would_be_filled_apart(capsys):
     counts = OutcomeCounts()
     for name in ("a.png", "b.png"):
-        job = Job(Path(name), None, Path("out") / name)
+        job = Job(Path(name), None, Path("out") / name, parts=MaskParts(alpha=True))
         counts.add(report_dry_run(Console(), job))
     counts.add(outcome("skipped", note=NO_MASK))
     assert counts.table(1.0).splitlines()[1] == "skipped 3  2 would be filled, 1 without a mask"

@@ -11,6 +11,7 @@ from inpaintcli.batch.outputs import is_one_file
 from inpaintcli.batch.pair_list import plan_list
 from inpaintcli.batch.plan import plan_folder, plan_photo
 from inpaintcli.errors import OutputError, UsageError
+from inpaintcli.masks.source import BESIDE, mask_source
 from inpaintcli.storage.folders import find_pictures
 from tests.conftest import touch
 
@@ -35,7 +36,7 @@ def test_names_that_look_alike_are_two_photos_where_the_file_system_says_so(tmp_
     photos, mask = alike(tmp_path / "photos", names), touch(tmp_path, "m.png") / "m.png"
     for out in (tmp_path / "out", touch(tmp_path / "old", "z.jpg")):
         before = sorted(tmp_path.rglob("*"))
-        plan = plan_folder(photos, str(mask), out, overwrite=False)
+        plan = plan_folder(photos, mask_source(str(mask)), out, overwrite=False)
         assert (len(plan.jobs), plan.skips) == (3, ())
         assert sorted(tmp_path.rglob("*")) == before  # nothing stays of asking
 
@@ -54,13 +55,13 @@ def test_two_photos_that_would_write_one_output_are_both_refused(tmp_path, monke
         )
 
     monkeypatch.setattr(Path, "exists", looks_alike)
-    plan = plan_folder(photos, str(mask), tmp_path / "out", overwrite=False)
+    plan = plan_folder(photos, mask_source(str(mask)), tmp_path / "out", overwrite=False)
     assert refused(plan) == (2, ["c.jpg"])
     rows = tmp_path / "list.csv"
     rows.write_text(
         "photo,mask\n" + "".join(f"photos/{name},m.png\n" for name in (*names, "c.jpg"))
     )
-    assert refused(plan_list(rows, None, tmp_path / "out", overwrite=False)) == (2, ["c.jpg"])
+    assert refused(plan_list(rows, BESIDE, tmp_path / "out", overwrite=False)) == (2, ["c.jpg"])
 
 
 @pytest.mark.parametrize(("system", "one"), [("linux", False), ("darwin", True), ("win32", True)])
@@ -77,31 +78,36 @@ def test_two_rows_with_one_output_are_both_refused(tmp_path):
     touch(tmp_path, "a.jpg", "b.jpg", "m.png")
     rows = tmp_path / "list.csv"
     rows.write_text("photo,mask,output\na.jpg,m.png,x.jpg\nb.jpg,m.png,x.jpg\n")
-    assert refused(plan_list(rows, None, tmp_path / "out", overwrite=False)) == (2, [])
+    assert refused(plan_list(rows, BESIDE, tmp_path / "out", overwrite=False)) == (2, [])
 
 
 def test_same_stem_other_suffix_is_no_collision(tmp_path):
     photos = touch(tmp_path / "photos", "a.jpg", "a.png")
     mask = touch(tmp_path, "m.png") / "m.png"
-    plan = plan_folder(photos, str(mask), tmp_path / "out", overwrite=False)
+    plan = plan_folder(photos, mask_source(str(mask)), tmp_path / "out", overwrite=False)
     assert {job.output.name for job in plan.jobs} == {"a.jpg", "a.png"}
 
 
 def test_existing_outputs_are_skipped_unless_overwritten(tmp_path):
     photos, out = touch(tmp_path / "photos", "a.jpg"), touch(tmp_path / "out", "a.jpg")
     mask = touch(tmp_path, "m.png") / "m.png"
-    plan = plan_folder(photos, str(mask), out, overwrite=False)
+    plan = plan_folder(photos, mask_source(str(mask)), out, overwrite=False)
     assert not plan.jobs
     assert plan.skips[0].error is None
-    assert len(plan_folder(photos, str(mask), out, overwrite=True).jobs) == 1
+    assert len(plan_folder(photos, mask_source(str(mask)), out, overwrite=True).jobs) == 1
 
 
 def test_inputs_are_never_changed_even_when_asked(tmp_path):
     photos = touch(tmp_path, "a.png", "m.png")
     for target in ("a.png", "m.png"):
         with pytest.raises(OutputError, match="itself"):
-            plan_photo(photos / "a.png", str(photos / "m.png"), photos / target, overwrite=True)
-    plan = plan_folder(photos, str(photos / "m.png"), photos, overwrite=True)
+            plan_photo(
+                photos / "a.png",
+                mask_source(str(photos / "m.png")),
+                photos / target,
+                overwrite=True,
+            )
+    plan = plan_folder(photos, mask_source(str(photos / "m.png")), photos, overwrite=True)
     assert not plan.jobs
 
 
@@ -109,11 +115,11 @@ def test_an_output_whose_name_would_be_too_long_is_refused_as_an_output(tmp_path
     name = f"{'y' * 248}.png"  # .filled.png no longer fits
     photo = touch(tmp_path, name) / name
     with pytest.raises(OutputError, match="cannot be written") as caught:
-        plan_photo(photo, "alpha", None, overwrite=False)
+        plan_photo(photo, mask_source("alpha"), None, overwrite=False)
     assert "Shorten" in caught.value.hint
 
 
 def test_the_output_of_many_must_not_be_a_file(tmp_path):
     touch(tmp_path, "a.jpg", "out")
     with pytest.raises(UsageError, match="file"):
-        plan_folder(tmp_path, "alpha", tmp_path / "out", overwrite=False)
+        plan_folder(tmp_path, mask_source("alpha"), tmp_path / "out", overwrite=False)

@@ -7,6 +7,7 @@ import pytest
 from inpaintcli.batch.jobs import LocalJob
 from inpaintcli.batch.pair_list import is_list, plan_list
 from inpaintcli.errors import OutputError, UnreadableError, UsageError
+from inpaintcli.masks.source import BESIDE, mask_source
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def folder(tmp_path):
 def planned(folder, rows, mask=None, **options):
     path = folder / "pairs.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return plan_list(path, mask, folder.parent / "out", overwrite=False, **options)
+    return plan_list(path, mask_source(mask), folder.parent / "out", overwrite=False, **options)
 
 
 def test_csv_and_jsonl_say_the_same(folder):
@@ -38,7 +39,7 @@ def test_csv_and_jsonl_say_the_same(folder):
         LocalJob(folder / "b.jpg", folder / "b.mask.png", out / "b.jpg"),
     )
     assert planned(folder, rows).jobs == selected
-    assert plan_list(folder / "pairs.csv", None, out, overwrite=False).jobs == selected
+    assert plan_list(folder / "pairs.csv", BESIDE, out, overwrite=False).jobs == selected
 
 
 def test_a_mask_for_rows_that_name_none(folder):
@@ -68,7 +69,7 @@ def test_what_is_missing_fails_its_row_only(folder):
 
 
 def test_rows_that_would_write_one_output_are_refused(folder):
-    rows = [{"photo": "b.jpg"}, {"photo": "x/a.jpg", "mask": "alpha", "output": "B.jpg"}]
+    rows = [{"photo": "b.jpg"}, {"photo": "x/a.jpg", "mask": "alpha", "output": "b.jpg"}]
     plan = planned(folder, rows)
     assert not plan.jobs
     assert len(plan.skips) == 2
@@ -86,7 +87,7 @@ def test_a_row_without_a_photo_is_refused_with_the_columns(folder, text):
     path = folder / "pairs.csv"
     path.write_text(text)
     with pytest.raises(UsageError, match="row 1") as error:
-        plan_list(path, None, folder.parent / "out", overwrite=False)
+        plan_list(path, BESIDE, folder.parent / "out", overwrite=False)
     assert "photo, mask, output" in error.value.hint
 
 
@@ -95,13 +96,13 @@ def test_a_bad_line_is_named(folder, line):
     path = folder / "pairs.jsonl"
     path.write_text('{"photo": "b.jpg"}\n' + line + "\n")
     with pytest.raises(UsageError, match="2"):
-        plan_list(path, None, folder.parent / "out", overwrite=False)
+        plan_list(path, BESIDE, folder.parent / "out", overwrite=False)
 
 
 def test_a_list_that_is_no_text(folder):
     (folder / "pairs.csv").write_bytes(b"photo\n\xff\xfe")
     with pytest.raises(UnreadableError, match="not a list"):
-        plan_list(folder / "pairs.csv", None, folder.parent / "out", overwrite=False)
+        plan_list(folder / "pairs.csv", BESIDE, folder.parent / "out", overwrite=False)
 
 
 def test_lists_are_known_by_suffix(folder):
@@ -127,7 +128,7 @@ def test_lists_are_known_by_suffix(folder):
 def test_what_spreadsheets_write_is_read(folder, text, encoding):
     path = folder / "pairs.csv"
     path.write_bytes(text.encode(encoding))
-    (job,) = plan_list(path, None, folder.parent / "out", overwrite=False).jobs
+    (job,) = plan_list(path, BESIDE, folder.parent / "out", overwrite=False).jobs
     assert (job.photo.name, job.mask.name) == ("b.jpg", "other.png")
 
 
@@ -143,7 +144,7 @@ def test_columns_that_are_not_known_are_refused_by_name(folder, text, named):
     path = folder / "pairs.csv"
     path.write_text(text)
     with pytest.raises(UsageError, match=named):
-        plan_list(path, None, folder.parent / "out", overwrite=False)
+        plan_list(path, BESIDE, folder.parent / "out", overwrite=False)
 
 
 def test_keys_of_json_count_without_their_case(folder):
@@ -175,4 +176,4 @@ def test_a_list_that_would_write_an_input_is_refused_as_a_whole(folder, rows, li
         out = folder.parent / "link"
         out.symlink_to(folder)
     with pytest.raises(OutputError, match="input of the same run"):
-        plan_list(path, None, out, overwrite=True)
+        plan_list(path, BESIDE, out, overwrite=True)

@@ -16,6 +16,7 @@ from inpaintcli.batch.fingerprints import digest_of_bytes
 from inpaintcli.batch.journal import Journal, journal_path
 from inpaintcli.batch.journal_entries import JournalEntry
 from inpaintcli.errors import ExitCode, OutputError, UnreadableError, UsageError
+from inpaintcli.masks.source import BESIDE, mask_source
 from inpaintcli.storage import stores
 from inpaintcli.storage.locations import local_copy, parse_location
 from tests.inpaintcli.batch.test_fill_many import grey_request
@@ -44,7 +45,9 @@ def fill(tmp_path, capsys):
         if isinstance(output, Path):
             del many["journal"]
         request = grey_request(options)
-        code = fill_many(request, BatchOptions(source=source, mask=mask, output=output, **many))
+        code = fill_many(
+            request, BatchOptions(source=source, mask=mask_source(mask), output=output, **many)
+        )
         out, err = capsys.readouterr()
         *lines, _ = [json.loads(line) for line in out.splitlines()]
         return code, {parse_location(line["input"]).stem: line["status"] for line in lines}, err
@@ -201,17 +204,17 @@ def test_a_dry_run_writes_nothing(fill, stored):
 
 def test_one_photo(stored, capsys):
     run, photo = grey_request({}), stored / "photos/0.png"
-    assert fill_photo(run, photo, None, stored / "out.png") == ExitCode.OK
-    assert fill_photo(run, photo, None, None) == ExitCode.OK
+    assert fill_photo(run, photo, BESIDE, stored / "out.png") == ExitCode.OK
+    assert fill_photo(run, photo, BESIDE, None) == ExitCode.OK
     assert {url.name for url in stored.files_below()} >= {"out.png", "0.filled.png"}
     with pytest.raises(OutputError, match="exists"):
-        fill_photo(run, photo, None, stored / "out.png")
+        fill_photo(run, photo, BESIDE, stored / "out.png")
     with pytest.raises(OutputError, match="inputs are never changed"):
-        fill_photo(run, photo, None, photo)
+        fill_photo(run, photo, BESIDE, photo)
     with pytest.raises(UnreadableError, match="does not exist"):
-        fill_photo(run, stored / "photos/9.png", None, stored / "out.png")
+        fill_photo(run, stored / "photos/9.png", BESIDE, stored / "out.png")
     with pytest.raises(OutputError, match="cannot be written"):
-        fill_photo(run, photo, None, stored / "out.xyz")
+        fill_photo(run, photo, BESIDE, stored / "out.xyz")
     assert json.loads(capsys.readouterr().out.splitlines()[0])["output"] == "memory://box/out.png"
 
 
@@ -221,7 +224,7 @@ def test_a_store_that_does_not_answer_is_reported(stored, monkeypatch):
 
     monkeypatch.setattr(stores, "_opened", away)
     with pytest.raises(UnreadableError, match="nobody there"):
-        fill_photo(grey_request({}), stored / "photos/0.png", None, stored / "out.png")
+        fill_photo(grey_request({}), stored / "photos/0.png", BESIDE, stored / "out.png")
     with pytest.raises(UnreadableError, match="nobody there"):
         is_many(stored / "photos")
 
@@ -265,7 +268,7 @@ def test_each_store_has_a_journal_of_its_own(tmp_path):
 def test_a_journal_folder_is_for_stores_only(folder, tmp_path):
     run = grey_request({})
     with pytest.raises(UsageError, match="--journal"):
-        fill_many(run, BatchOptions(source=folder, mask=None, output=tmp_path, journal=tmp_path))
+        fill_many(run, BatchOptions(source=folder, mask=BESIDE, output=tmp_path, journal=tmp_path))
 
 
 def test_without_stores_fsspec_is_not_imported(folder, tmp_path):

@@ -13,6 +13,7 @@ from inpaintcli.batch.outcome import ModelUsed
 from inpaintcli.batch.plan import plan_folder
 from inpaintcli.batch.thread_pool import SPARE_THREADS, default_workers, model_pool, run_jobs
 from inpaintcli.inpaint.pipeline import Model
+from inpaintcli.masks.source import BESIDE
 from inpaintcli.options import FillOptions
 from tests.conftest import GreyEngine, card
 
@@ -32,7 +33,7 @@ def fill_all(jobs, models, **stop):
 
 
 def outcomes(folder, out, workers=1):
-    plan = plan_folder(folder, None, out, overwrite=False)
+    plan = plan_folder(folder, BESIDE, out, overwrite=False)
     return {outcome.input.name: outcome for outcome in fill_all(plan.jobs, models(workers))}
 
 
@@ -69,7 +70,7 @@ def test_each_engine_serves_one_photo_at_a_time(folder, tmp_path):
             return super()._run(arrays)
 
     pool = [Model(card(), Watched(), "") for _ in range(2)]
-    plan = plan_folder(folder, None, tmp_path / "out", overwrite=False)
+    plan = plan_folder(folder, BESIDE, tmp_path / "out", overwrite=False)
     runs = fill_all(plan.jobs, pool)
     assert {o.status for o in runs} == {"filled"}
 
@@ -98,12 +99,12 @@ class Gate(GreyEngine):
 def test_the_next_photo_is_read_while_the_engine_is_busy(folder, tmp_path, monkeypatch):
     gate, read = Gate(), threading.Semaphore(0)
 
-    def reading(photo, mask, options):
+    def reading(*job):
         read.release()
-        return read_pair(photo, mask, options)
+        return read_pair(*job)
 
     monkeypatch.setattr("inpaintcli.batch.job_runner.read_pair", reading)
-    plan = plan_folder(folder, None, tmp_path / "out", overwrite=False)
+    plan = plan_folder(folder, BESIDE, tmp_path / "out", overwrite=False)
     runs = fill_all(plan.jobs, [Model(card(), gate, "")])
     first = threading.Thread(target=lambda: next(runs))
     first.start()
@@ -133,7 +134,7 @@ def test_jobs_are_taken_as_there_is_room(folder, tmp_path):
 def test_once_asked_to_stop_no_other_photo_is_begun_and_those_in_progress_are_reported(
     folder, tmp_path
 ):
-    plan = plan_folder(folder, None, tmp_path / "out", overwrite=False)
+    plan = plan_folder(folder, BESIDE, tmp_path / "out", overwrite=False)
     stop = threading.Event()
     runs = fill_all(plan.jobs, models(1), stop=stop.is_set)
     done = [next(runs)]
@@ -145,7 +146,7 @@ def test_once_asked_to_stop_no_other_photo_is_begun_and_those_in_progress_are_re
 
 def test_outcomes_and_plans_travel_between_processes(folder, tmp_path):
     (folder / "2.png").write_bytes(b"")
-    plan = plan_folder(folder, None, tmp_path / "out", overwrite=False)
+    plan = plan_folder(folder, BESIDE, tmp_path / "out", overwrite=False)
     assert pickle.loads(pickle.dumps(plan)) == plan  # noqa: S301
     for outcome in fill_all(plan.jobs, models(1)):
         copy = pickle.loads(pickle.dumps(outcome))  # noqa: S301

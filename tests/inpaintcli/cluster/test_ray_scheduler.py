@@ -17,6 +17,7 @@ from inpaintcli.cluster.ray_worker import RayWorker, WorkerSettings
 from inpaintcli.console import Console
 from inpaintcli.errors import UsageError
 from inpaintcli.inpaint.pipeline import Model
+from inpaintcli.masks.source import BESIDE
 from inpaintcli.models.cards import find_card
 from inpaintcli.options import FillOptions, ModelChoice
 from tests.conftest import GreyEngine, card
@@ -54,7 +55,7 @@ def run(folder, out, monkeypatch):
 
     def go(ray, *, workers=2, stop=lambda _: False, **changes):
         settings = dataclasses.replace(worker_settings(out / NAME), **changes)
-        plan = plan_folder(folder, None, out, overwrite=False)
+        plan = plan_folder(folder, BESIDE, out, overwrite=False)
         done = {}
         with closing(Journal(out)) as journal:
             recorder = JournalRecorder(journal, RUN_FINGERPRINT)
@@ -208,7 +209,7 @@ def test_outputs_in_a_store_are_recorded_before_they_appear(
     monkeypatch.setattr(
         ray_worker, "open_chosen_model", lambda *_, **__: Model(card(), GreyEngine(), "fake")
     )
-    plan = plan_folder(folder, None, root / "out", overwrite=False)
+    plan = plan_folder(folder, BESIDE, root / "out", overwrite=False)
 
     def dies(worker, name, arguments):
         if name == "publish":

@@ -19,6 +19,7 @@ from inpaintcli.imaging.regions import Box
 from inpaintcli.imaging.tiles import Tile
 from inpaintcli.inpaint.attention import AttentionMap, check_outputs, offsets_in_colours
 from inpaintcli.inpaint.pipeline import Model, fill
+from inpaintcli.masks.source import BESIDE
 from inpaintcli.options import ModelChoice
 from tests.conftest import GreyEngine, card, photo_pixels
 
@@ -171,7 +172,7 @@ def command(model: Path | str | None, out: Path, *, overwrite: bool = False) -> 
 
 def test_the_command_writes_the_map_at_the_photos_size(looking, photo, tmp_path) -> None:
     run = command(looking, tmp_path / "map.png")
-    assert fill_photo(run, photo, None, tmp_path / "out.png") == ExitCode.OK
+    assert fill_photo(run, photo, BESIDE, tmp_path / "out.png") == ExitCode.OK
     pixels = read_picture(tmp_path / "map.png").pixels
     hole = read_picture(tmp_path / "photo.mask.png").pixels[..., 0] > 0
     assert pixels.shape == (64, 96, 3)
@@ -185,30 +186,30 @@ def test_an_existing_map_is_refused_before_any_work(looking, photo, tmp_path) ->
     (tmp_path / "map.png").write_bytes(b"mine")
     run = command(looking, tmp_path / "map.png")
     with pytest.raises(OutputError, match=r"map\.png exists"):
-        fill_photo(run, photo, None, tmp_path / "out.png")
+        fill_photo(run, photo, BESIDE, tmp_path / "out.png")
     assert (tmp_path / "map.png").read_bytes() == b"mine"
     assert not (tmp_path / "out.png").exists()
     run = command(looking, tmp_path / "map.png", overwrite=True)
-    fill_photo(run, photo, None, tmp_path / "out.png")
+    fill_photo(run, photo, BESIDE, tmp_path / "out.png")
     assert read_picture(tmp_path / "map.png").pixels.shape == (64, 96, 3)
 
 
 def test_the_map_is_never_the_output_the_photo_or_the_mask(looking, photo, tmp_path) -> None:
     out = tmp_path / "out.png"
     with pytest.raises(UsageError, match="both the output"):
-        fill_photo(command(looking, out), photo, None, out)
+        fill_photo(command(looking, out), photo, BESIDE, out)
     for path, what in ((photo, "photo"), (tmp_path / "photo.mask.png", "mask")):
         with pytest.raises(OutputError, match=f"the {what} itself"):
-            fill_photo(command(looking, path, overwrite=True), photo, None, out)
+            fill_photo(command(looking, path, overwrite=True), photo, BESIDE, out)
 
 
 def test_the_default_model_says_that_it_has_no_map(photo, tmp_path) -> None:
     with pytest.raises(UsageError, match="has no attention offsets"):
-        fill_photo(command(None, tmp_path / "map.png"), photo, None, tmp_path / "out.png")
+        fill_photo(command(None, tmp_path / "map.png"), photo, BESIDE, tmp_path / "out.png")
     assert not (tmp_path / "out.png").exists()
 
 
 def test_many_photos_have_no_map(photo, tmp_path) -> None:
     run = command(None, tmp_path / "map.png")
     with pytest.raises(UsageError, match="one photo"):
-        fill_many(run, BatchOptions(source=photo.parent, mask=None, output=tmp_path / "out"))
+        fill_many(run, BatchOptions(source=photo.parent, mask=BESIDE, output=tmp_path / "out"))

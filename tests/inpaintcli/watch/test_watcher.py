@@ -18,6 +18,7 @@ from inpaintcli.batch.requests import FillRequest
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, OutputError, UsageError
 from inpaintcli.inpaint.pipeline import Model
+from inpaintcli.masks.source import BESIDE, mask_source
 from inpaintcli.watch.watcher import WatchOptions, watch_folder
 from tests.conftest import GreyEngine, card, photo_pixels
 from tests.programs import PROGRAM, running
@@ -55,7 +56,9 @@ def put_pair(folder, name, *, age_s=100.0):
 
 def once(fill_request, photos, mask=None, **options):
     out = photos.parent / "out"
-    return watch_folder(fill_request, WatchOptions(once=True, **options), photos, mask, out)
+    return watch_folder(
+        fill_request, WatchOptions(once=True, **options), photos, mask_source(mask), out
+    )
 
 
 def names(folder):
@@ -184,7 +187,7 @@ def test_a_second_watch_does_what_is_missing_or_changed(photos, tmp_path, fill_r
 
 def test_watch_and_fill_keep_one_journal(photos, tmp_path, fill_request, capsys):
     put_pair(photos, "a")
-    fill = BatchOptions(source=photos, mask=None, output=tmp_path / "out")
+    fill = BatchOptions(source=photos, mask=BESIDE, output=tmp_path / "out")
     once(fill_request, photos)
     capsys.readouterr()
     fill_many(fill_request, fill)
@@ -229,7 +232,7 @@ def test_the_port_that_was_free_is_reported(photos, tmp_path, fill_request, caps
 
 def test_a_dry_run_does_nothing(photos, tmp_path, capsys):
     put_pair(photos, "a")
-    watch_folder(run_with(dry_run=True), WatchOptions(), photos, None, tmp_path / "out")
+    watch_folder(run_with(dry_run=True), WatchOptions(), photos, BESIDE, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert records(capsys.readouterr().out)[0]["note"] == "dry run"
 
@@ -243,7 +246,7 @@ def test_a_dry_run_does_nothing(photos, tmp_path, capsys):
 )
 def test_options_that_contradict_each_other_are_refused(photos, fill_request, options, output):
     with pytest.raises(UsageError):
-        watch_folder(fill_request, options, photos, None, output)
+        watch_folder(fill_request, options, photos, BESIDE, output)
 
 
 class Program:

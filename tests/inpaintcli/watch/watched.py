@@ -11,6 +11,7 @@ from inpaintcli.batch.journal_entries import JournalIndex
 from inpaintcli.batch.outcome import Outcome
 from inpaintcli.batch.resume import JournalRecorder, PreviousRuns
 from inpaintcli.errors import InpaintError
+from inpaintcli.masks.source import mask_source
 from inpaintcli.watch.layout import watch_layout
 from inpaintcli.watch.pair_tracker import PairTracker
 from inpaintcli.watch.stability import Event, FileSnapshot, StabilityTracker, Timing
@@ -45,7 +46,7 @@ class Folder:
         self.photos, self.out = self.root / "in", self.root / "out"
         self.photos.mkdir(exist_ok=True)
         self.wall_clock = 2_000_000_000.0
-        layout = watch_layout(self.photos, self.mask, self.out, {})
+        layout = watch_layout(self.photos, mask_source(self.mask), self.out, {})
         self.stability_tracker = StabilityTracker(
             file_filter=layout,
             timing=self.timing,
