@@ -7,7 +7,7 @@ needs is imported when it runs, so that `--help` answers at once.
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,12 +21,22 @@ from inpaintcli.commands import (
     harmonize,
     mask,
     models,
+    remove,
     training,
     watch,
 )
-from inpaintcli.console import ReaderGoneError, complain, open_missing_streams
+from inpaintcli.console import (
+    ReaderGoneError,
+    complain,
+    forget_records,
+    open_missing_streams,
+    record_failure,
+)
 from inpaintcli.errors import ExitCode, InpaintError
 from inpaintcli.signals import Interrupted, InterruptHandler, handle_signals
+
+_CommandLineError: Any = typer.BadParameter.__mro__[2]
+"""What typer raises where the words of the command line are wrong: it has no name of its own."""
 
 app = typer.Typer(
     name="inpaintcli",
@@ -41,6 +51,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(engine.app, name="engine")
 app.add_typer(gimp.app, name="gimp")
 app.command()(fill.fill)
+app.command()(remove.remove)
 app.command()(harmonize.harmonize)
 app.command()(mask.mask)
 app.command()(evaluate.evaluate)
@@ -78,20 +89,34 @@ def main() -> None:
 
 
 def _run() -> int:
+    forget_records()
     try:
-        app()
+        return int(app(standalone_mode=False) or ExitCode.OK)
+    except _CommandLineError as error:
+        return _wrong_command_line(error)
     except ReaderGoneError as error:
         return error.code  # and nothing is left to say
     except InpaintError as error:
         return _failed(error.message, error.hint, error.code)
     except Interrupted as signalled:
-        if signalled.number == signal.SIGTERM and sys.argv[1:2] == ["watch"]:
-            return ExitCode.OK  # a watch that ends while it starts
-        complain("Interrupted; what is written is whole.")
-        return ExitCode.INTERRUPTED
+        return _interrupted(signalled.number)
     except Exception as error:  # noqa: BLE001 - the last line of defence, and the only one
         return _unexpected(error)
-    return ExitCode.OK
+
+
+def _interrupted(number: int) -> int:
+    if number == signal.SIGTERM and sys.argv[1:2] == ["watch"]:
+        return ExitCode.OK  # a watch that ends while it starts
+    complain("Interrupted; what is written is whole.")
+    return ExitCode.INTERRUPTED
+
+
+def _wrong_command_line(error: Any) -> int:
+    """Report what typer says of the words of the command line, with the usage."""
+    error.show()
+    context = getattr(error, "ctx", None)
+    hint = f"`{context.command_path} --help` has the options." if context else ""
+    return _recorded(error.format_message(), hint, error.exit_code)
 
 
 def _unexpected(error: Exception) -> int:
@@ -110,6 +135,14 @@ def _failed(message: str, hint: str, code: int) -> int:
     complain(f"inpaintcli: {message}")
     if hint:
         complain(hint)
+    return _recorded(message, hint, code)
+
+
+def _recorded(message: str, hint: str, code: int) -> int:
+    """Print the error as a JSON object where `--json` is among the words; returns the code."""
+    words = sys.argv[1 : sys.argv.index("--") if "--" in sys.argv else None]
+    if "--json" in words:
+        record_failure({"code": int(code), "message": message, "hint": hint or None})
     return int(code)
 
 
