@@ -41,7 +41,7 @@ $(VENV)/.docs: pyproject.toml
 $(VENV)/.developer: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[train,onnxruntime,metrics,docs,dev]'
+	$(PIP) --editable '.[train,onnxruntime,metrics,ui,docs,dev]'
 	touch $@ $(VENV)/.runtime $(VENV)/.docs
 
 # What some tests need besides Python packages, and how to get it; without it they are skipped.

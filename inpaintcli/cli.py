@@ -23,6 +23,7 @@ from inpaintcli.commands import (
     models,
     remove,
     training,
+    ui,
     watch,
 )
 from inpaintcli.console import (
@@ -56,6 +57,7 @@ app.command()(harmonize.harmonize)
 app.command()(mask.mask)
 app.command()(evaluate.evaluate)
 app.command(cls=watch.OptionalSeconds)(watch.watch)
+app.command()(ui.ui)
 app.command()(doctor.doctor)
 app.command()(training.train)
 app.command()(training.average)

@@ -1,0 +1,1 @@
+"""The local page: paint masks, fill, compare and save by hand, in a browser on this machine."""
