@@ -9,22 +9,27 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from inpaintcli.errors import OutputError, UnreadableError
 from inpaintcli.imaging.formats import bmp, jpeg, png, tiff, webp
+from inpaintcli.imaging.formats._jpeg_blocks import Preservation, Preserved, ignore
 from inpaintcli.imaging.metadata import policy
 from inpaintcli.imaging.metadata.photoshop import iptc_of
 from inpaintcli.imaging.metadata.removals import Removals
 from inpaintcli.imaging.picture import Origin, Picture
 from inpaintcli.imaging.picture_format import PictureFormat
 from inpaintcli.imaging.renaming import rename_new
-from inpaintcli.options import MetadataPolicy
+from inpaintcli.options import JpegMethod, MetadataPolicy
 
 FORMATS: tuple[PictureFormat, ...] = (png, jpeg, tiff, webp, bmp)
 SUFFIXES: frozenset[str] = frozenset(suffix for kind in FORMATS for suffix in kind.SUFFIXES)
 TEMPORARY_SUFFIX = ".inpaintcli-part"
 """Of files being written; programs that watch a folder ignore them."""
+
+WHOLE = "the whole picture was coded anew, not only the hole's blocks, as {}."
+"""Where JPEG cannot come back without loss."""
 
 UNSUPPORTED_KINDS = (
     (0, b"GIF8", "a GIF"),
@@ -91,6 +96,8 @@ def picture_bytes(
     metadata: MetadataPolicy = "safe",
     notes: Callable[[str], None] = ignore_note,
     removed: Callable[[str], None] = ignore_note,
+    jpeg_method: JpegMethod = "blocks",
+    preserved: Preserved = ignore,
 ) -> bytes:
     """The file of `picture` under `suffix`.
 
@@ -101,14 +108,27 @@ def picture_bytes(
         metadata: what of them is written, see `metadata.policy`.
         notes: takes sentences on what was lost, or is kept although it shows the photo unfilled.
         removed: takes a sentence on previews that were removed.
+        jpeg_method: `blocks` codes only those blocks of a JPEG anew that were filled, `whole` all.
+        preserved: takes, of a photo and output that are both JPEG, whether all but what was filled
+            is as it was; a note says why where `blocks` could not be had.
 
     Raises:
         OutputError: the suffix is of no format, or the format cannot hold the picture.
     """
     kind, removals = _format_of(suffix), Removals()
     origin = policy.applied(picture.origin, metadata, removals)
-    encoded = kind.write(replace(picture, origin=origin))
     before = f"{name}: " if name else ""
+    if jpeg_method == "whole":
+        origin = replace(origin, encoding=origin.encoding.whole())
+    found = replace(picture, origin=origin)
+
+    def report(preservation: Preservation) -> None:
+        preserved(preservation)
+        if jpeg_method == "blocks" and not preservation.lossless:
+            notes(f"{before}{WHOLE.format(preservation.reason)}")
+
+    write_jpeg = partial(jpeg.write_preserving, preserved=report, notes=notes)
+    encoded = write_jpeg(found) if kind is jpeg else kind.write(found)
     other = origin.format and origin.format.upper() != kind.NAME.upper()
     if other and Path(name).suffix.lower() in kind.SUFFIXES:
         notes(

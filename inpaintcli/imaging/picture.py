@@ -26,6 +26,10 @@ class Encoding:
         """What files of other formats cannot hold, in words for the user."""
         return ""
 
+    def whole(self) -> Self:
+        """The encoding by which all of the picture is coded anew, of formats that need not."""
+        return self
+
     def cleaned(self, removals: "Removals") -> Self:
         """The encoding without metadata that may show the photo unfilled, see `metadata.policy`."""
         del removals

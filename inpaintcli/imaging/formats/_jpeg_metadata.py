@@ -47,6 +47,11 @@ def segment_positions(data: bytes) -> Iterator[tuple[int, int, int]]:
         at += 2 + size
 
 
+def is_metadata(marker: int) -> bool:
+    """Whether a segment is not about the coding: a comment, or an application's but Adobe's."""
+    return marker == COM or (APP0 <= marker <= 0xEF and marker != APP14)
+
+
 def cleaned_segments(segments: Iterable[Segment], removals: Removals) -> tuple[Segment, ...]:
     """The segments without what may show the photo or is no longer true.
 

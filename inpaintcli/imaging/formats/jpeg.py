@@ -1,6 +1,7 @@
-"""JPEG: written with the quantisation tables and sampling of the file, its metadata byte for byte.
+"""JPEG: only the blocks of the hole are coded anew, all else stays bit for bit, metadata too.
 
-With the same tables, what was not filled changes by little or nothing, and the file keeps its size.
+Where that cannot be done, the picture is coded with the file's quantisation tables and sampling:
+what was not filled changes by little or nothing, and the file keeps its size.
  Source: ITU-T T.81 (markers: table B.1), and T.871 for JFIF.
 """
 
@@ -9,14 +10,22 @@ import io
 import re
 import struct
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inpaintcli.errors import OutputError
-from inpaintcli.imaging.formats import _jpeg_sampling
+from inpaintcli.imaging.formats import _jpeg_blocks, _jpeg_sampling
+from inpaintcli.imaging.formats._jpeg_blocks import (
+    Preservation,
+    Preserved,
+    Source,
+    WholeOnlyError,
+    ignore,
+)
 from inpaintcli.imaging.formats._jpeg_end import completed
 from inpaintcli.imaging.formats._jpeg_metadata import (
     APP0,
@@ -27,6 +36,7 @@ from inpaintcli.imaging.formats._jpeg_metadata import (
     SOS,
     Segment,
     cleaned_segments,
+    is_metadata,
     only_in_jpeg,
     resource_segments,
     resources_of,
@@ -65,7 +75,7 @@ class JpegEncoding(Encoding):
     `tables` are the quantisation tables in the order of their numbers, `sampling` is Pillow's
     number for the chroma sampling, `components` are those of a sampling that Pillow cannot write,
     `keep_rgb` is True for the rare files that are RGB instead of YCbCr, `dense` for files of more
-    than a byte a pixel.
+    than a byte a pixel. `source` is the file itself, where its blocks may be kept.
     """
 
     tables: tuple[tuple[int, ...], ...]
@@ -76,10 +86,15 @@ class JpegEncoding(Encoding):
     dense: bool
     segments: tuple[Segment, ...]
     components: tuple[_jpeg_sampling.Component, ...] = ()
+    source: Source | None = field(default=None, compare=False, repr=False)
 
     def only_here(self) -> str:
         """Extended XMP and comments, which have no place in other formats."""
         return only_in_jpeg(self.segments)
+
+    def whole(self) -> Self:
+        """The encoding without the file's own blocks."""
+        return replace(self, source=None)
 
     def cleaned(self, removals: Removals) -> Self:
         """The encoding without segments that may show the photo unfilled."""
@@ -112,7 +127,15 @@ def read(data: bytes, name: str) -> Picture:
             origin = replace(_origin(image, data), remarks=remarks)
             image.load()
             pixels, _ = split_alpha(displayed(np.array(image), origin.orientation))
-            return Picture(pixels, None, origin)
+            return Picture(pixels, None, _with_source(origin, data, pixels))
+
+
+def _with_source(origin: Origin, data: bytes, pixels: NDArray[np.uint8]) -> Origin:
+    """The origin, with what single blocks are replaced in."""
+    if not isinstance(origin.encoding, JpegEncoding):
+        return origin
+    source = Source(data, pixels, origin.orientation)
+    return replace(origin, encoding=replace(origin.encoding, source=source))
 
 
 def _origin(image: Any, data: bytes) -> Origin:
@@ -138,9 +161,46 @@ def write(picture: Picture) -> bytes:
     Raises:
         OutputError: 16 bits a channel, transparency, or a side longer than JPEG allows.
     """
+    return write_preserving(picture, ignore, ignore)
+
+
+def write_preserving(picture: Picture, preserved: Preserved, notes: Callable[[str], None]) -> bytes:
+    """As `write`.
+
+    Args:
+        picture: what to write.
+        preserved: takes whether all but what has changed is as it was in the file.
+        notes: takes a sentence where code must be compiled first.
+
+    Raises:
+        OutputError: as `write`.
+    """
+    _refuse(picture)
+    encoding = picture.origin.encoding
+    if not isinstance(encoding, JpegEncoding):
+        return _whole(picture)
+    try:
+        if encoding.source is None:
+            data, result = _whole(picture), Preservation(lossless=False, reason=_jpeg_blocks.ASKED)
+        else:
+            data = _blocks(picture, encoding, encoding.source, notes)
+            result = Preservation(lossless=True)
+    except WholeOnlyError as fault:
+        data, result = _whole(picture), Preservation(lossless=False, reason=str(fault))
+    preserved(result)
+    return data
+
+
+def _blocks(
+    picture: Picture, encoding: JpegEncoding, source: Source, notes: Callable[[str], None]
+) -> bytes:
+    return _jpeg_blocks.written(picture, source, encoding.segments, notes, is_rgb=encoding.keep_rgb)
+
+
+def _whole(picture: Picture) -> bytes:
+    """The file, with all of its blocks coded anew."""
     from PIL import Image
 
-    _refuse(picture)
     samples = stored_samples(picture)[:, :, : picture.pixels.shape[2]]
     image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
     encoding = picture.origin.encoding
@@ -283,7 +343,7 @@ def _is_kept(marker: int, content: bytes) -> bool:
     """
     if content.startswith(MPF_PREFIX):
         return False
-    return marker == COM or (APP0 <= marker <= 0xEF and marker != APP14)
+    return is_metadata(marker)
 
 
 def _with_segments(encoded: bytes, segments: tuple[Segment, ...]) -> bytes:
