@@ -117,6 +117,8 @@ class JobRunner:
                 return self._draft(job, local, fingerprint)
         except Exception as error:  # noqa: BLE001 - one bad file never stops the rest
             seconds = time.perf_counter() - started
+            if isinstance(error.__cause__, OSError | MemoryError):
+                fingerprint = None  # the files may be sound: the next run tries again
             outcome = failed_outcome(job, None, as_expected(error), seconds)
             return Draft(job, replace(outcome, model_used=self.model_used, fingerprint=fingerprint))
 

@@ -4,14 +4,18 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from inpaintcli.console import is_terminal
-from inpaintcli.errors import OutputError, UsageError
+from inpaintcli.console import Console, is_terminal
+from inpaintcli.errors import InpaintError, OutputError, UsageError
 from inpaintcli.imaging.images import suffix_by_content
 from inpaintcli.storage.locations import TEMPORARY_PREFIX
 
 NAMES = ("-", "/dev/stdin")
+STEM = "standard input"
+"""Of the temporary file's name."""
 
 
 @contextmanager
@@ -36,13 +40,57 @@ def piped(photo: str, masks: list[str] | None) -> Iterator[tuple[str, list[str]]
     except OSError as error:
         raise _no_space(error) from error
     with folder as name:
-        path = Path(name) / f"standard input{suffix_by_content(data)}"
+        path = Path(name) / f"{STEM}{suffix_by_content(data)}"
         try:
             path.write_bytes(data)
         except OSError as error:
             raise _no_space(error) from error
         replaced = [str(path) if name in NAMES else name for name in (photo, *masks)]
-        yield replaced[0], replaced[1:]
+        try:
+            yield replaced[0], replaced[1:]
+        except InpaintError as error:
+            message, hint = (_in_words(text, path) for text in (error.message, error.hint))
+            raise type(error)(message, hint=hint) from error
+
+
+def console_for(console: Console, *names: str) -> Console:
+    """The console, which prints standard input where one of the names is its temporary file."""
+    for path in map(Path, names):
+        if path.stem == STEM and path.parent.name.startswith(TEMPORARY_PREFIX):
+            shown = {field.name: getattr(console, field.name) for field in fields(console)}
+            return _NamingConsole(**shown, path=path)
+    return console
+
+
+@dataclass(frozen=True)
+class _NamingConsole(Console):
+    """Prints `-` in records, and "standard input" in sentences, in place of a path."""
+
+    path: Path = Path()
+
+    def data(self, text: str) -> None:
+        super().data(_in_words(text, self.path))
+
+    def record(self, fields: dict[str, Any]) -> None:
+        super().record(_replaced(fields, self.path))
+
+    def say(self, text: str) -> None:
+        super().say(_in_words(text, self.path))
+
+    def detail(self, text: str) -> None:
+        super().detail(_in_words(text, self.path))
+
+
+def _replaced(value: Any, path: Path) -> Any:
+    if isinstance(value, dict):
+        return {name: _replaced(inner, path) for name, inner in value.items()}
+    if isinstance(value, str):
+        return NAMES[0] if value == str(path) else _in_words(value, path)
+    return value
+
+
+def _in_words(text: str, path: Path) -> str:
+    return text.replace(str(path), STEM).replace(path.name, STEM)
 
 
 def _read() -> bytes:

@@ -114,6 +114,8 @@ def fill(
     if photo in standard_input.NAMES and output is None:
         raise UsageError("A photo from standard input needs an output.", hint="Pass -o.")
     with standard_input.piped(photo, holes.mask) as (named, masks):
+        console = standard_input.console_for(console, named, *masks)
+        request = replace(request, console=console)
         mask = source_of(replace(holes, mask=masks))
         source, target = parse_location(named), None if output is None else parse_location(output)
         if fill_many.is_many(source):

@@ -1,5 +1,6 @@
 """The command `watch`: fill what comes into a folder, report it, archive inputs, until stopped."""
 
+import os
 import signal
 import time
 from collections.abc import Sequence
@@ -127,11 +128,18 @@ def _watch(
         raise UsageError("--delete-inputs and --done contradict each other.", hint="Drop one.")
     moved_to = {"--done": options.done, "--failed": options.failed}
     layout = watch_layout(folder, mask, output, moved_to, (options.status, options.log))
-    if request.dry_run:
+    if request.dry_run or _may_only_look(options, output):
         return fill_many(request, BatchOptions(source=folder, mask=mask, output=output))
     with ExitStack() as stack:
         stop = stack.enter_context(stop_signals(request.console.say))
         return _Watch(request, options, layout, stack).run(stop)
+
+
+def _may_only_look(options: WatchOptions, output: Path) -> bool:
+    """Whether nothing can be written, so that all that can be done is to find everything done."""
+    archives = options.done or options.failed or options.delete_inputs
+    is_read_only = output.is_dir() and not os.access(output, os.W_OK)
+    return options.once and is_read_only and not archives
 
 
 class _Watch:

@@ -14,7 +14,8 @@ from inpaintcli.batch.fill_many import BatchOptions, fill_many, is_many
 from inpaintcli.batch.journal import NAME, Journal
 from inpaintcli.batch.requests import FillRequest
 from inpaintcli.console import Console
-from inpaintcli.errors import ExitCode, OutputError, UsageError
+from inpaintcli.errors import ExitCode, OutputError, UnreadableError, UsageError
+from inpaintcli.imaging import images
 from inpaintcli.inpaint.pipeline import Model
 from inpaintcli.masks.source import BESIDE
 from inpaintcli.models.cards import find_card
@@ -159,6 +160,21 @@ def test_an_output_that_somebody_changed_is_not_replaced(fill, folder, tmp_path)
     assert statuses == NONE
     assert "changed since" in told
     assert (tmp_path / "out/3.png").read_bytes() == b"touched up by hand"
+
+
+def test_what_could_not_be_read_for_a_while_is_tried_again(fill, monkeypatch):
+    """A share that did not answer, missing rights: the same file may be read in the next run."""
+    read = images._content
+
+    def failing(path, **options):
+        if path.name == "3.png" and options.get("whole", True):
+            raise UnreadableError(f"{path} cannot be read.") from OSError(5, "Input/output error")
+        return read(path, **options)
+
+    monkeypatch.setattr(images, "_content", failing)
+    assert fill()[:2] == (ExitCode.SOME_FAILED, {**ALL, "3": "failed"})
+    monkeypatch.setattr(images, "_content", read)
+    assert fill()[1] == {**NONE, "3": "filled"}
 
 
 def test_a_failure_that_lies_in_the_files_comes_again_without_work(fill, folder, monkeypatch):

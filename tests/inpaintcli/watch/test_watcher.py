@@ -71,6 +71,37 @@ def records(text):
     return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.parametrize("what", ["watch", "fill"])
+def test_where_all_is_done_a_folder_that_cannot_be_written_is_no_error(
+    photos, fill_request, monkeypatch, capsys, what
+):
+    put_pair(photos, "a")
+    assert once(fill_request, photos) == ExitCode.OK
+    capsys.readouterr()
+    access, opened, out = os.access, os.open, photos.parent / "out"
+
+    def read_only(path, *flags, **options):
+        if Path(path).is_relative_to(out) and flags[0] & (os.O_RDWR | os.O_WRONLY):
+            raise OSError(30, "Read-only file system")
+        return opened(path, *flags, **options)
+
+    monkeypatch.setattr(os, "open", read_only)
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: access(path, mode) and not Path(path).is_relative_to(out)
+    )
+
+    def run():
+        if what == "watch":
+            return once(fill_request, photos)
+        return fill_many(fill_request, BatchOptions(source=photos, mask=BESIDE, output=out))
+
+    assert run() == ExitCode.OK
+    assert records(capsys.readouterr().out)[-1]["summary"]["skipped"] == 1
+    put_pair(photos, "b")
+    with pytest.raises(OutputError, match="Read-only"):
+        run()
+
+
 @pytest.mark.parametrize("poll", [["--poll"], ["--poll", "0.5"], ["--poll=3"]])
 def test_poll_takes_a_number_or_none(tmp_path, poll, program):
     nowhere = tmp_path / "nowhere"
