@@ -34,6 +34,26 @@ def _device_problem(text: str) -> str:
     return f"'{text}' is not a device: auto, cpu, cuda, cuda:N, coreml or directml."
 
 
+def share_of(text: str) -> float:
+    """A share, `0.5` or `50%`, as a number from 0 to 1.
+
+    Raises:
+        ValueError: it is none.
+    """
+    number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 <= number <= 1:
+        raise ValueError(f"{text} is not between 0 and 1")
+    return number
+
+
+def _share_problem(text: str) -> str:
+    try:
+        share_of(text)
+    except ValueError:
+        return f"'{text}' is not an amount: 0 to 1, or 0% to 100%."
+    return ""
+
+
 Detail = Literal["auto", "network", "patches"]
 """Whose texture fills a hole: the model's, patches of the photo, or chosen for each hole."""
 Structure = Literal["auto", "off"]
@@ -41,8 +61,12 @@ Structure = Literal["auto", "off"]
 Shadow = Literal["auto", "off"]
 """Whether the shadow that an object casts is removed with it, where one is found."""
 Engine = Literal["auto", "openvino", "onnxruntime", "tensorrt"]
+Method = Literal["auto", "predicted", "model", "reinhard"]
+"""What chooses the colours of a pasted object, see `objects.harmonize`."""
 MetadataPolicy = Literal["keep", "safe", "strip"]
 """What of a photo's metadata is written: all, what cannot show the photo unfilled, nothing."""
+JpegMethod = Literal["blocks", "whole"]
+"""Of a JPEG: only the blocks of the hole are coded anew, or the whole picture."""
 JpegMethod = Literal["blocks", "whole"]
 """Of a JPEG: only the blocks of the hole are coded anew, or the whole picture."""
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -61,18 +85,65 @@ DeviceOption = Annotated[
 GpuOption = Annotated[str, Option(check=_device_problem, help="cuda or cuda:N.")]
 PrecisionOption = Annotated[Precision, Option(help="Arithmetic.")]
 MaskOption = Annotated[
-    str | None,
+    list[str] | None,
     Option(
-        metavar="FILE|FOLDER|alpha",
+        metavar="FILE|FOLDER|alpha|color:#RRGGBB~N|FILE.json",
         help="White is the hole. A folder holds NAME.EXT, NAME.mask.EXT or NAME_mask.EXT; "
-        "alpha takes the transparent pixels; left out: NAME.mask.EXT beside the photo.",
+        "alpha takes the transparent pixels; color: the pixels whose channels are at most N off; "
+        "a .json file the shapes of LabelMe, COCO or VIA. May be given more than once; all add up. "
+        "Left out: NAME.mask.EXT beside the photo.",
     ),
 ]
+BoxOption = Annotated[
+    list[str] | None,
+    Option(
+        metavar="X,Y,W,H",
+        help="A box as hole, in pixels of the photo as displayed, or shares such as 70%; a "
+        "negative X or Y counts from the right or the bottom. May be given more than once.",
+    ),
+]
+PolygonOption = Annotated[
+    list[str] | None,
+    Option(
+        metavar="'X,Y;X,Y;...'",
+        help="A polygon as hole, by the same numbers. May be given more than once.",
+    ),
+]
+LabelOption = Annotated[
+    list[str] | None,
+    Option(
+        metavar="NAME",
+        help="Of the shapes of a .json file only those with this label. May be given more than "
+        "once.",
+    ),
+]
+GrowOption = Annotated[int, Option(least=0, help="Widen the hole by so many pixels.")]
 MetadataOption = Annotated[
     MetadataPolicy,
     Option(
         help="keep: all metadata, even previews of the unfilled photo; safe: without what may show "
         "it; strip: the colour profile only.",
+    ),
+]
+MethodOption = Annotated[
+    Method,
+    Option(
+        help="What chooses the object's new colours: predicted from statistics of object and "
+        "photo, the answer of a model, or Reinhard's transfer; auto: a model where --model names "
+        "one, else predicted."
+    ),
+]
+AmountOption = Annotated[
+    str,
+    Option(
+        metavar="0..1|N%", check=_share_problem, help="How much of the change is made; 0 is none."
+    ),
+]
+JpegOption = Annotated[
+    JpegMethod,
+    Option(
+        help="Of a photo and output that are JPEG: blocks codes only those of the hole anew, and "
+        "all others keep every bit; whole codes the whole picture."
     ),
 ]
 JpegOption = Annotated[
@@ -101,6 +172,16 @@ class ModelChoice(EngineChoice):
     """The model to use, None for the default one, and what is to run it."""
 
     model: ModelOption = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskChoice:
+    """Where holes come from; `masks.source.mask_source` makes one value of it."""
+
+    mask: MaskOption = None
+    box: BoxOption = None
+    polygon: PolygonOption = None
+    label: LabelOption = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +223,7 @@ class HoleOptions:
         Structure,
         Option(help="auto carries patterns and straight lines of the photo through the hole."),
     ] = "auto"
-    grow: Annotated[int, Option(least=0, help="Widen the hole by so many pixels.")] = 0
+    grow: GrowOption = 0
     feather: Annotated[
         int, Option(least=0, help="Blend over so many pixels inside the hole's edge.")
     ] = 0
