@@ -67,8 +67,6 @@ MetadataPolicy = Literal["keep", "safe", "strip"]
 """What of a photo's metadata is written: all, what cannot show the photo unfilled, nothing."""
 JpegMethod = Literal["blocks", "whole"]
 """Of a JPEG: only the blocks of the hole are coded anew, or the whole picture."""
-JpegMethod = Literal["blocks", "whole"]
-"""Of a JPEG: only the blocks of the hole are coded anew, or the whole picture."""
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 ModelOption = Annotated[
@@ -137,13 +135,6 @@ AmountOption = Annotated[
     str,
     Option(
         metavar="0..1|N%", check=_share_problem, help="How much of the change is made; 0 is none."
-    ),
-]
-JpegOption = Annotated[
-    JpegMethod,
-    Option(
-        help="Of a photo and output that are JPEG: blocks codes only those of the hole anew, and "
-        "all others keep every bit; whole codes the whole picture."
     ),
 ]
 JpegOption = Annotated[
