@@ -22,7 +22,7 @@ from inpaintcli import __version__
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, ModelError
 from inpaintcli.gimp.report import in_one_line
-from inpaintcli.models.cards import DEFAULT, cards, verify
+from inpaintcli.models.cards import DEFAULT, cards, unreadable_cards, verify
 from inpaintcli.texture import synthesis as texture
 
 State = Literal["ok", "absent", "bad", "note"]
@@ -266,6 +266,8 @@ def _models() -> Iterator[Finding]:
         except ModelError as error:
             state: State = "bad" if name == DEFAULT else "absent"
             yield Finding("models", name + mark, state, error.message, error.hint)
+    for name, problem in unreadable_cards().items():
+        yield Finding("models", name, "absent", problem.message, problem.hint)
 
 
 def _programs() -> Iterator[Finding]:

@@ -59,4 +59,4 @@ class FillRequest(PhotoRequest):
         options = {**asdict(self.options), "precision": self.model.precision}
         if not self.options.seed:
             del options["seed"]  # journals of versions without the option hold none
-        return RunFingerprint(model=find_card(self.model.model).sha256, options=options)
+        return RunFingerprint(model=find_card(self.model.model).fingerprint, options=options)

@@ -156,7 +156,7 @@ def _check(settings: WorkerSettings) -> None:
             f"inpaintcli {__version__} is installed, but the run is of {settings.version}.",
             hint=f"pip install inpaintcli=={settings.version}",
         )
-    if find_card(settings.model.model).sha256 != settings.fingerprint.model:
+    if find_card(settings.model.model).fingerprint != settings.fingerprint.model:
         raise EngineUnavailableError("The model is another one here.", hint="Install the same.")
     if settings.shared_file is not None and not settings.shared_file.exists():
         folder = settings.shared_file.parent

@@ -112,17 +112,17 @@ class FillService:
         if name and name not in known:
             hint = f"Leave it empty, or name one of: {', '.join(sorted(known))}."
             raise ModelError(f"There is no model '{name}'.", hint=hint)
-        sha256 = find_card(name or None).sha256  # one that was replaced is another model
-        if sha256 not in self._open:
+        fingerprint = find_card(name or None).fingerprint  # of one that was replaced, another
+        if fingerprint not in self._open:
             self.close()
-            self._open[sha256] = open_model(
+            self._open[fingerprint] = open_model(
                 name or None,
                 engine=self.engine,
                 device=self.device,
                 precision=self.precision,
                 report=progress,
             )
-        return self._open[sha256]
+        return self._open[fingerprint]
 
 
 def _check_sources(work: Work) -> None:

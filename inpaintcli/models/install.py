@@ -63,7 +63,7 @@ def add_model(path: Path, *, name: str | None = None, wanted: str | None = None)
         )
     if suffix == ".toml":
         return _add_card(path, name, wanted)
-    chosen = _free_name(name or _name_from(path.stem))
+    chosen = _free_name(_name_from(path.stem) if name is None else name)
     found = _read_graph(path)
     sha256, external = _hashes(path, found)
     with _opened(path) as engine:
@@ -102,7 +102,7 @@ def _add_card(path: Path, name: str | None, wanted: str | None) -> Card:
             hint="Leave --as out, or pass the .onnx file.",
         )
     card = read_card(path)
-    chosen = _free_name(name or card.name)
+    chosen = _free_name(card.name if name is None else name)
     verify(card)
     found = _read_graph(card.file)
     sha256, external = _hashes(card.file, found)

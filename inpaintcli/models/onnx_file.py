@@ -59,7 +59,9 @@ def read_onnx(path: Path) -> OnnxFile:
             return _Reader(data, path).model()
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (IndexError, ValueError) as error:
+    except IndexError as error:
+        raise _error(path, "is no ONNX file, or it is damaged (it ends too early)") from error
+    except ValueError as error:
         raise _error(path, f"is no ONNX file, or it is damaged ({error})") from error
 
 
