@@ -47,6 +47,18 @@ def mask_from_picture(
     return _above(lightness, threshold, scale) ^ invert
 
 
+def opacity_from_picture(picture: Picture, *, invert: bool = False) -> NDArray[np.float32]:
+    """The grey levels of a mask as an object's opacity, float32 (h, w), 0 to 1.
+
+    Lightness as in `read_mask`. Levels nearer than FAINT to black or white are meant as such.
+    """
+    lightness, scale = _lightness(picture)
+    opacity = np.asarray(lightness / scale, np.float32)
+    opacity[opacity < FAINT / 255] = 0
+    opacity[opacity > 1 - FAINT / 255] = 1
+    return 1 - opacity if invert else opacity
+
+
 def max_lightness(path: Path) -> int:
     """The largest lightness in a mask file, 0 to 255; with a threshold below it there is a hole.
 
@@ -135,6 +147,34 @@ def check_mask_size(
 def _is_stored_size(size: tuple[int, int], picture: Picture) -> bool:
     """Whether it is that of the stored pixels, where the orientation swaps the sides."""
     return picture.origin.orientation >= 5 and size == (picture.width, picture.height)
+
+
+def fit_opacity(
+    opacity: NDArray[np.float32],
+    picture: Picture,
+    *,
+    resize: bool = False,
+    mask_name: str = "",
+    picture_name: str = "",
+) -> NDArray[np.float32]:
+    """An opacity, (h, w) from 0 to 1, at the picture's size; rotated and scaled as by `fit_mask`.
+
+    Raises:
+        MaskMismatchError: the sizes differ and `resize` is false.
+    """
+    import cv2
+
+    size = (picture.height, picture.width)
+    if opacity.shape == size:
+        return opacity
+    orientation = picture.origin.orientation
+    if orientation >= 5 and opacity.shape == size[::-1]:
+        return displayed(opacity, orientation)
+    names = {"mask_name": mask_name, "picture_name": picture_name}
+    fit_mask(opacity > 0, picture, resize=resize, **names)  # for its error
+    smaller = size[0] < opacity.shape[0] or size[1] < opacity.shape[1]
+    interpolation = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(opacity, size[::-1], interpolation=interpolation), np.float32)
 
 
 def dilate(mask: Mask, pixels: int) -> Mask:
