@@ -23,11 +23,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 class GreyEngine(Engine):
     """Fills with one grey and remembers what it was shown."""
 
-    def __init__(self, grey: float = 0.0) -> None:
+    def __init__(self, grey: float = 0.0, *, threads: int = 1) -> None:
         self.grey = grey
         self.seen: list[dict] = []
         self.closed = False
-        self.info = EngineInfo("grey", "cpu", "fp32", "1", 1)
+        self.info = EngineInfo("grey", "cpu", "fp32", "1", threads)
         f32 = np.dtype(np.float32)
         self.inputs = (
             TensorSpec("image", (None, 3, None, None), f32),

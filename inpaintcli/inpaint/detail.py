@@ -7,6 +7,7 @@ texture of the photo around and of the patches.
 """
 
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,8 @@ from inpaintcli.imaging.picture import Mask
 from inpaintcli.imaging.regions import Box, Region, bounding_box, hole_depth, thick_regions
 from inpaintcli.inpaint.blending import blend
 from inpaintcli.inpaint.contours import continue_contours
-from inpaintcli.inpaint.structure import PatternSearch
+from inpaintcli.inpaint.overlapping import in_threads
+from inpaintcli.inpaint.structure import PatternSearch, Window
 from inpaintcli.options import Detail, Structure
 from inpaintcli.texture.lattice import MIN_CERTAINTY, Pattern
 from inpaintcli.texture.lattice_drawing import drawn
@@ -162,12 +164,20 @@ def add_texture(  # noqa: PLR0913 - the options of a fill
     if not is_compiled():
         _compile(notes)
     search = PatternSearch(pixels, known) if structure == "auto" else None
-    how = _How(detail, search, seed, threads)
-    decisions = []
-    for number, part in enumerate(parts):
-        share = partial(_report_part, progress, number, len(parts))
-        decisions.append(_add_to_part(pixels, known, part, how, notes, share))
-    return decisions
+    windows = [search.window(part.box) if search else None for part in parts]
+    shares = _Shares(progress, len(parts))
+    how = _How(detail, seed, threads)
+
+    def add_to(number: int) -> Decision:
+        report = partial(shares.report, number)
+        part, window = parts[number], windows[number]
+        decision = _add_to_part(pixels, known, part, how, window, notes, report)
+        report(1.0)
+        return decision
+
+    largest = max(part.mask.size for part in parts)
+    at_a_time = threads if threads * largest <= MAX_PIXELS else 1
+    return in_threads([part.box for part in parts], add_to, at_a_time)
 
 
 @dataclass(frozen=True)
@@ -175,13 +185,23 @@ class _How:
     """How the parts of a hole get their texture; the arguments of `add_texture`."""
 
     detail: Detail
-    search: PatternSearch | None
     seed: int
     threads: int
 
 
-def _report_part(progress: Progress, number: int, parts: int, share: float) -> None:
-    progress((number + share) / parts)
+class _Shares:
+    """The progress of parts that are worked on at the same time, as that of all."""
+
+    def __init__(self, progress: Progress, parts: int) -> None:
+        """Report to `progress`."""
+        self._progress, self._done = progress, [0.0] * parts
+        self._lock = threading.Lock()
+
+    def report(self, number: int, share: float) -> None:
+        """Of a part."""
+        with self._lock:
+            self._done[number] = share
+            self._progress(sum(self._done) / len(self._done))
 
 
 def _compile(notes: Callable[[str], None]) -> None:
@@ -202,6 +222,7 @@ def _add_to_part(
     known: Mask,
     part: Region,
     how: _How,
+    window: Window | None,
     notes: Callable[[str], None],
     progress: Progress,
 ) -> Decision:
@@ -214,10 +235,9 @@ def _add_to_part(
     scale = min(1.0, math.sqrt(MAX_PIXELS / part.mask.size))
     small, target = _scaled(filled, scale), _scaled_mask(part.mask, scale)
     source = ~_scaled_mask(~known[inside], scale)
-    search = how.search
-    thick = search is not None and thickness >= MIN_PATTERN_THICKNESS
-    patterns = search.around(part.box, target, scale) if search and thick else []
-    initial, contours = continue_contours(small, target, source) if search else (small, 0)
+    thick = thickness >= MIN_PATTERN_THICKNESS
+    patterns = window.around(part.box, target, scale) if window and thick else []
+    initial, contours = continue_contours(small, target, source) if window else (small, 0)
     for pattern in patterns:
         initial = drawn(initial, target, source, pattern)
     try:

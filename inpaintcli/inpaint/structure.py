@@ -4,6 +4,7 @@ Parts that lie near each other share a window, so that a photo with many holes i
 than its own area, about.
 """
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,44 @@ FEW_CELLS = 12.0
 found had P 86.5 with them, 78.2 without (a horizon, thin branches, windows half seen)."""
 
 
+class Window:
+    """A part of a photo and its patterns, which are looked for when they are first wanted."""
+
+    def __init__(self, box: Box, pixels: NDArray[Any], known: Mask) -> None:
+        """Take a part `box` of a photo, see `PatternSearch`."""
+        self.box = box
+        self._pixels, self._known = pixels[box.slices], known[box.slices]
+        self._patterns: list[Pattern] | None = None
+        self._lock = threading.Lock()
+
+    def patterns(self) -> list[Pattern]:
+        """In pixels of the window; may be called from several threads."""
+        from inpaintcli.texture.lattice_patterns import find_patterns  # imports Numba
+
+        with self._lock:
+            if self._patterns is None:
+                unit = np.float32(255 / np.iinfo(self._pixels.dtype).max)
+                found = find_patterns(self._pixels.astype(np.float32) * unit, self._known)
+                self._patterns = [pattern for pattern in found if _is_sure(pattern)]
+            return self._patterns
+
+    def around(self, box: Box, hole: Mask, scale: float) -> list[Pattern]:
+        """Patterns that a part of the hole is in.
+
+        Args:
+            box: of the part and its context, within the window.
+            hole: (h, w) bool, the part in a picture of the box times `scale`.
+            scale: at most 1.
+
+        Returns:
+            In pixels of the scaled box.
+        """
+        corner = np.array([box.left - self.box.left, box.top - self.box.top], np.float64)
+        inside = box.moved(-self.box.top, -self.box.left).slices
+        cut = [pattern.cut(corner, inside, scale, hole.shape) for pattern in self.patterns()]
+        return [pattern for pattern in cut if (pattern.certainty[hole] >= MIN_CERTAINTY).any()]
+
+
 @dataclass(frozen=True, eq=False)
 class PatternSearch:
     """The patterns of a photo, by windows.
@@ -35,42 +74,18 @@ class PatternSearch:
 
     pixels: NDArray[Any]
     known: Mask
-    _found: list[tuple[Box, list[Pattern]]] = field(default_factory=list)
+    _windows: list[Window] = field(default_factory=list)
 
-    def around(self, box: Box, hole: Mask, scale: float) -> list[Pattern]:
-        """Patterns that a part of the hole is in.
-
-        Args:
-            box: of the part and its context.
-            hole: (h, w) bool, the part in a picture of the box times `scale`.
-            scale: at most 1.
-
-        Returns:
-            In pixels of the scaled box.
-        """
-        window, patterns = self._window(box)
-        corner = np.array([box.left - window.left, box.top - window.top], np.float64)
-        inside = box.moved(-window.top, -window.left).slices
-        cut = [pattern.cut(corner, inside, scale, hole.shape) for pattern in patterns]
-        return [pattern for pattern in cut if (pattern.certainty[hole] >= MIN_CERTAINTY).any()]
-
-    def _window(self, box: Box) -> tuple[Box, list[Pattern]]:
-        """A window around a box, and its patterns."""
-        from inpaintcli.texture.lattice_patterns import find_patterns  # imports Numba
-
-        for window, patterns in self._found:
-            if _holds(window, box):
-                return window, patterns
+    def window(self, box: Box) -> Window:
+        """A window around a part and its context: one there is already, if it holds the part."""
+        for window in self._windows:
+            if _holds(window.box, box):
+                return window
         side = max(MIN_WINDOW, -(-max(self.known.shape) // WINDOWS))
         top, bottom = _stretched(box.top, box.bottom, side, self.known.shape[0])
         left, right = _stretched(box.left, box.right, side, self.known.shape[1])
-        window = Box(top, left, bottom, right)
-        inside = window.slices
-        unit = np.float32(255 / np.iinfo(self.pixels.dtype).max)
-        picture = self.pixels[inside].astype(np.float32) * unit
-        found = find_patterns(picture, self.known[inside])
-        self._found.append((window, [pattern for pattern in found if _is_sure(pattern)]))
-        return self._found[-1]
+        self._windows.append(Window(Box(top, left, bottom, right), self.pixels, self.known))
+        return self._windows[-1]
 
 
 def _is_sure(pattern: Pattern) -> bool:

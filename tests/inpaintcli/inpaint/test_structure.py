@@ -45,7 +45,7 @@ def test_a_part_gets_the_pattern_in_its_own_pixels(dtype):
     box = Box(60, 50, 200, 210)
     for scale in (1.0, 0.5):
         shape = (round(140 * scale), round(160 * scale))
-        [pattern] = search.around(box, np.ones(shape, bool), scale)
+        [pattern] = search.window(box).around(box, np.ones(shape, bool), scale)
         assert pattern.certainty.shape == shape
         whole = made.lattice.places(np.array([[0, 0], [1, 0], [0, 1]]))  # corners of one cell
         inside = (whole - [50, 60] + 0.5) * scale - 0.5
@@ -60,5 +60,6 @@ def test_parts_near_each_other_share_a_window(monkeypatch):
     photo = photo_pixels(300, 300)
     search = PatternSearch(photo, np.ones(photo.shape[:2], bool))
     for left in (10, 20, 30, 200):
-        search.around(Box(10, left, 60, left + 50), np.ones((50, 50), bool), 1.0)
+        box = Box(10, left, 60, left + 50)
+        search.window(box).around(box, np.ones((50, 50), bool), 1.0)
     assert len(calls) == 2
