@@ -75,13 +75,15 @@ class Question:
 
     rgb: uint8 (h, w, 3) of the crop. box: in which the object is searched for, in pixels of the
     crop; the pixels outside are not the object's. allowed: (h, w) bool, False where the object
-    cannot be. point: row and column of a pixel of the object, or None.
+    cannot be. point: row and column of a pixel of the object, or None. outlined: `allowed` is an
+    outline that was drawn around the object, and not just the box.
     """
 
     rgb: NDArray[np.uint8]
     box: Box
     allowed: Mask
     point: tuple[int, int] | None = None
+    outlined: bool = False
 
 
 def question_of(
@@ -109,7 +111,8 @@ def question_of(
     point = None
     if prompt.point is not None:
         point = (prompt.point[0] - crop.top, prompt.point[1] - crop.left)
-    return Question(rgb8(pixels[crop.slices]), inside, allowed, point), crop
+    outlined = prompt.area is not None
+    return Question(rgb8(pixels[crop.slices]), inside, allowed, point, outlined), crop
 
 
 def box_of(prompt: Prompt) -> Box | None:

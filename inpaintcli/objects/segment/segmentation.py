@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from inpaintcli.errors import MaskMismatchError
 from inpaintcli.imaging.picture import Mask, Picture
 from inpaintcli.imaging.regions import Box, bounding_box
+from inpaintcli.objects.segment.point_box import box_around_point
 from inpaintcli.objects.segment.prompts import Prompt, box_of, question_of
 from inpaintcli.objects.segment.segmenter import Segmenter
 
@@ -16,8 +17,8 @@ LEAST_SHARE = 0.01
 """Of the box: an object that covers less was not found."""
 MOST_SHARE = 0.995
 """Of the box: what covers more is the box itself."""
-SPECK = 0.002
-"""Of the object: parts and gaps that are smaller are noise."""
+SPECK, GAP = 0.002, 0.02
+"""Of the object: parts, and gaps in it, that are smaller are noise."""
 
 
 class ObjectNotFoundError(MaskMismatchError):
@@ -50,18 +51,24 @@ def _segment(picture: Picture, prompt: Prompt, segmenter: Segmenter) -> tuple[Bo
     """The object of one prompt: a crop of the photo, and the mask in it."""
     box = box_of(prompt)
     if box is None:
-        raise NotImplementedError
+        box = _box_of_point(picture, prompt, segmenter)
     question, crop = question_of(picture.pixels, prompt, box, segmenter.margin)
     found = _tidied((segmenter.likelihood(question) > 0.5) & question.allowed)
     _check(found, question.allowed, prompt)
     return crop, found
 
 
+def _box_of_point(picture: Picture, prompt: Prompt, segmenter: Segmenter) -> Box:
+    """The box in which the object at a point is searched for, perhaps all of the photo."""
+    if segmenter.takes_points:
+        return Box(0, 0, picture.height, picture.width)
+    return box_around_point(picture.pixels, prompt)
+
+
 def _tidied(mask: Mask) -> Mask:
     """Without specks, and without small gaps."""
-    least = max(4.0, SPECK * float(mask.sum()))
-    without_specks = _large_parts(mask, least)
-    return ~_large_parts(~without_specks, least)
+    area = float(mask.sum())
+    return ~_large_parts(~_large_parts(mask, max(4.0, SPECK * area)), max(4.0, GAP * area))
 
 
 def _large_parts(mask: Mask, least: float) -> Mask:

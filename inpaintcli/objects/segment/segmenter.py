@@ -13,11 +13,12 @@ class Segmenter(Closable):
     """Finds an object in a crop. A context manager.
 
     name: for the user. margin: what it wants to see around the object's box, as a share of the
-    box's longer side.
+    box's longer side. takes_points: a point needs no box around its object.
     """
 
     name: str
     margin: ClassVar[float] = 0.3
+    takes_points: ClassVar[bool] = False
 
     def likelihood(self, question: Question) -> NDArray[np.float32]:
         """How likely each pixel of the crop is the object's.
