@@ -20,7 +20,7 @@ from inpaintcli_engines.tensorrt.cache import PlanCache
 
 from inpaintcli import __version__
 from inpaintcli.console import Console
-from inpaintcli.errors import ExitCode, ModelError
+from inpaintcli.errors import ExitCode, ModelError, UsageError
 from inpaintcli.gimp.report import in_one_line
 from inpaintcli.models.cards import DEFAULT, cards, unreadable_cards, verify
 from inpaintcli.texture import synthesis as texture
@@ -275,8 +275,8 @@ def _programs() -> Iterator[Finding]:
     yield _program("GIMP", ("gimp-3.0", "gimp-3", "gimp"), ["--version"], gimp)
     try:
         good, fact, hint = in_one_line()
-    except RuntimeError:  # of Path.home
-        good, fact, hint = False, "this user has no home folder", "Set HOME."
+    except UsageError as error:
+        good, fact, hint = False, error.message, error.hint
     yield Finding("programs", "GIMP's plug-in", "ok" if good else "absent", fact, hint)
 
 

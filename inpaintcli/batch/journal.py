@@ -21,9 +21,10 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from inpaintcli.batch.journal_entries import JournalEntry, JournalIndex, local_name, unusable
-from inpaintcli.errors import OutputError, UsageError
+from inpaintcli.errors import OutputError
 from inpaintcli.imaging.images import TEMPORARY_SUFFIX
 from inpaintcli.storage.locations import Location
+from inpaintcli.storage.user_folders import state_folder
 
 NAME = ".inpaintcli-journal.jsonl"
 COMPACT_BYTES = 1_000_000
@@ -193,17 +194,7 @@ def journal_path(folder: Location, journals: Path | None = None) -> Path:
     if isinstance(folder, Path):
         return folder / NAME
     if journals is None:
-        from platformdirs import user_state_path
-
-        try:
-            journals = user_state_path("inpaintcli", appauthor=False) / "journals"
-        except RuntimeError:
-            journals = Path("~")
-        if not journals.is_absolute():
-            raise UsageError(
-                "There is no folder for the journal, as this user has no home folder.",
-                hint="Name one with --journal.",
-            )
+        journals = state_folder("the journal", "Name one with --journal.") / "journals"
     digest = sha256(folder.text.encode(errors="surrogateescape")).hexdigest()
     return journals / f"{digest[:16]}.jsonl"
 

@@ -68,10 +68,10 @@ def worker(
     The plug-in starts one by itself where it can. Only who can read the state file is served.
     """
     from inpaintcli.gimp.fill_service import FillService
-    from inpaintcli.gimp.protocol import state_path
+    from inpaintcli.gimp.profiles import worker_state
     from inpaintcli.gimp.worker import WorkerSettings, run_worker, stop_worker
 
-    path = state or state_path()
+    path = state or worker_state()
     if stop:
         console.say("Ended." if stop_worker(path) else "No worker was running.")
         return

@@ -13,7 +13,7 @@ from typing import Any
 from inpaintcli import __version__
 from inpaintcli.errors import OutputError
 from inpaintcli.gimp import protocol
-from inpaintcli.gimp.profiles import Profile
+from inpaintcli.gimp.profiles import Profile, worker_state
 
 MAIN = "inpaintcli.py"
 SETTINGS = "settings.json"
@@ -56,7 +56,7 @@ def worker_command(profile: Profile | None = None) -> list[str]:
 
 def state_of(profile: Profile) -> Path:
     """The state file that a profile's plug-in reads: a sandbox may see nothing but its own."""
-    return profile.plug_in / "worker.json" if profile.is_confined else protocol.state_path()
+    return profile.plug_in / "worker.json" if profile.is_confined else worker_state()
 
 
 def install(profile: Profile, models: list[str]) -> None:

@@ -4,10 +4,14 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from inpaintcli.errors import UsageError
+from inpaintcli.gimp.protocol import STATE_VARIABLE, state_path
 
 Kind = Literal["system", "flatpak", "snap", "named"]
 NAMED = "GIMP3_DIRECTORY"
@@ -46,6 +50,32 @@ class Profile:
         return self.kind in ("flatpak", "snap")
 
 
+@contextmanager
+def home_needed() -> Iterator[None]:
+    """Turns the error of Path.home into one for the user.
+
+    Raises:
+        UsageError: the user has no home folder.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise UsageError(
+            "This user has no home folder, in which GIMP keeps plug-ins.",
+            hint=f"Set HOME; or {NAMED} for the plug-in and {STATE_VARIABLE} for its worker.",
+        ) from error
+
+
+def worker_state() -> Path:
+    """Where the worker of this user keeps its state.
+
+    Raises:
+        UsageError: the user has no home folder, and the file is not named.
+    """
+    with home_needed():
+        return state_path()
+
+
 @dataclass(frozen=True)
 class Machine:
     """What the places depend on; a parameter, so that a test can be any system."""
@@ -56,8 +86,13 @@ class Machine:
 
     @classmethod
     def this(cls) -> "Machine":
-        """The one that we run on."""
-        return cls(sys.platform, Path.home(), os.environ)
+        """The one that we run on.
+
+        Raises:
+            UsageError: the user has no home folder.
+        """
+        with home_needed():
+            return cls(sys.platform, Path.home(), os.environ)
 
 
 def profiles(machine: Machine | None = None) -> list[Profile]:

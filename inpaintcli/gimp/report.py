@@ -14,8 +14,7 @@ from inpaintcli.gimp.install import (
     uninstall,
     worker_command,
 )
-from inpaintcli.gimp.profiles import NAMED, Profile, profiles, searched
-from inpaintcli.gimp.protocol import state_path
+from inpaintcli.gimp.profiles import NAMED, Profile, profiles, searched, worker_state
 from inpaintcli.gimp.registration import Registration, registration
 from inpaintcli.gimp.worker import running_worker, stop_worker
 from inpaintcli.models.cards import DEFAULT, cards
@@ -95,7 +94,7 @@ def install_everywhere(console: Console, *, check: bool) -> ExitCode:
         OutputError: there is no profile.
     """
     known = _profiles()
-    stop_worker(state_path())  # one of an older version must not be asked any more
+    stop_worker(worker_state())  # one of an older version must not be asked any more
     lines = [_installed(profile, check=check) for profile in known]
     return _say(console, lines)
 
@@ -106,7 +105,7 @@ def uninstall_everywhere(console: Console) -> ExitCode:
     for profile in profiles():
         stop_worker(state_of(profile))
         lines.append(_removed(profile))
-    stop_worker(state_path())
+    stop_worker(worker_state())
     if not lines:
         console.say(NO_PROFILE)
     return _say(console, lines)
@@ -119,8 +118,8 @@ def status_everywhere(console: Console, *, check: bool) -> ExitCode:
     if not lines:
         console.say(f"{NO_PROFILE} {_way_out()}")
     code = _say(console, lines)
-    worker = running_worker(state_path())
-    console.record({"schema": 1, "worker": worker, "state": str(state_path())})
+    worker = running_worker(worker_state())
+    console.record({"schema": 1, "worker": worker, "state": str(worker_state())})
     if not console.json:
         console.data(_of_worker(worker))
     return code

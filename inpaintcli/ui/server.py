@@ -16,6 +16,7 @@ from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, UsageError
 from inpaintcli.options import ModelChoice
 from inpaintcli.signals import InterruptHandler, handle_signals, signals_restored
+from inpaintcli.storage import user_folders
 
 HOST = "127.0.0.1"
 BACKLOG = 256
@@ -77,13 +78,15 @@ def serve(request: PageRequest) -> ExitCode:
 
 
 def state_folder() -> Path:
-    """Where edits are kept: `$INPAINTCLI_UI_STATE`, or the user's own folder for states."""
+    """Where edits are kept: `$INPAINTCLI_UI_STATE`, or the user's own folder for states.
+
+    Raises:
+        UsageError: the user has no home folder.
+    """
     named = os.environ.get("INPAINTCLI_UI_STATE")
     if named:
         return Path(named).absolute()
-    from platformdirs import user_state_path
-
-    return user_state_path("inpaintcli", appauthor=False) / "ui"
+    return user_folders.state_folder("edits", "Name one in INPAINTCLI_UI_STATE.") / "ui"
 
 
 def _check_extra() -> None:

@@ -151,6 +151,23 @@ def test_a_user_without_a_home_gets_all_findings(monkeypatch, capsys):
     assert text.count("no home folder") == 2
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("status",), ("install",), ("uninstall",), ("worker",), ("worker", "--stop")],
+    ids=" ".join,
+)
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch, program, words):
+    def homeless(*_, **__):
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("GIMP3_DIRECTORY", "INPAINTCLI_GIMP_STATE", "XDG_STATE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pathlib.Path.home", homeless)
+    done = program("gimp", *words, check=ExitCode.USAGE)
+    assert b"no home folder" in done.stderr
+    assert b"Set HOME" in done.stderr
+
+
 def test_it_says_whether_compiled_code_is_kept(monkeypatch):
     assert "compiled texture pass" in findings("cache")
     monkeypatch.setattr(doctor.texture, "why_not_kept", lambda: "the disk is full")

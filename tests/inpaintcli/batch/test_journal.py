@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inpaintcli.batch.fingerprints import Digest, FileStamp, JobFingerprint, digest_of_bytes
-from inpaintcli.batch.journal import NAME, Journal
+from inpaintcli.batch.journal import NAME, Journal, journal_path
 from inpaintcli.batch.journal_entries import JournalEntry, JournalIndex
-from inpaintcli.errors import OutputError
+from inpaintcli.errors import OutputError, UsageError
+from inpaintcli.storage.stores import StoreUrl
 
 FINGERPRINT = JobFingerprint(
     Digest("p" * 64, FileStamp(1, 2, 3)), Digest("m" * 64), "o" * 64, {"grow": 1}
@@ -94,6 +95,20 @@ def test_what_was_done_is_known_in_every_locale(tmp_path, name):
     assert [encoding for encoding, *_ in said] == ["utf-8", "ascii", "utf-8"]
     assert [was_filled for _, was_filled, *_ in said] == ["False", "True", "True"]
     assert {tuple(rest) for _, _, *rest in said} == {("False", "False")}
+
+
+@pytest.mark.parametrize("found", [RuntimeError("no home"), Path("~/.local/state")])
+def test_without_a_home_the_folder_of_journals_has_to_be_named(monkeypatch, tmp_path, found):
+    def homeless(*_, **__):
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr("platformdirs.user_state_path", homeless)
+    with pytest.raises(UsageError, match="no home folder") as caught:
+        journal_path(StoreUrl("s3://b/out"))
+    assert "--journal" in caught.value.hint
+    assert journal_path(StoreUrl("s3://b/out"), tmp_path).parent == tmp_path
 
 
 def test_the_last_line_counts_and_the_last_filling_is_remembered(tmp_path):
