@@ -7,7 +7,7 @@ import tempfile
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from inpaintcli.batch.jobs import OUTPUT_EXISTS, Job, Skip
@@ -94,30 +94,49 @@ def refuse_to_write_inputs(jobs: Sequence[Job], photos: Iterable[Location] = ())
     Raises:
         OutputError: there is such an output; nothing has been written.
     """
+    identities = _Identities()
     inputs: dict[object, Location] = {}
     for path in (*photos, *(path for job in jobs for path in (job.photo, job.mask) if path)):
-        inputs.update(dict.fromkeys(_identities(path), path))
+        inputs.update(dict.fromkeys(identities.of(path), path))
     for job in jobs:
-        own = {key for path in (job.photo, job.mask) if path for key in _identities(path)}
-        found = next((key for key in _identities(job.output) if key in inputs), None)
-        if found is not None and found not in own:
+        found = next((key for key in identities.of(job.output) if key in inputs), None)
+        if found is None:
+            continue
+        own = {key for path in (job.photo, job.mask) if path for key in identities.of(path)}
+        if found not in own:
             raise OutputError(
                 f"{job.output}, the output of {job.photo}, is an input of the same run.",
                 hint="Inputs are never changed: name another output folder with -o.",
             )
 
 
-def _identities(location: Location) -> Iterator[object]:
-    """What two names of one file have in common: its real path; or its number, if it exists."""
-    if not isinstance(location, Path):
-        yield location.text
-        return
-    yield os.path.realpath(location)
-    try:
-        status = location.stat()
-    except OSError:
-        return
-    yield status.st_dev, status.st_ino
+class _Identities:
+    """What two names of one file have in common; real paths of folders are looked up once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[Path, str] = {}
+
+    def of(self, location: Location) -> Iterator[object]:
+        """The real path of a file; and its number, if it exists and has one name.
+
+        A file with several names is no input under all of them: to replace one leaves the others.
+        """
+        if not isinstance(location, Path):
+            yield location.text
+            return
+        if location.is_symlink():
+            yield os.path.realpath(location)
+        else:
+            yield os.path.join(self._real_folder(location.parent), location.name)  # noqa: PTH118
+        with suppress(OSError):
+            status = location.stat()
+            if status.st_nlink == 1:
+                yield status.st_dev, status.st_ino
+
+    def _real_folder(self, folder: Path) -> str:
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return self._folders[folder]
 
 
 @contextmanager

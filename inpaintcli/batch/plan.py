@@ -12,6 +12,7 @@ from inpaintcli.batch.outputs import (
     check_output,
     check_output_folder,
     name_errors_reported,
+    refuse_to_write_inputs,
     split_by_output,
 )
 from inpaintcli.errors import InpaintError, UnreadableError, UsageError
@@ -122,6 +123,7 @@ def plan_folder(
     Raises:
         UnreadableError: the folder cannot be listed, or the mask does not exist.
         UsageError: the output is a file.
+        OutputError: the output of one photo is another photo, or another's mask.
     """
     check_output_folder(output)
     selected = selected or GlobFilter()
@@ -134,7 +136,9 @@ def plan_folder(
         target = output_of(names.inside_of(relative_path(job.photo, folder)))
         return make_job(job.photo, PhotoMask(job.mask, job.parts), target)
 
-    jobs, more = split_by_output([with_output(job) for job in matched.jobs], overwrite=overwrite)
+    all_jobs = [with_output(job) for job in matched.jobs]
+    refuse_to_write_inputs(all_jobs)
+    jobs, more = split_by_output(all_jobs, overwrite=overwrite)
     unreadable = [Skip(path, None, None, error.message, error) for path, error in found.unreadable]
     return BatchPlan(
         jobs=tuple(jobs),

@@ -111,6 +111,32 @@ def test_inputs_are_never_changed_even_when_asked(tmp_path):
     assert not plan.jobs
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_folder_in_which_an_output_is_the_input_of_another_photo_is_refused_as_a_whole(tmp_path):
+    """A photo that is a link to what an earlier run wrote, or a mask that is."""
+    out = touch(tmp_path / "out", "a.png", "b.png")
+    for name, target in (("z.png", "a.png"), ("a.mask.png", "b.png")):
+        photos = touch(tmp_path / name, "a.png", "b.png", "a.mask.png", "b.mask.png")
+        (photos / name).unlink(missing_ok=True)
+        (photos / name).symlink_to(out / target)
+        touch(photos, "z.mask.png")
+        for overwrite in (False, True):
+            with pytest.raises(OutputError, match=f"{target}, the output of .* is an input"):
+                plan_folder(photos, BESIDE, out, overwrite=overwrite)
+        assert plan_folder(photos, BESIDE, tmp_path / "other", overwrite=False).jobs
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_an_output_that_shares_its_content_with_an_input_is_none(tmp_path):
+    """Programs that save space give equal files one content; to replace a name keeps the others."""
+    photos = touch(tmp_path / "photos", "a.png", "b.png", "a.mask.png", "b.mask.png")
+    out = touch(tmp_path / "out")
+    (tmp_path / "out").mkdir()
+    (out / "a.png").hardlink_to(photos / "b.png")
+    plan = plan_folder(photos, BESIDE, out, overwrite=True)
+    assert [job.photo.name for job in plan.jobs] == ["a.png", "b.png"]
+
+
 def test_an_output_whose_name_would_be_too_long_is_refused_as_an_output(tmp_path):
     name = f"{'y' * 248}.png"  # .filled.png no longer fits
     photo = touch(tmp_path, name) / name
