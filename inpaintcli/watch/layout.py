@@ -55,6 +55,14 @@ class WatchLayout:
     def _finder(self) -> MaskFinder:
         return MaskFinder(self.source)
 
+    def read_annotations(self) -> None:
+        """Read the annotation files, which is else done when the first photo needs them.
+
+        Raises:
+            UnreadableError: one is missing, damaged or of no known kind.
+        """
+        _ = self._finder
+
     def parts_of(self, photo: Path) -> MaskParts:
         """What a photo's hole is made of besides its mask file.
 
@@ -174,7 +182,7 @@ def watch_layout(
     written = {"-o": output, **{name: path for name, path in moved_to.items() if path is not None}}
     _check_folders(folder, chosen, written)
     others = tuple(path.absolute() for name, path in written.items() if name != "-o")
-    return WatchLayout(
+    layout = WatchLayout(
         folder=folder.absolute(),
         source=mask,
         mask=chosen,
@@ -182,6 +190,8 @@ def watch_layout(
         moved_to=others,
         own_files=tuple(path.absolute() for path in own_files if path is not None),
     )
+    layout.read_annotations()
+    return layout
 
 
 def _check_folders(folder: Path, mask: Path | None, written: dict[str, Path]) -> None:
