@@ -172,7 +172,9 @@ class JobRunner:
             input=job.photo,
             mask=job.mask,
             output=job.output,
-            model_used=self.model_used,
+            model_used=replace(self.model_used, precision=filled.precision)
+            if filled
+            else self.model_used,
             seconds=time.perf_counter() - started,
             tiles=filled.tiles if filled else 0,
             decisions=filled.decisions if filled else (),

@@ -8,12 +8,12 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from inpaintcli_engines.base import Closable, Engine, Reporter
-from inpaintcli_engines.select import open_engine
+from inpaintcli_engines.base import Closable, Engine, EngineError, Precision, Reporter
+from inpaintcli_engines.select import Choice, open_engine
 from numpy.typing import NDArray
 
 from inpaintcli.errors import MaskMismatchError
@@ -44,13 +44,16 @@ class Model(Closable):
     """A card and the engine that runs it. A context manager, which closes the engine.
 
     why: why that engine was selected. fallback: for the user, what could not be used and why.
+    open_fp32: opens the same in fp32, set where half precision was chosen automatically.
     """
 
     card: Card
     engine: Engine
     why: str
     fallback: str = ""
+    open_fp32: Callable[[], Engine] | None = field(default=None, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    _in_fp32: "list[Model]" = field(default_factory=list, repr=False, compare=False)
 
     def run(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """As `Engine.run`, and safe to call from several threads: they take turns.
@@ -61,9 +64,39 @@ class Model(Closable):
         with self._lock:
             return self.engine.run(arrays)
 
+    def for_depth(self, depth: int, notes: Callable[[str], None] = ignore_note) -> "Model":
+        """The model for photos of that depth: in fp32 for 16 bits, unless half was asked for.
+
+        Half precision has 8 or 11 bits of each number. What is opened stays so until `close`.
+
+        Args:
+            depth: bits a channel, 8 or 16.
+            notes: takes a sentence where fp32 cannot be had, and the model itself is returned.
+        """
+        if depth == 8 or self.open_fp32 is None:
+            return self
+        with self._lock:
+            if not self._in_fp32:
+                try:
+                    precise = replace(
+                        self,
+                        engine=self.open_fp32(),
+                        open_fp32=None,
+                        _lock=threading.Lock(),
+                        _in_fp32=[],
+                    )
+                    self._in_fp32.append(precise)
+                except EngineError as error:
+                    notes(f"{error.message} 16 bits are filled in {self.engine.info.precision}.")
+                    self._in_fp32.append(self)
+            return self._in_fp32[0]
+
     def close(self) -> None:
         """Close the engine."""
         self.engine.close()
+        for other in self._in_fp32:
+            if other is not self:
+                other.close()
 
 
 @dataclass(frozen=True)
@@ -72,7 +105,7 @@ class Filled:
 
     tiles: calls of the model. engine_seconds: time in the engine. seconds: time in all. decisions:
     what fills each thick part of the holes. grain: standard deviation of the noise added, in grey
-    levels of 255, see `add_grain`.
+    levels of 255, see `add_grain`. precision: of the engine.
     """
 
     picture: Picture
@@ -81,6 +114,7 @@ class Filled:
     seconds: float
     decisions: tuple[Decision, ...] = ()
     grain: float = 0.0
+    precision: Precision = "fp32"
 
 
 def open_model(
@@ -110,16 +144,28 @@ def open_model(
     verify(card)
     if card.contract is not None and precision == "auto":
         precision = "fp32"  # nobody has compared such a model in half precision; some break
-    choice = open_engine(
-        card.file,
-        engine=engine,
-        device=device,
-        precision=precision,
-        threads=threads,
-        profile=card.profile,
-        report=report,
+
+    def opened(engine: str, device: str, precision: str) -> Choice:
+        choice = open_engine(
+            card.file,
+            engine=engine,
+            device=device,
+            precision=precision,
+            threads=threads,
+            profile=card.profile,
+            report=report,
+        )
+        return replace(choice, engine=adapted(choice.engine, card.contract))
+
+    choice = opened(engine, device, precision)
+    model, info = Model(card, choice.engine, choice.why, choice.fallback), choice.engine.info
+    if precision != "auto" or info.precision == "fp32":
+        return model
+    return replace(
+        model,
+        why=f"{choice.why}; photos of 16 bits are filled in fp32",
+        open_fp32=lambda: opened(info.name, info.device, "fp32").engine,
     )
-    return Model(card, adapted(choice.engine, card.contract), choice.why, choice.fallback)
 
 
 def fill(  # noqa: PLR0913 - an argument for each option of the command
@@ -172,6 +218,7 @@ def fill(  # noqa: PLR0913 - an argument for each option of the command
         )
     if (share := float(hole.mean())) > LARGE_HOLE:
         notes(f"The hole is {share:.0%} of the photo; if it is the rest, pass --invert-mask.")
+    model = model.for_depth(picture.depth, notes)
     unknown = _unknown(picture, hole)
     tones = narrow_range(picture.pixels, hole, ~unknown)
     visible = picture.pixels if tones is None else tones.stretched(picture.pixels)
@@ -199,7 +246,15 @@ def fill(  # noqa: PLR0913 - an argument for each option of the command
         opaque = np.asarray(np.iinfo(filled.alpha.dtype).max, filled.alpha.dtype)
         filled = filled.with_alpha(np.where(hole, opaque, filled.alpha))
     seconds = time.perf_counter() - started
-    return Filled(filled, filler.tiles, filler.engine_seconds, seconds, tuple(decisions), grain)
+    return Filled(
+        filled,
+        filler.tiles,
+        filler.engine_seconds,
+        seconds,
+        tuple(decisions),
+        grain,
+        model.engine.info.precision,
+    )
 
 
 def tile_sizes(card: Card) -> TileSizes:
