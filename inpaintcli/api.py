@@ -26,6 +26,7 @@ from inpaintcli.masks.views import mask_picture
 from inpaintcli.options import (
     Detail,
     FillOptions,
+    JpegMethod,
     MaskOptions,
     MetadataPolicy,
     ModelChoice,
@@ -74,6 +75,7 @@ class FillKeywords(MaskKeywords, total=False):
     feather: int
     seed: int
     metadata: MetadataPolicy
+    jpeg: JpegMethod
     notes: Callable[[str], None]
 
 

@@ -223,6 +223,7 @@ class HoleOptions:
         Option(least=0, help="Of the search for patches: another seed, another texture."),
     ] = 0
     metadata: MetadataOption = "safe"
+    jpeg: JpegOption = "blocks"
 
     def __post_init__(self) -> None:
         check(self)

@@ -140,5 +140,6 @@ def _to_stdout(
         metadata=request.options.metadata,
         notes=notify,
         removed=notify,
+        jpeg_method=request.options.jpeg,
     )
     request.console.binary(data)

@@ -26,6 +26,7 @@ from inpaintcli.batch.outcome import ModelUsed, Outcome, ProgressRecorder, faile
 from inpaintcli.errors import FaultError, InpaintError
 from inpaintcli.imaging.images import check_readable, check_writable, picture_bytes, temporary_name
 from inpaintcli.imaging.picture import Mask, Picture
+from inpaintcli.imaging.preservation import Preservation
 from inpaintcli.inpaint.attention import AttentionMap
 from inpaintcli.inpaint.pipeline import Filled, Model
 from inpaintcli.options import FillOptions
@@ -182,6 +183,7 @@ class JobRunner:
             note="" if filled else empty_mask_note(local, self.options),
             reported=tuple(remarks.reported),
             removed=remarks.removed,
+            lossless=remarks.lossless,
             fingerprint=fingerprint,
             sha256=digest_of_bytes(data) if self.run_fingerprint else None,
         )
@@ -216,6 +218,7 @@ class JobRunner:
         """The output's bytes: the photo's own where nothing was filled and the format stays."""
         suffix, stripped = job.output.suffix, self.options.metadata == "strip"
         if filled is None and not stripped and suffix.lower() == job.photo.suffix.lower():
+            remarks.lossless = True if photo.origin.format == "JPEG" else None
             return job.photo.read_bytes()
         return picture_bytes(
             filled or photo,
@@ -224,16 +227,27 @@ class JobRunner:
             metadata=self.options.metadata,
             notes=remarks.report,
             removed=remarks.keep,
+            jpeg_method=self.options.jpeg,
+            preserved=remarks.preserve,
         )
 
 
 class Remarks:
-    """Sentences on one output: `reported` ones were passed on at once, the `removed` one not."""
+    """Remarks on one output.
+
+    `reported` sentences were passed on at once, the `removed` one not. `lossless` is whether a JPEG
+    kept all but the hole; None of other formats.
+    """
 
     def __init__(self, notify: Notify) -> None:
         self._notify = notify
         self.reported: list[str] = []
         self.removed = ""
+        self.lossless: bool | None = None
+
+    def preserve(self, preservation: Preservation) -> None:
+        """Keep whether a JPEG came back without loss."""
+        self.lossless = preservation.lossless
 
     def report(self, sentence: str) -> None:
         """Pass a sentence on, and collect it."""

@@ -37,8 +37,10 @@ class Outcome:
 
     tiles: calls of the model. decisions: whose texture fills each thick part of the hole. grain:
     standard deviation of the noise added. reported: sentences that people have seen already.
-    removed: a sentence on previews that are not in the output. fingerprint: what the output was
-    made from; sha256: of the output. The last two are set where the run is recorded in a journal.
+    removed: a sentence on previews that are not in the output. lossless: whether all of a JPEG but
+    the hole is as it was; None where photo or output is of another format. fingerprint: what the
+    output was made from; sha256: of the output. The last two are set where the run is recorded in a
+    journal.
     """
 
     status: Literal["filled", "skipped", "failed"]
@@ -53,6 +55,7 @@ class Outcome:
     note: str = ""
     reported: tuple[str, ...] = ()
     removed: str = ""
+    lossless: bool | None = None
     error: InpaintError | EngineError | None = None
     fingerprint: JobFingerprint | None = None
     sha256: str | None = None
@@ -74,6 +77,7 @@ class Outcome:
             "tiles": self.tiles,
             "detail": [decision.to_json() for decision in self.decisions],
             "grain": round(self.grain, 2),
+            "lossless": self.lossless,
             "note": "; ".join(part for part in self._remarks() if part) or None,
             "error": error_to_json(self.error) if self.error else None,
         }

@@ -58,5 +58,7 @@ class FillRequest(PhotoRequest):
         # other arithmetic, must not do everything again.
         options = {**asdict(self.options), "precision": self.model.precision}
         if not self.options.seed:
-            del options["seed"]  # journals of versions without the option hold none
+            del options["seed"]  # journals of versions without these options hold none
+        if self.options.jpeg == "blocks":
+            del options["jpeg"]
         return RunFingerprint(model=find_card(self.model.model).fingerprint, options=options)

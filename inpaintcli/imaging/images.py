@@ -14,12 +14,12 @@ from pathlib import Path
 
 from inpaintcli.errors import OutputError, UnreadableError
 from inpaintcli.imaging.formats import bmp, jpeg, png, tiff, webp
-from inpaintcli.imaging.formats._jpeg_blocks import Preservation, Preserved, ignore
 from inpaintcli.imaging.metadata import policy
 from inpaintcli.imaging.metadata.photoshop import iptc_of
 from inpaintcli.imaging.metadata.removals import Removals
 from inpaintcli.imaging.picture import Origin, Picture
 from inpaintcli.imaging.picture_format import PictureFormat
+from inpaintcli.imaging.preservation import Preservation, Preserved, ignore
 from inpaintcli.imaging.renaming import rename_new
 from inpaintcli.options import JpegMethod, MetadataPolicy
 

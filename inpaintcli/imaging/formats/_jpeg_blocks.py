@@ -26,21 +26,6 @@ class WholeOnlyError(ValueError):
     """Why the whole picture must be coded anew, as a clause."""
 
 
-@dataclass(frozen=True)
-class Preservation:
-    """Whether all of a JPEG but the hole is as in the photo; else why it is not, as a clause."""
-
-    lossless: bool
-    reason: str = ""
-
-
-def ignore(result: object) -> None:
-    """For callers that want neither preservations nor notes."""
-
-
-Preserved = Callable[[Preservation], None]
-
-
 @dataclass(frozen=True, eq=False)
 class Source:
     """A photo's file, and its pixels as displayed, by which later changes are found.

@@ -19,13 +19,7 @@ from numpy.typing import NDArray
 
 from inpaintcli.errors import OutputError
 from inpaintcli.imaging.formats import _jpeg_blocks, _jpeg_sampling
-from inpaintcli.imaging.formats._jpeg_blocks import (
-    Preservation,
-    Preserved,
-    Source,
-    WholeOnlyError,
-    ignore,
-)
+from inpaintcli.imaging.formats._jpeg_blocks import Source, WholeOnlyError
 from inpaintcli.imaging.formats._jpeg_end import completed
 from inpaintcli.imaging.formats._jpeg_metadata import (
     APP0,
@@ -49,6 +43,7 @@ from inpaintcli.imaging.metadata.orientation import block_to_write, orientation
 from inpaintcli.imaging.metadata.raw_profiles import EXIF_PREFIX
 from inpaintcli.imaging.metadata.removals import Removals
 from inpaintcli.imaging.picture import Encoding, Origin, Picture, displayed
+from inpaintcli.imaging.preservation import Preservation, Preserved, ignore
 
 NAME = "JPEG"
 SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".jpe", ".jfif")
