@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
-TEST := $(BIN)/python -m pytest -n auto --dist worksteal -m 'not soak and not gimp'
+TEST := $(BIN)/python -m pytest -n auto --dist worksteal -m 'not soak and not gimp and not browser'
 .PHONY: demo docs check soak quick programs lint types imports test slow coverage clean
 
 # Fill a sample photo with a caption and scratches on it: build/demo/*.png
@@ -20,12 +20,12 @@ check: programs $(VENV)/.developer lint types imports test
 # What takes minutes: programs killed again and again, clusters of several machines, networks that
 # learn, and GIMP.
 soak: programs $(VENV)/.developer
-	$(BIN)/python -m pytest -m 'soak or gimp'
+	$(BIN)/python -m pytest -m 'soak or gimp or browser'
 
 # Between two edits.
 quick:
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -q -m 'not slow and not soak and not gimp'
+	$(BIN)/python -m pytest -q -m 'not slow and not soak and not gimp and not browser'
 
 $(VENV)/.runtime: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -48,6 +48,9 @@ $(VENV)/.developer: pyproject.toml
 programs:
 	@test -d "$${INPAINT_GIMP_ROOT:-$${XDG_CACHE_HOME:-$$HOME/.cache}/inpaintcli-ci/gimp-trixie}" || \
 	  echo "No GIMP 3 to test with, its tests are skipped: .ci/gimp-tree, as root"
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	  command -v google-chrome >/dev/null || \
+	  echo "No Chromium to test the page with, its tests are skipped: apt-get install chromium"
 
 lint:
 	$(BIN)/ruff check .

@@ -23,7 +23,7 @@ export function listen(stage, viewer, tools, { resize }) {
     stage.focus({ preventScroll: true });
     event.preventDefault();
     tools.byKeys = false;
-    stage.setPointerCapture(event.pointerId);
+    capture(event.pointerId);
     if (event.pointerType === 'touch') fingers.set(event.pointerId, at(event));
     if (fingers.size > 1) {
       tools.cancel(); // the first of two fingers has begun to draw
@@ -59,6 +59,12 @@ export function listen(stage, viewer, tools, { resize }) {
     const events = drawing === null ? [event] : event.getCoalescedEvents?.() ?? [];
     tools.move((events.length ? events : [event]).map(point));
   });
+
+  function capture(pointer) {
+    try {
+      stage.setPointerCapture(pointer);
+    } catch { /* lifted already */ }
+  }
 
   function pinch(event) {
     const [first, second] = [...fingers.keys()];

@@ -102,13 +102,21 @@ export class Session {
     }
   }
 
-  undo() { if (this.state.done > 0) this.moveTo(this.state.done - 1); }
+  undo() { this.step(-1); }
 
-  redo() { if (this.state.done < this.state.edits.length) this.moveTo(this.state.done + 1); }
+  redo() { this.step(1); }
 
-  moveTo(done) {
-    this.shapes = [];
-    return this.ask(() => api.moveTo(this.id, done));
+  // Steps add up while an earlier one is on its way, and come after all edits.
+  step(by) {
+    this.steps = (this.steps ?? 0) + by;
+    this.stepping = (this.stepping ?? Promise.resolve()).then(() => this.ask(async () => {
+      const { done, edits } = this.state;
+      const wanted = Math.max(0, Math.min(edits.length, done + this.steps));
+      this.steps = 0;
+      if (wanted === done) return null;
+      this.shapes = [];
+      return api.moveTo(this.id, wanted);
+    }));
   }
 
   get lastFill() {
