@@ -130,7 +130,7 @@ def _to_stdout(
         ).picture
     else:
         notify(f"{job.photo.name}: {empty_mask_note(job, request.options)}")
-        if suffix == job.photo.suffix:
+        if request.options.metadata != "strip" and suffix.lower() == job.photo.suffix.lower():
             request.console.binary(job.photo.read_bytes())
             return
     data = picture_bytes(

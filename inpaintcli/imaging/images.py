@@ -163,6 +163,8 @@ def _losses(
         missing.append("IPTC")
     if missing:
         yield f"{kind.NAME} cannot hold, so not kept: {', '.join(missing)}"
+    if large := jpeg.too_large(origin) if kind is jpeg else []:
+        yield f"{kind.NAME} cannot hold that much, so not kept: {', '.join(large)}"
 
 
 def write_picture(

@@ -5,6 +5,7 @@ Source: TIFF revision 6.0.
 
 import contextlib
 import io
+import struct
 import zlib
 from collections.abc import Iterator
 from typing import Any, cast
@@ -43,10 +44,16 @@ from inpaintcli.imaging.formats._writing import (
     stored_samples,
     updated_palette,
 )
+from inpaintcli.imaging.metadata.ifd import UNDEFINED, entries, header
 from inpaintcli.imaging.metadata.photoshop import has_more_than_iptc, iptc_of
 from inpaintcli.imaging.picture import Origin, Palette, Picture, stored
 
 STRIP_BYTES = 1 << 20
+BYTE = 1
+UNDEFINED_TAGS = frozenset(
+    (0x8828, 0x9101, 0x927C, 0x9286, 0xA20C, 0xA300, 0xA301, 0xA302, 0xA40B, 0xA462)
+)
+"""Tags of EXIF, of type UNDEFINED by Exif 3.0 (section 4.6), for which Pillow takes another."""
 Layout = tuple[dict[int, Any], NDArray[Any]]
 """The tags that describe the samples; the samples (h, w, c), fewer than 8 bits packed to bytes."""
 
@@ -78,6 +85,8 @@ def encoded(picture: Picture) -> bytes:
     }
     out = io.BytesIO()
     _directory(tags, picture.origin, encoding).save(out)
+    with out.getbuffer() as head:
+        _name_undefined(head)
     for strip in strips:
         out.write(strip + bytes(len(strip) % 2))
     return out.getvalue()
@@ -205,6 +214,22 @@ def _directory(tags: dict[int, Any], origin: Origin, encoding: TiffEncoding) -> 
     for tag, value in tags.items():
         directory[tag] = value
     return directory
+
+
+def _name_undefined(data: memoryview) -> None:
+    """Give bytes in the EXIF directory the type that Exif wants; Pillow gives them another.
+
+    Args:
+        data: a file's header and directory, changed in place.
+    """
+    block = data.tobytes()
+    order, first = header(block)
+    for entry in entries(block, order, first)[0]:
+        if entry.tag != EXIF_IFD:
+            continue
+        for inner in entries(block, order, entry.pointer(order, block))[0]:
+            if inner.tag in UNDEFINED_TAGS and inner.kind == BYTE:
+                struct.pack_into(order + "H", data, inner.at + 2, UNDEFINED)
 
 
 def _blocks(origin: Origin) -> Iterator[tuple[int, bytes]]:

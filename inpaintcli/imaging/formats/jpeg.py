@@ -186,6 +186,21 @@ def write_preserving(picture: Picture, preserved: Preserved, notes: Callable[[st
     return data
 
 
+def too_large(origin: Origin) -> list[str]:
+    """The names of what a JPEG file has no room for, which is left out; of other formats' photos.
+
+    Longer XMP could be written as an extension, which few programs read.
+    """
+    if isinstance(origin.encoding, JpegEncoding):
+        return []
+    found = []
+    if origin.exif and block_to_write(origin, max_bytes=MAX_BLOCK) != origin.exif:
+        found.append("EXIF")
+    if origin.xmp and len(origin.xmp) > MAX_BLOCK:
+        found.append("XMP")
+    return found
+
+
 def _blocks(
     picture: Picture, encoding: JpegEncoding, source: Source, notes: Callable[[str], None]
 ) -> bytes:

@@ -159,8 +159,11 @@ class _Cleaner:
     def _is_harmless(self, entry: Entry, data: bytes) -> bool:
         if entry.tag in UTF16:
             return is_readable_text(data.decode("utf-16-le", "replace").encode())
-        if entry.tag == USER_COMMENT and data[:8].rstrip(b"\0") == b"UNICODE":
+        code = data[:8].rstrip(b"\0")
+        if entry.tag == USER_COMMENT and code == b"UNICODE":
             return is_readable_text(data[8:].replace(b"\0", b""))
+        if entry.tag == USER_COMMENT and code in (b"ASCII", b"JIS", b""):
+            return is_harmless(data[8:])
         if entry.kind in (ASCII, 129):
             return is_readable_text(data)
         return is_harmless(data)

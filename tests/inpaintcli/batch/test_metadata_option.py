@@ -66,3 +66,13 @@ def test_another_value_of_the_option_is_another_output():
 def test_there_is_no_fourth_value():
     with pytest.raises(ValueError, match="keep, safe, strip"):
         FillOptions(metadata="none")
+
+
+@pytest.mark.parametrize("command", ["fill", "harmonize"])
+@pytest.mark.parametrize(("policy", "kept"), [("strip", False), ("safe", True)])
+def test_strip_holds_on_standard_output_too(photo, program, command, policy, kept):
+    """Of a photo whose mask is empty, which is copied otherwise."""
+    mask = photo / "empty.png"
+    Image.new("L", (60, 80)).save(mask)
+    words = (photo / "in.jpg", "--mask", mask, "--metadata", policy, "-o", "-")
+    assert (b"Exif" in program(command, *words, check=0).stdout) is kept
