@@ -84,8 +84,10 @@ def polygons_of(value: Any) -> list[PolygonInput]:
 def _several(value: Any, is_one: Callable[[object], bool]) -> list[Any]:
     if value is None:
         return []
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if isinstance(value, str):
         return [value]
+    if not isinstance(value, Iterable):
+        raise TypeError(f"a shape is a text or numbers, not {type(value).__name__}")
     items = list(value)
     return items if not items or is_one(items[0]) else [items]
 
