@@ -25,10 +25,10 @@ from inpaintcli.imaging.regions import Bools, Box, Floats, bounding_box, hole_de
 
 SPECK_SIDE = 16
 """Pixels: longest side of a speck's bounding box."""
-SPECK_CELL = 24
-"""Pixels: specks whose middles lie in one square of this side share a tile."""
+SPECK_CONTEXT = 12
+"""Pixels: least margin around specks in a tile of theirs."""
 SPECK_TILE = 64
-"""Pixels: least side of a tile of specks."""
+"""Pixels: least side of a tile of specks; those that fit into it with their margin share it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ def _tiles_or_specks(
     """The tiles of one group: `_tiles`, or small ones for its specks where those are cheaper."""
     box, target = part
     grouped = list(_tiles(part, frame, shape, level, sizes))
-    count, labels, stats, centres = cv2.connectedComponentsWithStats(
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
         target.astype(np.uint8), connectivity=8
     )
     small = np.asarray((stats[:, 2:4] <= SPECK_SIDE).all(axis=1), np.bool_)
@@ -105,14 +105,38 @@ def _tiles_or_specks(
     if not small.any():
         return grouped
     cells = np.zeros(count, np.int64)
-    rows, columns = (centres[small, axis].astype(np.int64) // SPECK_CELL for axis in (1, 0))
-    cells[small] = 1 + np.unique(rows * shape[1] + columns, return_inverse=True)[1]
+    cells[small] = 1 + _shared(stats[small, :4].astype(np.int64), SPECK_TILE - 2 * SPECK_CONTEXT)
     tiles = _speck_tiles(cells[labels], part, frame, shape, sizes)
     inner = bounding_box(rest := target & (cells[labels] == 0))
     if inner is not None:
         remaining = (inner.moved(box.top, box.left), rest[inner.slices])
         tiles += _tiles(remaining, frame, shape, level, sizes)
     return tiles if _cost(tiles) <= _cost(grouped) else grouped
+
+
+def _shared(boxes: NDArray[np.int64], side: int) -> NDArray[np.int64]:
+    """Numbers of boxes (n, 4: x, y, width, height) from 0, the same for those in one square.
+
+    From top to bottom, each box that has no square yet takes that square of this side, with the
+    box's top as its own, that holds the most of the others. As few squares as can be had cheaply.
+    """
+    order = np.argsort(boxes[:, 1], kind="stable")
+    left, top = boxes[order, 0], boxes[order, 1]
+    right, bottom = left + boxes[order, 2], top + boxes[order, 3]
+    numbers = np.full(len(boxes), -1, np.int64)
+    count = 0
+    for first in range(len(order)):
+        if numbers[order[first]] >= 0:
+            continue
+        band = np.arange(first, np.searchsorted(top, top[first] + side))
+        near = (left[band] > right[first] - side - 1) & (right[band] <= left[first] + side)
+        fits = near & (bottom[band] <= top[first] + side) & (numbers[order[band]] < 0)
+        band = band[fits]
+        starts = left[band][left[band] <= left[first]]
+        inside = (left[band] >= starts[:, None]) & (right[band] <= starts[:, None] + side)
+        numbers[order[band[inside[inside.sum(axis=1).argmax()]]]] = count
+        count += 1
+    return numbers
 
 
 def _speck_tiles(
@@ -124,7 +148,6 @@ def _speck_tiles(
 ) -> list[Tile]:
     """A tile for the specks of each cell; `cells` (h, w) numbers them from 1, 0 elsewhere."""
     side = _rounded_up(SPECK_TILE, sizes.size_multiple)
-    margin = (side - SPECK_SIDE - SPECK_CELL) // 2
     top, left = part[0].top + frame.top, part[0].left + frame.left
     pixels = np.flatnonzero(cells)
     pixels = pixels[np.argsort(cells.ravel()[pixels], kind="stable")]
@@ -133,7 +156,7 @@ def _speck_tiles(
     for members in np.split(pixels, ends):
         y, x = np.unravel_index(members, cells.shape)
         extent = Box(int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1)
-        box = extent.moved(top, left).grown(margin, *shape[:2])
+        box = extent.moved(top, left).grown(SPECK_CONTEXT, *shape[:2])
         box = _widened(box, shape, 1.0, side)
         wanted = np.zeros(box.size, np.bool_)
         wanted[y + top - box.top, x + left - box.left] = True

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inpaintcli.imaging.regions import Box
+from inpaintcli.imaging.regions import Box, bounding_box
 from inpaintcli.imaging.tiles import TileSizes, model_input, model_output, plan_tiles
 from tests.inpaintcli.imaging.mask_strategies import masks
 
@@ -83,9 +83,28 @@ def test_cost_depends_on_the_hole_not_on_the_photo():
 def test_thousands_of_specks_are_grouped():
     rng = np.random.default_rng(1)
     mask = np.zeros((2000, 3000), bool)
-    mask[rng.integers(0, 2000, 5000), rng.integers(0, 3000, 5000)] = True
+    mask[rng.integers(0, 2000, 9000), rng.integers(0, 3000, 9000)] = True
     tiles = plan_tiles(mask, LARGE)
     assert len(tiles) < 200
+
+
+def test_specks_share_tiles_where_that_saves_a_third_of_them():
+    """3,000 specks in 12 megapixels: in a grid of fixed squares they had 2,781 tiles."""
+    rng = np.random.default_rng(0)
+    mask = np.zeros((3000, 4000), bool)
+    for y, x, radius in zip(
+        rng.integers(5, 2995, 3000), rng.integers(5, 3995, 3000), rng.integers(1, 4, 3000),
+        strict=True,
+    ):  # fmt: skip
+        mask[y - radius : y + radius + 1, x - radius : x + radius + 1] = True
+    tiles = plan_tiles(mask, TileSizes(size_multiple=64))
+    assert len(tiles) < 2050
+    filled = np.zeros(mask.shape, np.uint8)
+    for tile in tiles:
+        filled[tile.box.slices] += tile.target
+        held = bounding_box(tile.target)
+        assert max(held.height, held.width) <= 40  # with 12 pixels to each side
+    np.testing.assert_array_equal(filled, mask)
 
 
 def test_no_hole_no_tiles():
