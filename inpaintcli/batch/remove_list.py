@@ -22,14 +22,12 @@ from inpaintcli.batch.outcome import Outcome, failed_outcome, skipped_outcome
 from inpaintcli.batch.outputs import check_output_folder, refuse_to_write_inputs, split_by_output
 from inpaintcli.batch.remove_one import (
     RemovalJob,
+    Remover,
     RemoveRequest,
     plan_removal,
     report_dry_removal,
-    run_removal,
 )
 from inpaintcli.errors import ExitCode, InpaintError, OutputError, UsageError
-from inpaintcli.inpaint.pipeline import Model
-from inpaintcli.objects.segment.segmenter import Segmenter
 from inpaintcli.objects.segment.targets import Targets
 from inpaintcli.signals import Stop, stop_signals
 from inpaintcli.storage.folders import make_folder
@@ -96,23 +94,23 @@ class _Run:
             for job in jobs:
                 if self._stop:
                     return
-                self._take(self._outcome(job, segmenter, model), brief=True)
+                self._take(_outcome(job, self._request.remover(segmenter, model)), brief=True)
                 bar.advance()
-
-    def _outcome(self, job: RemovalJob, segmenter: Segmenter, model: Model) -> Outcome:
-        started = time.perf_counter()
-        try:
-            make_folder(job.output.parent)
-            planned = plan_removal(job, overwrite=self._request.overwrite)
-            outcome = run_removal(self._request, planned, segmenter, model)
-            assert outcome is not None  # noqa: S101 - no job of a list writes to standard output
-        except Exception as error:  # noqa: BLE001 - one bad photo never stops the rest
-            return failed_outcome(job, model, as_expected(error), time.perf_counter() - started)
-        return outcome
 
     def _take(self, outcome: Outcome, *, brief: bool = False) -> None:
         self._counts.add(outcome)
         report_outcome(self._console, outcome, brief=brief)
+
+
+def _outcome(job: RemovalJob, remover: Remover) -> Outcome:
+    """What happens to one photo; errors become the outcome."""
+    started = time.perf_counter()
+    try:
+        make_folder(job.output.parent)
+        return remover.run(plan_removal(job, overwrite=remover.overwrite))
+    except Exception as error:  # noqa: BLE001 - one bad photo never stops the rest
+        seconds = time.perf_counter() - started
+        return failed_outcome(job, remover.model, as_expected(error), seconds)
 
 
 def _planned(

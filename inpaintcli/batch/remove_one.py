@@ -4,10 +4,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from inpaintcli_engines.base import EngineError
 
-from inpaintcli.batch.fill_steps import fill_picture
+from inpaintcli.batch.fill_steps import Notify, fill_picture
 from inpaintcli.batch.job_runner import Remarks
 from inpaintcli.batch.jobs import STDOUT, LocalJob
 from inpaintcli.batch.messages import DRY_RUN, report_model, report_outcome
@@ -24,13 +23,15 @@ from inpaintcli.imaging.images import (
     write_bytes,
     write_picture,
 )
-from inpaintcli.imaging.picture import Mask, Picture
+from inpaintcli.imaging.masks import dilate
+from inpaintcli.imaging.picture import Picture
 from inpaintcli.inpaint.pipeline import Filled, Model
+from inpaintcli.masks.views import mask_picture
 from inpaintcli.objects.remove import FoundObjects, find_objects
 from inpaintcli.objects.segment.segmenter import Segmenter
 from inpaintcli.objects.segment.select import DEFAULT, open_segmenter
 from inpaintcli.objects.segment.targets import Targets
-from inpaintcli.options import Shadow
+from inpaintcli.options import FillOptions, Shadow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,17 @@ class RemoveRequest(FillRequest):
             UsageError, UnreadableError, EngineError: as `select.open_segmenter`.
         """
         return open_segmenter(self.segmenter, engine=self.model.engine, device=self.model.device)
+
+    def remover(self, segmenter: Segmenter, model: Model) -> "Remover":
+        """What does it, once segmenter and model are open."""
+        return Remover(
+            model=model,
+            segmenter=segmenter,
+            options=self.options,
+            shadow=self.shadow,
+            notify=self.console.say,
+            overwrite=self.overwrite,
+        )
 
 
 @dataclass(frozen=True)
@@ -89,9 +101,13 @@ def remove_from_photo(
             return ExitCode.OK
         with request.open_segmenter() as segmenter, request.open_model() as model:
             report_model(console, model)
-            outcome = run_removal(request, job, segmenter, model)
-        if outcome is not None:
-            report_outcome(console, outcome)
+            remover = request.remover(segmenter, model)
+            if job.output == STDOUT:
+                draft = remover.draft(job, job.photo.suffix)
+                remover.write_mask(job, draft)
+                console.binary(draft.data)
+            else:
+                report_outcome(console, remover.run(job))
     except (InpaintError, EngineError) as error:
         console.record(failed_outcome(job, None, error).to_json())
         raise
@@ -141,73 +157,98 @@ def report_dry_removal(console: Console, job: RemovalJob) -> Outcome:
     return outcome
 
 
-def run_removal(
-    request: RemoveRequest, job: RemovalJob, segmenter: Segmenter, model: Model
-) -> Outcome | None:
-    """Find and remove the objects of one photo, and write what is to be written.
+@dataclass(frozen=True, eq=False)
+class RemovalDraft:
+    """A photo without its objects that is not yet written. data: the bytes of the file."""
 
-    Returns:
-        The outcome; None where the picture went to standard output.
-
-    Raises:
-        InpaintError, EngineError: whatever is wrong.
-    """
-    started = time.perf_counter()
-    picture = read_picture(job.photo)
-    prompts = job.targets.on((picture.height, picture.width))
-    found = find_objects(picture, prompts, segmenter, request.shadow)
-    remarks = Remarks(request.console.say)
-    filled = fill_picture(
-        picture, found.hole, model, request.options, mask_is_alpha=False, notify=remarks.report
-    )
-    suffix = job.output.suffix
-    if job.output == STDOUT:
-        suffix = request.stdout_suffix or job.photo.suffix
-    data = picture_bytes(
-        filled.picture,
-        suffix,
-        name=job.photo.name,
-        metadata=request.options.metadata,
-        notes=remarks.report,
-        removed=remarks.keep,
-    )
-    if job.mask is not None:
-        write_picture(mask_picture(found.hole), job.mask, overwrite=request.overwrite)
-    if job.output == STDOUT:
-        request.console.binary(data)
-        return None
-    write_bytes(data, job.output, overwrite=request.overwrite)
-    seconds = time.perf_counter() - started
-    return _outcome(job, model, found, filled, remarks, seconds)
+    found: FoundObjects
+    filled: Filled
+    remarks: Remarks
+    data: bytes
 
 
-def _outcome(
-    job: RemovalJob,
-    model: Model,
-    found: FoundObjects,
-    filled: Filled,
-    remarks: Remarks,
-    seconds: float,
-) -> Outcome:
-    return Outcome(
-        status="filled",
-        input=job.photo,
-        mask=job.mask,
-        output=job.output,
-        model_used=ModelUsed.of(model),
-        seconds=seconds,
-        tiles=filled.tiles,
-        decisions=filled.decisions,
-        grain=filled.grain,
-        note=found.in_words(),
-        reported=tuple(remarks.reported),
-        removed=remarks.removed,
-    )
+@dataclass(frozen=True, kw_only=True)
+class Remover:
+    """Removes objects from photos, one at a time. notify: takes sentences for the user."""
 
+    model: Model
+    segmenter: Segmenter
+    options: FillOptions
+    shadow: Shadow
+    notify: Notify
+    overwrite: bool = False
 
-def mask_picture(mask: Mask) -> Picture:
-    """A mask as a grey picture, white on True."""
-    return Picture(np.where(mask, np.uint8(255), np.uint8(0))[..., None])
+    def removed(
+        self, picture: Picture, targets: Targets, notify: Notify
+    ) -> tuple[FoundObjects, Filled]:
+        """What was found in a picture, and the picture without it.
+
+        Raises:
+            ObjectNotFoundError, MaskMismatchError: an object was not found.
+            EngineError: an engine failed.
+        """
+        prompts = targets.on((picture.height, picture.width))
+        found = find_objects(picture, prompts, self.segmenter, self.shadow)
+        filled = fill_picture(
+            picture, found.hole, self.model, self.options, mask_is_alpha=False, notify=notify
+        )
+        return found, filled
+
+    def draft(self, job: RemovalJob, suffix: str) -> RemovalDraft:
+        """Do everything except writing; `suffix` is that of the format.
+
+        Raises:
+            InpaintError, EngineError: whatever is wrong.
+        """
+        picture, remarks = read_picture(job.photo), Remarks(self.notify)
+        found, filled = self.removed(picture, job.targets, remarks.report)
+        data = picture_bytes(
+            filled.picture,
+            suffix,
+            name=job.photo.name,
+            metadata=self.options.metadata,
+            notes=remarks.report,
+            removed=remarks.keep,
+            jpeg_method=self.options.jpeg,
+            preserved=remarks.preserve,
+        )
+        return RemovalDraft(found, filled, remarks, data)
+
+    def run(self, job: RemovalJob) -> Outcome:
+        """Remove the objects of one photo, and write what is to be written.
+
+        Raises:
+            InpaintError, EngineError: whatever is wrong.
+        """
+        started = time.perf_counter()
+        draft = self.draft(job, job.output.suffix)
+        self.write_mask(job, draft)
+        write_bytes(draft.data, job.output, overwrite=self.overwrite)
+        return Outcome(
+            status="filled",
+            input=job.photo,
+            mask=job.mask,
+            output=job.output,
+            model_used=ModelUsed.of(self.model),
+            seconds=time.perf_counter() - started,
+            tiles=draft.filled.tiles,
+            decisions=draft.filled.decisions,
+            grain=draft.filled.grain,
+            note=draft.found.in_words(),
+            reported=tuple(draft.remarks.reported),
+            removed=draft.remarks.removed,
+            lossless=draft.remarks.lossless,
+        )
+
+    def write_mask(self, job: RemovalJob, draft: RemovalDraft) -> None:
+        """Write what was filled, if the job wants it.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if job.mask is not None:
+            hole = dilate(draft.found.hole, self.options.grow)
+            write_picture(mask_picture(hole), job.mask, overwrite=self.overwrite)
 
 
 def _beside(photo: Path) -> Path:

@@ -18,7 +18,7 @@ from inpaintcli.imaging.regions import bounding_box
 Floats = NDArray[np.float32]
 LEAST = 2
 """Pixels that every edge is grown by: lenses and scaling leave no edge that is harder."""
-REACH = 0.08
+REACH = 0.06
 """Of the object's longer side: how far its edge may reach."""
 MOST = 32
 """Pixels: as REACH."""

@@ -1,6 +1,7 @@
 """A box around the object at a point: windows of several sizes are cut, and the best is taken.
 
-Best is the object whose outline runs along strong edges and stays clear of the window's sides.
+Good is an object whose outline runs along strong edges and stays clear of the window's sides. Of
+those that are almost as good as the best, the smallest is taken.
 """
 
 from typing import Any
@@ -20,6 +21,8 @@ SIDE = 160
 """Pixels: the side of a window that is cut."""
 FRAME = 0.08
 """Of a window: its sides, which are the surroundings'."""
+ALMOST = 0.85
+"""Of the best score: what is almost as good."""
 MARGIN = 0.1
 """Of the object found: what the box leaves around it."""
 
@@ -38,7 +41,8 @@ def box_around_point(pixels: NDArray[Any], prompt: Prompt) -> Box:
     if prompt.point is None:
         raise outside(prompt.name, (height, width))
     found = [_tried(pixels, prompt.point, share) for share in WINDOWS]
-    _, box = max(found, key=lambda one: one[0])
+    least = ALMOST * max(score for score, _ in found)
+    box = next((box for score, box in found if score >= least), found[-1][1])
     return box.grown(round(MARGIN * max(box.size)) + 2, height, width)
 
 
@@ -81,7 +85,7 @@ def _part_at(found: Mask, distance: NDArray[np.float64]) -> Mask:
 
 
 def _score(rgb: NDArray[np.uint8], part: Mask, allowed: Mask) -> float:
-    """The mean edge under the outline of a part, in levels; what lies on the window's sides is 0.
+    """The mean edge under a part's outline, in levels; less where that is a side of the window.
 
     A part of few pixels counts less: every speck has a strong edge.
     """
@@ -92,4 +96,5 @@ def _score(rgb: NDArray[np.uint8], part: Mask, allowed: Mask) -> float:
     edges = np.hypot(cv2.Sobel(levels, cv2.CV_32F, 1, 0), cv2.Sobel(levels, cv2.CV_32F, 0, 1)) / 8
     strength = edges.max(axis=2)
     weight = min(1.0, float(part.mean()) / 0.05)
-    return weight * float(strength[free].sum()) / max(1, int(outline.sum()))
+    clear = int(free.sum()) / max(1, int(outline.sum()))
+    return weight * clear**2 * float(strength[free].mean()) if clear else 0.0
