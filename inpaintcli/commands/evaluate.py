@@ -53,25 +53,37 @@ def evaluate(
     detail: Annotated[
         list[Detail] | None, Option(help="Whose texture; may be repeated.  [auto]")
     ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            metavar="NAME",
+            help="A method of another library to compare with; may be repeated: telea, "
+            "navier-stokes, biharmonic, shiftmap, fsr, pypatchmatch, patchmatch-cython.  "
+            "[telea and navier-stokes]",
+        ),
+    ] = None,
     *,
     engine: EngineChoice,
     options: MaskOptions,
     overwrite: OverwriteOption = False,
     console: Console,
 ) -> None:
-    """Score fills against untouched photos, beside OpenCV's Telea and Navier-Stokes.
+    """Score fills against untouched photos, beside OpenCV's Telea and Navier-Stokes or others.
 
     P, FD, LPIPS and FID need the extra `train` and --features DIR; without, they are left out, and
     that is said. Exit codes: as for fill; 1 where some photos could not be scored.
     """
     from inpaintcli.evaluation.evaluate import EvaluationRequest, evaluate_folder
     from inpaintcli.evaluation.masks import KINDS, parse_kinds
+    from inpaintcli.evaluation.methods import CLASSICAL
 
     feature_scorer, left_out = _feature_scorer(features)
     request = EvaluationRequest(
         console=console,
         models=model or [None],
         details=detail or ["auto"],
+        methods=method or list(CLASSICAL),
         engine=engine,
         mask_options=options,
         drawn_kinds=parse_kinds(holes) if holes is not None else KINDS,

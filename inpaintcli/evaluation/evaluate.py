@@ -15,7 +15,8 @@ from inpaintcli.batch.plan import match_folder, photos_in
 from inpaintcli.console import Console
 from inpaintcli.errors import ExitCode, InpaintError, MaskMismatchError, OutputError, UsageError
 from inpaintcli.evaluation.masks import KINDS
-from inpaintcli.evaluation.methods import Method, classical_methods, model_method
+from inpaintcli.evaluation.methods import CLASSICAL, Method, model_method
+from inpaintcli.evaluation.peers import methods_named
 from inpaintcli.evaluation.report import Examples, render
 from inpaintcli.evaluation.score_table import ScoreTable, groups_to_show, table
 from inpaintcli.evaluation.scoring import (
@@ -37,7 +38,8 @@ from inpaintcli.storage.folders import make_folder
 class EvaluationRequest:
     """What a call of the command asks for.
 
-    models, details: every model is scored with every choice of --detail. engine: what runs them.
+    models, details: every model is scored with every choice of --detail. methods: names
+    of methods of other libraries. engine: what runs the models.
     mask_options: how mask files are read. drawn_kinds, seed: of the holes that are drawn. groups: a
     CSV file that groups the user's masks. limit: at most so many photos. output: a folder for the
     fills. report: an HTML file. left_out: why scores that were asked for cannot be computed.
@@ -46,6 +48,7 @@ class EvaluationRequest:
     console: Console
     models: Sequence[str | None] = (None,)
     details: Sequence[Detail] = ("auto",)
+    methods: Sequence[str] = CLASSICAL
     engine: EngineChoice = field(default_factory=EngineChoice)
     mask_options: MaskOptions = field(default_factory=MaskOptions)
     drawn_kinds: tuple[str, ...] = KINDS
@@ -190,7 +193,7 @@ def _name_below(folder: Path, photo: Path) -> str:
 
 
 def _methods(request: EvaluationRequest, stack: ExitStack) -> list[Method]:
-    """Each model with each choice of --detail, then the classical methods; names are unique."""
+    """Each model with each choice of --detail, then those of other libraries; names are unique."""
     methods: list[Method] = []
     for name in request.models:
         choice = ModelChoice(model=name, **asdict(request.engine))
@@ -199,7 +202,7 @@ def _methods(request: EvaluationRequest, stack: ExitStack) -> list[Method]:
         methods += [
             model_method(model, detail, request.console.detail) for detail in request.details
         ]
-    methods += classical_methods()
+    methods += methods_named(request.methods)
     named: list[Method] = []
     for method in methods:
         same = sum(other.name.partition("#")[0] == method.name for other in named)

@@ -15,6 +15,10 @@ RADIUS = 5
 """Pixels around each hole pixel that OpenCV's methods look at."""
 
 
+CLASSICAL = ("telea", "navier-stokes")
+"""Names of the methods that are always there."""
+
+
 @dataclass(frozen=True)
 class Method:
     """A method of filling.
@@ -52,8 +56,8 @@ def classical_methods() -> tuple[Method, ...]:
     """OpenCV's Telea (2004) and Navier-Stokes (Bertalmio et al. 2001), radius 5."""
     details = {"opencv": cv2.__version__, "radius": RADIUS}
     return (
-        Method("telea", _inpaint(cv2.INPAINT_TELEA), details),
-        Method("navier-stokes", _inpaint(cv2.INPAINT_NS), details),
+        Method(CLASSICAL[0], _inpaint(cv2.INPAINT_TELEA), details),
+        Method(CLASSICAL[1], _inpaint(cv2.INPAINT_NS), details),
     )
 
 
