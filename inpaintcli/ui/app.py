@@ -71,6 +71,7 @@ class Page:
             Route(f"{one}/command", _in_thread(self.command)),
             Route(f"{one}/edits", _with_json(self.edit), methods=["POST"]),
             Route(f"{one}/masks", self.import_mask, methods=["POST"]),
+            Route(f"{one}/object", _with_json(self.find_object), methods=["POST"]),
             Route(f"{one}/position", _with_json(self.move), methods=["POST"]),
             Route(f"{one}/seed", _with_json(self.seed), methods=["POST"]),
             Route(f"{one}/cancel", _with_json(self.cancel), methods=["POST"]),
@@ -196,6 +197,16 @@ class Page:
         )
         fields = {"id": request.query_params.get("id"), "kind": "mask", "label": name}
         photo.add(fields, mask)
+        return self._state(file, photo)
+
+    def find_object(self, request: Request, fields: Any) -> Response:
+        """Add the object at `point` or in `box` to the mask; `id` of the edit."""
+        from inpaintcli.ui.object_search import found_object
+
+        file, photo = self._photo(request)
+        if photo.history.find(check_id(fields.get("id"))) is None:
+            mask = found_object(photo.picture(), fields)
+            photo.add({"id": fields["id"], "kind": "mask", "label": "object"}, mask)
         return self._state(file, photo)
 
     def move(self, request: Request, fields: Any) -> Response:

@@ -166,7 +166,7 @@ def _polygon(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _box(fields: dict[str, Any]) -> dict[str, Any]:
-    box = _numbers(fields.get("box"), 4)
+    box = number_list(fields.get("box"), 4)
     if box[2] <= 0 or box[3] <= 0:
         raise UsageError("Width and height of a box are above 0.")
     return {"box": box, "erase": bool(fields.get("erase"))}
@@ -226,10 +226,15 @@ def _points(fields: dict[str, Any], size: int, least: int) -> list[list[float]]:
     points = fields.get("points")
     if not isinstance(points, list) or not least <= len(points) <= MAX_POINTS:
         raise UsageError(f"A shape has {least} to {MAX_POINTS} points.")
-    return [_numbers(point, size) for point in points]
+    return [number_list(point, size) for point in points]
 
 
-def _numbers(values: object, size: int) -> list[float]:
+def number_list(values: object, size: int) -> list[float]:
+    """So many finite numbers of a JSON list.
+
+    Raises:
+        UsageError: they are not.
+    """
     if not isinstance(values, list) or len(values) != size:
         raise UsageError(f"{size} numbers are needed.")
     if not all(type(value) in (int, float) for value in values):

@@ -36,6 +36,7 @@ export const sendEdit = (photo, edit) => sent(`${base(photo)}/edits`, edit);
 export const moveTo = (photo, done) => sent(`${base(photo)}/position`, { done });
 export const trySeed = (photo, fill, seed) => sent(`${base(photo)}/seed`, { fill, seed });
 export const cancelFills = (photo) => sent(`${base(photo)}/cancel`, {});
+export const findObject = (photo, fields) => sent(`${base(photo)}/object`, fields);
 export const save = (photo, overwrite) => sent(`${base(photo)}/save`, { overwrite });
 export const command = (photo) => answered(`${base(photo)}/command`).then((response) => response.text());
 export const thumbnailAddress = (photo) => `${base(photo)}/thumbnail`;

@@ -1,7 +1,7 @@
 // The keyboard: what each key does, and the list of them for the help.
 
 export const HELP = [
-  ['B E L P R H', 'brush, eraser, lasso, polygon, box, move'],
+  ['B E O L P R H', 'brush, eraser, object (click on it, or a box around it), lasso, polygon, box, move'],
   ['[ ]', 'smaller, larger (also Ctrl and the wheel)'],
   ['F', 'fill'],
   ['T', 'another try'],

@@ -22,7 +22,8 @@ const tools = new Tools(viewer, {
   pending: () => session?.shapes.map(({ edit }) => edit) ?? [],
   finished: (edit) => {
     fail(null);
-    session?.add(edit);
+    if (edit.kind === 'object') findObject(edit);
+    else session?.add(edit);
   },
 });
 const list = new PhotoList({ opened: openPhoto, failed: fail, listed: showModels });
@@ -132,6 +133,14 @@ function another() {
   if (!last?.ready.length || ready().working) return;
   const seed = Math.max(...last.seeds) + 1;
   session.ask(() => api.trySeed(session.id, last.id, seed));
+}
+
+async function findObject({ id, point, box }) {
+  $('stage').setAttribute('aria-busy', 'true');
+  announce('Looking for the object…');
+  const found = await session.ask(() => api.findObject(session.id, { id, point, box }));
+  $('stage').removeAttribute('aria-busy');
+  if (!found) showState(session);
 }
 
 async function save() {

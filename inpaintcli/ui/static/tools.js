@@ -106,7 +106,18 @@ class Box {
   }
 }
 
+// A click gives a point of the object, a box one around it.
+class ObjectBox extends Box {
+  up() {
+    const [x, y, w, h] = this.box;
+    const isClick = Math.max(w, h) * this.host.viewer.scale < 5;
+    const place = isClick ? { point: [x, y] } : { box: [x, y, w, h] };
+    return { id: newId(), kind: 'object', ...place };
+  }
+}
+
 const MAKERS = {
+  object: (host) => new ObjectBox(host, false),
   brush: (host, erase) => new Stroke(host, erase),
   eraser: (host) => new Stroke(host, true),
   lasso: (host, erase) => new Lasso(host, erase || host.erases()),

@@ -197,6 +197,34 @@ def test_sixteen_bits_and_alpha_are_seen_in_eight_bits(start, photos):
         assert (seen.dtype, seen.shape) == (np.uint8, shape)
 
 
+@pytest.mark.parametrize("place", [{"box": [60, 40, 120, 100]}, {"point": [120, 90]}], ids=str)
+def test_an_object_is_found_from_a_box_or_a_click(start, photos, place):
+    scene = np.full((180, 240, 3), (70, 130, 180), np.uint8)
+    scene += np.random.default_rng(3).integers(0, 9, scene.shape, np.uint8)
+    y, x = np.mgrid[:180, :240]
+    disk = (y - 90) ** 2 + (x - 120) ** 2 < 35**2
+    scene[disk] = (200, 60, 30)
+    Image.fromarray(scene).save(photos / "disk.png")
+    server = start()
+    photo = server.ids["disk.png"]
+    fields = {"id": "object-00", **place}
+    assert server.post(f"api/photos/{photo}/object", fields).json()["has_mask"]
+    assert server.post(f"api/photos/{photo}/object", fields).json()["done"] == 1
+    mask = mask_of(server, photo)
+    assert mask[disk].mean() > 0.98
+    assert mask[~disk].mean() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("place", "status"), [({}, 400), ({"box": [1, 2]}, 400), ({"box": [900, 900, 5, 5]}, 422)]
+)
+def test_an_object_that_is_nowhere_is_refused(server, place, status):
+    photo = server.ids["a.png"]
+    answer = server.post(f"api/photos/{photo}/object", {"id": "object-00", **place})
+    assert answer.status_code == status
+    assert server.state(photo)["done"] == 0
+
+
 def test_the_command_line_that_is_shown_gives_the_same_file(server, photos, tmp_path):
     photo = server.ids["a.png"]
     server.edit(photo, STROKE)

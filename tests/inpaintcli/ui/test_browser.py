@@ -149,6 +149,21 @@ def test_every_tool_draws_and_every_change_can_be_undone(screen, small, tmp_path
         until(lambda: int(hole(seen, tmp_path / "redone.png").sum()) == areas[-1])
 
 
+def test_an_object_is_found_by_a_click(screen, small, tmp_path):
+    scene = np.full((180, 240, 3), (70, 130, 180), np.uint8)
+    scene += np.random.default_rng(3).integers(0, 9, scene.shape, np.uint8)
+    y, x = np.mgrid[:180, :240]
+    disk = (y - 90) ** 2 + (x - 120) ** 2 < 35**2
+    scene[disk] = (200, 60, 30)
+    Image.fromarray(scene).save(small / "disk.png")
+    with serving(tmp_path / "state", small, program=grey()) as server:
+        seen = screen().open(server.address, "disk.png")
+        seen.page.locator("#tools label", has_text="Object").click()
+        seen.page.mouse.click(*seen.at(0.5, 0.5))
+        seen.status("Ready to fill.")
+        assert hole(seen, tmp_path / "mask.png")[disk].mean() > 0.98
+
+
 def test_a_stroke_may_begin_and_end_outside_of_the_photo(screen, small, tmp_path):
     with serving(tmp_path / "state", small, program=grey()) as server:
         seen = screen().open(server.address, "a.png")
