@@ -9,9 +9,19 @@ if TYPE_CHECKING:
     from inpaintcli.api import fill, mask
     from inpaintcli.errors import InpaintError
     from inpaintcli.inpaint.pipeline import Model, open_model
+    from inpaintcli.objects_api import remove
 
 __version__ = "0.1.0"
-__all__ = ["EngineError", "InpaintError", "Model", "__version__", "fill", "mask", "open_model"]
+__all__ = [
+    "EngineError",
+    "InpaintError",
+    "Model",
+    "__version__",
+    "fill",
+    "mask",
+    "open_model",
+    "remove",
+]
 
 _HOMES = {
     "EngineError": "inpaintcli_engines.base",
@@ -20,6 +30,7 @@ _HOMES = {
     "fill": "inpaintcli.api",
     "mask": "inpaintcli.api",
     "open_model": "inpaintcli.inpaint.pipeline",
+    "remove": "inpaintcli.objects_api",
 }
 
 

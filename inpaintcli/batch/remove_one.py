@@ -93,7 +93,7 @@ def remove_from_photo(
     console = request.console
     if output == STDOUT:
         console.check_takes_picture()
-    job = RemovalJob(photo, mask_out, output or _beside(photo), targets=targets)
+    job = RemovalJob(photo, mask_out, output or beside(photo), targets=targets)
     try:
         job = plan_removal(job, overwrite=request.overwrite)
         if request.dry_run:
@@ -122,11 +122,7 @@ def plan_removal(job: RemovalJob, *, overwrite: bool) -> RemovalJob:
         UsageError: it names no object, or mask and output are one file.
         OutputError: an output exists, or is the photo itself.
     """
-    if not job.targets:
-        raise UsageError(
-            "Nothing says which object is to be removed.",
-            hint="Pass --box X,Y,W,H around it, --point X,Y on it, or --polygon.",
-        )
+    job.targets.check_any()
     photo, mask, target = job.photo, job.mask, job.output
     check_readable(photo)
     if target != STDOUT:
@@ -251,5 +247,6 @@ class Remover:
             write_picture(mask_picture(hole), job.mask, overwrite=self.overwrite)
 
 
-def _beside(photo: Path) -> Path:
+def beside(photo: Path) -> Path:
+    """The output without -o: NAME.filled.EXT beside the photo."""
     return photo.with_name(f"{photo.stem}.filled{photo.suffix}")

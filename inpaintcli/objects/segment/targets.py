@@ -6,7 +6,8 @@ from typing import Self
 
 import numpy as np
 
-from inpaintcli.masks.parse import parse_box, parse_point, parse_polygon
+from inpaintcli.errors import UsageError
+from inpaintcli.masks.parse import BoxInput, PolygonInput, parse_box, parse_point, parse_polygon
 from inpaintcli.masks.shapes import BoxShape, PolygonShape, Position, shapes_mask
 from inpaintcli.objects.segment.prompts import Prompt
 
@@ -22,11 +23,11 @@ class Targets:
     @classmethod
     def parse(
         cls,
-        boxes: Iterable[str] = (),
-        points: Iterable[str] = (),
-        polygons: Iterable[str] = (),
+        boxes: Iterable[BoxInput] = (),
+        points: Iterable[BoxInput] = (),
+        polygons: Iterable[PolygonInput] = (),
     ) -> Self:
-        """The targets in the texts of options.
+        """The targets in the texts of options, or in the numbers of a Python call.
 
         Raises:
             UsageError: one of them is no box, point or polygon.
@@ -44,6 +45,18 @@ class Targets:
 
     def __bool__(self) -> bool:
         return self.count > 0
+
+    def check_any(self) -> None:
+        """Refuse to go on without an object.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if not self:
+            raise UsageError(
+                "Nothing says which object is to be removed.",
+                hint="Pass --box X,Y,W,H around it, --point X,Y on it, or --polygon.",
+            )
 
     def __add__(self, other: Self) -> Self:
         return type(self)(
