@@ -34,6 +34,8 @@ _PACKAGES = (
 )  # fmt: skip
 _EXTRAS = {  # packages for some uses only, and how to install them
     "prometheus_client": "pip install 'inpaintcli[metrics]': for watch --metrics-port",
+    "starlette": "pip install 'inpaintcli[ui]': for ui",
+    "uvicorn": "pip install 'inpaintcli[ui]': for ui",
     "fsspec": "pip install 'inpaintcli[remote]': for photos in stores (URLs)",
     "s3fs": "pip install s3fs: for s3://",
     "gcsfs": "pip install gcsfs: for gs://",

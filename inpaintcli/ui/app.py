@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from inpaintcli.batch.job_runner import as_expected
-from inpaintcli.errors import InpaintError, OutputError, UsageError
+from inpaintcli.errors import InpaintError, MaskMismatchError, OutputError, UsageError
 from inpaintcli.imaging.regions import Box
 from inpaintcli.models.cards import DEFAULT, cards
 from inpaintcli.storage.folders import make_folder
@@ -192,9 +192,12 @@ class Page:
 
         file, photo = self._photo(request)
         name = request.query_params.get("name", "mask")[:40]
-        mask = fit_mask(
-            read_mask(received), photo.original, mask_name=name, picture_name=file.path.name
-        )
+        try:
+            mask = fit_mask(
+                read_mask(received), photo.original, mask_name=name, picture_name=file.path.name
+            )
+        except MaskMismatchError as error:
+            raise type(error)(error.message, hint="Draw it on the photo itself.") from error
         fields = {"id": request.query_params.get("id"), "kind": "mask", "label": name}
         photo.add(fields, mask)
         return self._state(file, photo)
