@@ -471,7 +471,7 @@ def test_a_pipe_takes_the_photo_or_the_mask_and_the_format_that_is_named(pair, t
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["-", "--mask", "-", "-o", "out.png"], "both"),
+        (["-", "--mask", "-", "-o", "out.png"], "Only one"),
         (["-", "--mask", "m.png"], "-o"),
         (["a.png", "--format", "tif", "-o", "b.png"], "--format"),
         (["a.png", "--format", "gif", "-o", "-"], "gif"),
