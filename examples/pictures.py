@@ -20,6 +20,8 @@ Rgb = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 GAP = 12
 """Pixels of white between two pictures side by side."""
+SPOON = "395,60;430,70;410,150;410,360;330,380;310,330;360,220"
+"""A loose outline around the spoon of scikit-image's `coffee`."""
 
 
 def polygon(photo: Rgb, corners: list[tuple[int, int]]) -> Mask:
@@ -98,7 +100,7 @@ def cut_out(photo: Rgb, hole: Mask) -> Rgb:
 
 
 def main(folder: Path) -> None:
-    """Write before-after.jpg, date-stamp.jpg, scratches.jpg and cut-out.jpg."""
+    """Write before-after.jpg, date-stamp.jpg, scratches.jpg, cut-out.jpg and remove-object.jpg."""
     folder.mkdir(parents=True, exist_ok=True)
     astronaut, coffee = skimage.data.astronaut(), skimage.data.coffee()
     launch, cat = skimage.data.rocket(), skimage.data.chelsea()
@@ -119,6 +121,9 @@ def main(folder: Path) -> None:
         save(folder / "scratches.jpg", beside([old, filled(old, scratches(cat), grow=1)]), 840)
         hole = rocket(launch)
         save(folder / "cut-out.jpg", beside([cut_out(launch, hole), filled(launch, hole)]), 840)
+        empty = np.asarray(inpaintcli.remove(coffee, polygon=SPOON, model=model), np.uint8)
+        cup = [picture[30:, 80:500] for picture in (coffee, empty)]
+        save(folder / "remove-object.jpg", beside(cup), 420, 60)
 
 
 def _to_width(photo: Rgb, width: int) -> Rgb:

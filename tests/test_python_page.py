@@ -49,7 +49,7 @@ def test_an_example_runs(example, desk, capsys):
 
 
 def test_there_are_examples():
-    assert len(examples("reference/python.md")) == 5
+    assert len(examples("reference/python.md")) == 6
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

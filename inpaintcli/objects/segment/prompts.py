@@ -95,13 +95,13 @@ def question_of(
         pixels: uint8 or uint16 (h, w, 1 or 3), the photo.
         prompt: where the object is.
         box: that of the prompt, or one that was found for its point.
-        margin: of the crop around the box, as a share of the box's longer side.
+        margin: of the crop around the box, as a share of the square root of the box's area.
 
     Returns:
         The question, and the crop in pixels of the photo.
     """
     height, width = pixels.shape[:2]
-    crop = box.grown(max(8, round(margin * max(box.size))), height, width)
+    crop = box.grown(max(8, round(margin * (box.height * box.width) ** 0.5)), height, width)
     inside = box.moved(-crop.top, -crop.left)
     allowed = np.zeros(crop.size, np.bool_)
     if prompt.area is None:

@@ -13,7 +13,7 @@ class Segmenter(Closable):
     """Finds an object in a crop. A context manager.
 
     name: for the user. margin: what it wants to see around the object's box, as a share of the
-    box's longer side. takes_points: a point needs no box around its object.
+    square root of the box's area. takes_points: a point needs no box around its object.
     """
 
     name: str
