@@ -75,6 +75,7 @@ class Page:
             Route(f"{one}/position", _with_json(self.move), methods=["POST"]),
             Route(f"{one}/seed", _with_json(self.seed), methods=["POST"]),
             Route(f"{one}/cancel", _with_json(self.cancel), methods=["POST"]),
+            Route(f"{one}/forget", _with_json(self.forget), methods=["POST"]),
             Route(f"{one}/save", _with_json(self.save), methods=["POST"]),
         ]
         handlers = {InpaintError: _failed, EngineError: _failed, Exception: _failed}
@@ -241,6 +242,11 @@ class Page:
         self.saver.save(file, photo, overwrite=overwrite)
         return self._state(file, photo)
 
+    def forget(self, request: Request, _fields: Any) -> Response:
+        """Remove a photo that was dropped in, with its edits."""
+        self.photos.forget(request.path_params["photo"])
+        return JSONResponse({}, headers=FRESH)
+
     def _photo(self, request: Request) -> tuple[PhotoFile, OpenPhoto]:
         name = request.path_params["photo"]
         return self.photos.find(name), self.photos.open(name)
@@ -252,7 +258,8 @@ class Page:
 
     def _state(self, file: PhotoFile, photo: OpenPhoto) -> Response:
         target = self.saver.target(file)
-        state = {**photo.state(), "id": file.id, "target": None if target is None else str(target)}
+        state = {**photo.state(), "id": file.id, "upload": file.is_upload}
+        state["target"] = None if target is None else str(target)
         progress = self.queue.progress
         if progress is not None and progress.photo is photo:
             state["progress"] = {"share": progress.share, "text": progress.text}

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import threading
 import unicodedata
 from collections import OrderedDict
@@ -143,6 +144,26 @@ class PhotoList:
                 received.replace(folder / safe_name(name, suffix))
             self.refresh()
         return self.find(digest)
+
+    def forget(self, name: str) -> None:
+        """Remove a photo that was sent, and its edits.
+
+        Raises:
+            NotFoundError: there is none.
+            UsageError: it was not sent, or it is being filled.
+        """
+        file = self.find(name)
+        if not file.is_upload:
+            raise UsageError("Only photos that were dropped in are removed from the list.")
+        with self._lock:
+            photo = self._open.get(name)
+            if photo is not None and self._is_busy(photo):
+                raise UsageError("This photo is being filled.", hint="Cancel the fill first.")
+            if photo is not None:
+                self._open.pop(name).close()
+            shutil.rmtree(self._folder(file), ignore_errors=True)
+            shutil.rmtree(file.path.parent, ignore_errors=True)
+            self.refresh()
 
     @property
     def upload_folder(self) -> Path:

@@ -19,6 +19,8 @@ from inpaintcli.signals import InterruptHandler, handle_signals, signals_restore
 from inpaintcli.storage import user_folders
 
 HOST = "127.0.0.1"
+PORT = 8971
+"""Where it is free and no other is named: browsers keep what they have not sent yet by the port."""
 BACKLOG = 256
 
 
@@ -26,7 +28,8 @@ BACKLOG = 256
 class PageRequest:
     """What the command was asked for; as `photo_list.Sources` and `saving.Saver`.
 
-    port: 0 is a free one. state: where edits are kept, None for the user's own folder.
+    port: 0 is a free one, None is PORT or a free one. state: where edits are kept, None for the
+    user's own folder.
     """
 
     console: Console
@@ -34,7 +37,7 @@ class PageRequest:
     photos: Path | None = None
     masks: Path | None = None
     output: Path | None = None
-    port: int = 0
+    port: int | None = None
     browser: bool = True
     state: Path | None = None
 
@@ -102,9 +105,9 @@ def _check_extra() -> None:
 
 
 @contextmanager
-def _listening(port: int) -> Iterator[socket.socket]:
+def _listening(port: int | None) -> Iterator[socket.socket]:
     try:
-        listener = socket.create_server((HOST, port), backlog=BACKLOG)
+        listener = _first_free() if port is None else _listener(port)
     except OSError as error:
         raise UsageError(
             f"Port {port} cannot be used: {error.strerror}.",
@@ -112,6 +115,17 @@ def _listening(port: int) -> Iterator[socket.socket]:
         ) from error
     with listener:
         yield listener
+
+
+def _first_free() -> socket.socket:
+    try:
+        return _listener(PORT)
+    except OSError:
+        return _listener(0)
+
+
+def _listener(port: int) -> socket.socket:
+    return socket.create_server((HOST, port), backlog=BACKLOG)
 
 
 def _announce(request: PageRequest, address: str) -> None:

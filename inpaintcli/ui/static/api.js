@@ -8,6 +8,9 @@ export class Problem extends Error {
 }
 
 const GONE = 'The server does not answer. What you draw is kept here and sent once it does.';
+const EARLIER = 'The server was started again: open the address that it has printed. '
+  + 'What you draw is kept here and sent from there, if its port is the same.';
+const MOST = 2 ** 30;
 
 async function answered(address, options) {
   let response;
@@ -18,6 +21,7 @@ async function answered(address, options) {
     throw new Problem(GONE, '', { gone: true });
   }
   if (response.ok) return response;
+  if (response.status === 403) throw new Problem(EARLIER, '', { gone: true });
   const fields = await response.json().catch(() => ({}));
   throw new Problem(fields.message || `The server refused (${response.status}).`, fields.hint, fields);
 }
@@ -37,11 +41,13 @@ export const moveTo = (photo, done) => sent(`${base(photo)}/position`, { done })
 export const trySeed = (photo, fill, seed) => sent(`${base(photo)}/seed`, { fill, seed });
 export const cancelFills = (photo) => sent(`${base(photo)}/cancel`, {});
 export const findObject = (photo, fields) => sent(`${base(photo)}/object`, fields);
+export const forget = (photo) => sent(`${base(photo)}/forget`, {});
 export const save = (photo, overwrite) => sent(`${base(photo)}/save`, { overwrite });
 export const command = (photo) => answered(`${base(photo)}/command`).then((response) => response.text());
 export const thumbnailAddress = (photo) => `${base(photo)}/thumbnail`;
 
-export function upload(file) {
+export async function upload(file) {
+  if (file.size > MOST) throw new Problem(`${file.name} is larger than 1 GB.`, '');
   const address = `api/photos?name=${encodeURIComponent(file.name)}`;
   return answered(address, { method: 'POST', body: file }).then((response) => response.json());
 }

@@ -42,12 +42,17 @@ async function openPhoto(id) {
   };
   list.mark(id);
   history.replaceState(null, '', `#${id}`);
-  $('empty').hidden = true;
+  viewer.close();
+  $('empty').textContent = 'Opening…';
+  $('empty').hidden = false;
   try {
     await opened.open();
+    if (opened !== session) return;
+    $('empty').hidden = true;
     showSize();
     $('stage').focus({ preventScroll: true });
   } catch (problem) {
+    $('empty').textContent = 'This photo cannot be opened.';
     fail(problem);
   }
 }
@@ -62,6 +67,7 @@ function showState({ state }) {
   $('fill').disabled = !state.has_mask;
   $('cancel').disabled = !working;
   for (const id of ['save', 'download', 'copy']) $(id).disabled = working || (id !== 'download' && !lastFill);
+  $('forget').hidden = !state.upload;
   if (!state.target) $('save').disabled = true;
   $('progress').hidden = !working;
   $('progress').value = state.progress?.share ?? 0;
@@ -151,17 +157,36 @@ async function save() {
     session.take(await api.save(session.id, false));
   } catch (problem) {
     if (!problem.fields?.exists) fail(problem);
-    else if (await isConfirmed(problem.fields.message)) session.ask(() => api.save(session.id, true));
+    else if (await isConfirmed('Replace', problem.fields.message)) session.ask(() => api.save(session.id, true));
   }
 }
 
-function isConfirmed(text) {
+function isConfirmed(action, text) {
+  $('question-title').textContent = `${action}?`;
+  $('question-yes').textContent = action;
   $('question-text').textContent = text;
   $('question').returnValue = 'no';
   $('question').showModal();
   return new Promise((resolve) => {
     $('question').addEventListener('close', () => resolve($('question').returnValue === 'yes'), { once: true });
   });
+}
+
+async function forget() {
+  const { id, state } = session;
+  if (!await isConfirmed('Remove', `${state.name} and its edits leave this program. Your own file stays.`)) return;
+  try {
+    await api.forget(id);
+  } catch (problem) {
+    fail(problem);
+    return;
+  }
+  session.close();
+  session = null;
+  viewer.close();
+  const [next] = await list.load();
+  if (next) openPhoto(next.id);
+  else location.replace(location.pathname);
 }
 
 async function copyCommand() {
@@ -192,6 +217,7 @@ function chooseTool(name) {
   const radio = radios('tool').find(({ value }) => value === name);
   if (!radio) return;
   radio.checked = true;
+  if (viewer.mode !== 'edit') setView('edit');
   tools.choose(name);
   $('stage').classList.toggle('moving', name === 'hand');
 }
@@ -257,6 +283,7 @@ const clicks = {
   save,
   download: () => ready() && session.ask(() => api.download(session.id, 'result', nameWith('.filled$1').replace('$1', suffix()))),
   copy: copyCommand,
+  forget,
   help: () => $('help-dialog').showModal(),
   'toggle-photos': togglePhotos,
 };

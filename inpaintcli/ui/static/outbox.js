@@ -39,14 +39,17 @@ export class Outbox {
         const state = await api.sendEdit(this.photo, edit);
         this.edits.shift();
         this.keep();
+        if (this.wasGone) this.failed(null);
+        this.wasGone = false;
         this.arrived(state);
       } catch (problem) {
-        if (!problem.fields?.gone) {
+        this.wasGone = Boolean(problem.fields?.gone);
+        if (!this.wasGone) {
           this.edits.shift();
           this.keep();
         }
         this.failed(problem);
-        if (!problem.fields?.gone) continue;
+        if (!this.wasGone) continue;
         await new Promise((resume) => setTimeout(resume, 1500));
       }
     }

@@ -74,7 +74,7 @@ export class Session {
   }
 
   refused(problem) {
-    if (!problem.fields?.gone) this.shapes = this.shapes.filter(({ edit }) => this.outbox.edits.includes(edit));
+    if (problem && !problem.fields?.gone) this.shapes = this.shapes.filter(({ edit }) => this.outbox.edits.includes(edit));
     this.viewer.redraw();
     this.failed(problem);
   }

@@ -122,6 +122,12 @@ export class Viewer {
     this.fit();
   }
 
+  close() {
+    this.photo = null;
+    for (const layer of Object.values(this.layers)) layer.reset(null);
+    this.redraw();
+  }
+
   setMode(mode) {
     this.mode = mode;
     this.redraw();

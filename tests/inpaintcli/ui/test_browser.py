@@ -1,7 +1,9 @@
 """The page in a real Chromium: by mouse, pen, fingers and keys, from opening to saving."""
 
+import base64
 import io
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -235,6 +237,35 @@ def test_a_reload_in_the_middle_of_a_fill_loses_nothing(screen, small, tmp_path)
         assert len(results) == 1
 
 
+def test_a_stroke_stays_when_the_window_loses_the_focus(screen, small, tmp_path):
+    with serving(tmp_path / "state", small, program=grey()) as server:
+        seen = screen().open(server.address, "a.png")
+        seen.page.mouse.move(*seen.at(0.4, 0.4))
+        seen.page.mouse.down()
+        seen.page.mouse.move(*seen.at(0.6, 0.6), steps=5)
+        seen.page.evaluate("() => dispatchEvent(new Event('blur'))")
+        seen.status("Ready to fill.")
+        seen.page.mouse.up()
+        assert hole(seen, tmp_path / "mask.png").any()
+
+
+_DROP = """async text => {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([bytes], "dropped.png"));
+  const options = { dataTransfer, bubbles: true, cancelable: true };
+  document.body.dispatchEvent(new DragEvent("drop", options));
+}"""
+
+
+def test_a_file_can_be_dropped_on_the_page(screen, small, tmp_path):
+    with serving(tmp_path / "state", small, program=grey()) as server:
+        seen = screen().open(server.address, "a.png")
+        data = base64.b64encode((small / "a.png").read_bytes()).decode()
+        seen.page.evaluate(_DROP, data)
+        until(lambda: "dropped.png" in seen.text("#photo-facts"))
+
+
 def test_two_tabs_see_each_others_edits(screen, small, tmp_path):
     with serving(tmp_path / "state", small, program=grey()) as server:
         first = screen().open(server.address, "a.png")
@@ -258,6 +289,34 @@ def test_strokes_drawn_while_the_server_is_away_arrive_later(screen, small, tmp_
         assert hole(seen, tmp_path / "mask.png").any()
 
 
+def test_strokes_drawn_after_a_server_has_ended_reach_the_next_one(screen, small, tmp_path):
+    with serving(tmp_path / "state", small, program=grey()) as server:
+        seen = screen().open(server.address, "a.png")
+        server.terminate()
+        server.wait(60)
+        seen.mouse_stroke(*ACROSS)
+        until(lambda: "does not answer" in seen.text("#message"))
+        port = urlsplit(server.address).port
+    with serving(tmp_path / "state", small, "--port", port, program=grey()) as server:
+        until(lambda: "was started again" in seen.text("#message"))
+        seen.open(server.address, "a.png")
+        seen.status("Ready to fill.")
+        assert hole(seen, tmp_path / "mask.png").any()
+
+
+def test_a_photo_that_cannot_be_read_leaves_nothing_to_draw_on(screen, small, tmp_path):
+    (small / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 100)
+    with serving(tmp_path / "state", small, program=grey()) as server:
+        seen = screen().open(server.address, "a.png")
+        seen.page.locator("#photo-list button", has_text="broken.png").click()
+        until(lambda: "broken.png" in seen.text("#message"))
+        assert "cannot be opened" in seen.text("#empty")
+        seen.mouse_stroke(*ACROSS)
+        seen.page.locator("#photo-list button", has_text="a.png").click()
+        until(lambda: "a.png" in seen.text("#photo-facts"))
+        assert seen.page.locator("#undo").is_disabled()
+
+
 def test_a_photo_can_be_dropped_in_and_downloaded(screen, small, tmp_path):
     with serving(tmp_path / "state", program=grey()) as server:
         seen = screen()
@@ -271,6 +330,10 @@ def test_a_photo_can_be_dropped_in_and_downloaded(screen, small, tmp_path):
         data = seen.downloaded("#download", tmp_path / "result.png").read_bytes()
         assert (np.asarray(Image.open(io.BytesIO(data))) != photo_pixels(240, 320)).any()
         assert [path.name for path in small.iterdir()] == ["a.png"]
+        seen.page.locator("#forget").click()
+        seen.page.locator("#question-yes").click()
+        until(lambda: seen.page.locator("#photo-list li").count() == 0)
+        assert not list((tmp_path / "state" / "uploads").glob("*/*"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

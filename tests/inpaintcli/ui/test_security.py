@@ -130,6 +130,18 @@ def test_an_upload_with_a_wicked_name_lies_in_the_state_folder_alone(server, tmp
     assert Path(new).name == "wicked.png"
 
 
+def test_a_photo_that_was_sent_can_be_removed_and_no_other(server, tmp_path):
+    before = files_below(tmp_path)
+    query = {"name": "sent.png"}
+    photo = server.client.post(f"/{TOKEN}/api/photos", params=query, content=png()).json()["id"]
+    server.edit(photo, STROKE)
+    assert server.post(f"api/photos/{photo}/forget", {}).status_code == 200
+    assert files_below(tmp_path) == before
+    assert server.get(f"api/photos/{photo}").status_code == 404
+    assert server.post(f"api/photos/{server.ids['a.png']}/forget", {}).status_code == 400
+    assert files_below(tmp_path) == before
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"no picture", b"%PDF-1.7", b"<svg/>", b"\x89PNG\r\n\x1a\n" + b"x" * 100]
 )
