@@ -21,6 +21,8 @@ MAX_SEED = 2**31 - 1
 MAX_EDITS = 10_000
 """Of one photo."""
 FILL = "fill"
+HARMONIZE = "harmonize"
+"""Takes the mask as a fill does: what is in it, a pasted object, is made to fit the photo."""
 STORED = "mask"
 """A mask from a file or from the search for objects, kept as a PNG under the edit's id."""
 _ID = re.compile(r"[a-z0-9-]{8,64}")
@@ -47,8 +49,8 @@ class Edit:
 
     @property
     def is_fill(self) -> bool:
-        """Whether it fills what the edits before it have masked."""
-        return self.kind == FILL
+        """Whether it changes the pixels that the edits before it have masked."""
+        return self.kind in {FILL, HARMONIZE}
 
     @property
     def missing_seed(self) -> int | None:
@@ -184,6 +186,12 @@ def _stored(fields: dict[str, Any]) -> dict[str, Any]:
     return {"erase": bool(fields.get("erase")), "label": str(fields.get("label") or "mask")[:40]}
 
 
+def _harmonize(fields: dict[str, Any]) -> dict[str, Any]:
+    ready = [seed for seed in _seeds(fields, "ready") if seed == 0]
+    amount = whole_number(fields, "amount", 1, 100)
+    return {"amount": amount, "seeds": [0], "ready": ready, "chosen": 0}
+
+
 def _fill(fields: dict[str, Any]) -> dict[str, Any]:
     detail, model = fields.get("detail", "auto"), fields.get("model")
     if detail not in get_args(Detail):
@@ -256,4 +264,5 @@ _PARSERS = {
     "shrink": _pixels,
     STORED: _stored,
     FILL: _fill,
+    HARMONIZE: _harmonize,
 }

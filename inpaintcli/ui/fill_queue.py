@@ -11,8 +11,9 @@ from inpaintcli.batch.fill_steps import fill_picture, open_chosen_model
 from inpaintcli.batch.job_runner import as_expected
 from inpaintcli.errors import InpaintError
 from inpaintcli.inpaint.pipeline import Model
+from inpaintcli.objects.harmonize import harmonize
 from inpaintcli.options import FillOptions, ModelChoice
-from inpaintcli.ui.edits import Edit
+from inpaintcli.ui.edits import HARMONIZE, Edit
 from inpaintcli.ui.open_photo import OpenPhoto, Work
 from inpaintcli.ui.problems import CancelledError, to_json
 
@@ -99,12 +100,17 @@ class FillQueue:
                 raise CancelledError
             progress.share = share
 
+        before, mask = photo.picture_before(work.edit.id), photo.store.read_mask(work.edit.id)
+        if work.edit.kind == HARMONIZE:
+            progress.text = "Harmonizing"
+            amount = work.edit.values["amount"] / 100
+            photo.finish(work, before, harmonize(before, mask, amount=amount).picture)
+            return
         model = self._model(work.edit.values["model"], progress)
         progress.text = "Filling"
-        before = photo.picture_before(work.edit.id)
         filled = fill_picture(
             before,
-            photo.store.read_mask(work.edit.id),
+            mask,
             model,
             fill_options(work.edit, work.seed),
             mask_is_alpha=False,

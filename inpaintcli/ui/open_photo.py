@@ -10,7 +10,7 @@ import numpy as np
 
 from inpaintcli.errors import MaskMismatchError
 from inpaintcli.imaging.picture import Mask, Picture
-from inpaintcli.ui.edits import STORED, Edit, History, parse_edit
+from inpaintcli.ui.edits import FILL, STORED, Edit, History, parse_edit
 from inpaintcli.ui.mask_drawing import drawn
 from inpaintcli.ui.photo_store import Patch, PhotoStore
 from inpaintcli.ui.problems import NotFoundError
@@ -104,7 +104,7 @@ class OpenPhoto:
         """
         with self._lock:
             edit = self._history.find(fill)
-            if edit is None or not edit.is_fill:
+            if edit is None or edit.kind != FILL:
                 raise NotFoundError("There is no such fill.")
             seeds = edit.values["seeds"]
             if seed not in seeds:

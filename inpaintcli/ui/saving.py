@@ -12,7 +12,7 @@ from inpaintcli.errors import OutputError, UnreadableError, UsageError
 from inpaintcli.imaging.images import check_writable, picture_bytes, write_bytes
 from inpaintcli.options import ModelChoice
 from inpaintcli.storage.folders import make_folder
-from inpaintcli.ui.edits import Edit
+from inpaintcli.ui.edits import HARMONIZE, Edit
 from inpaintcli.ui.open_photo import OpenPhoto
 from inpaintcli.ui.photo_list import PhotoFile
 
@@ -66,7 +66,7 @@ class Saver:
         source, lines = str(file.path), []
         for edit, output in zip(fills, names, strict=True):
             mask = str(photo.store.mask_path(edit.id))
-            words = ["inpaintcli", "fill", source, "--mask", mask, *self._options(edit)]
+            words = ["inpaintcli", edit.kind, source, "--mask", mask, *self._options(edit)]
             lines.append(shlex.join([*words, "-o", output]))
             source = output
         return "\n".join(lines)
@@ -79,6 +79,9 @@ class Saver:
 
     def _options(self, edit: Edit) -> Iterator[str]:
         choice, values = self.choice, edit.values
+        if edit.kind == HARMONIZE:
+            yield from ("--amount", f"{values['amount']}%")
+            return
         given = {
             "--model": values["model"] or choice.model,
             "--engine": choice.engine,

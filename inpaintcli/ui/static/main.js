@@ -64,7 +64,7 @@ function showState({ state }) {
   $('photo-facts').textContent = facts(state);
   $('undo').disabled = state.done === 0;
   $('redo').disabled = state.done === state.edits.length;
-  $('fill').disabled = !state.has_mask;
+  $('fill').disabled = $('harmonize').disabled = !state.has_mask;
   $('cancel').disabled = !working;
   for (const id of ['save', 'download', 'copy']) $(id).disabled = working || (id !== 'download' && !lastFill);
   $('forget').hidden = !state.upload;
@@ -88,7 +88,7 @@ function facts(state) {
 function statusText(state, lastFill) {
   if (state.working) return `${state.progress?.text ?? 'Waiting'}…`;
   if (state.has_mask) return 'Ready to fill.';
-  return lastFill ? 'Filled.' : '';
+  return { fill: 'Filled.', harmonize: 'Harmonized.' }[lastFill?.kind] ?? '';
 }
 
 function announce(text) {
@@ -97,7 +97,7 @@ function announce(text) {
 }
 
 function showTries(fill, working) {
-  $('tries').hidden = !fill || !fill.ready.length;
+  $('tries').hidden = fill?.kind !== 'fill' || !fill.ready.length;
   if (!fill) return;
   $('another').disabled = working;
   const options = fill.seeds.map((seed, number) => {
@@ -134,9 +134,17 @@ function fill() {
   viewer.loadBefore();
 }
 
+function harmonize() {
+  if (!ready()?.has_mask) return;
+  fail(null);
+  const amount = Math.max(1, Math.min(100, Math.round(Number($('harmony').value) || 100)));
+  session.change('harmonize', { amount });
+  viewer.loadBefore();
+}
+
 function another() {
   const last = ready() && session.lastFill;
-  if (!last?.ready.length || ready().working) return;
+  if (last?.kind !== 'fill' || !last.ready.length || ready().working) return;
   const seed = Math.max(...last.seeds) + 1;
   session.ask(() => api.trySeed(session.id, last.id, seed));
 }
@@ -278,6 +286,7 @@ const clicks = {
   'shrink-mask': () => changeMask('shrink', amount()),
   'export-mask': () => ready() && session.ask(() => api.download(session.id, 'mask.png', nameWith('.mask.png'))),
   fill,
+  harmonize,
   cancel: () => ready() && session.ask(() => api.cancelFills(session.id)),
   another,
   save,

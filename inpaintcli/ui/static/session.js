@@ -120,6 +120,6 @@ export class Session {
   }
 
   get lastFill() {
-    return this.state.edits.slice(0, this.state.done).findLast((edit) => edit.kind === 'fill');
+    return this.state.edits.slice(0, this.state.done).findLast((edit) => edit.seeds);
   }
 }

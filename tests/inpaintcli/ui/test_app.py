@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.conftest import photo_pixels
 from tests.inpaintcli.ui.conftest import FILL, STROKE, pixels
+from tests.programs import PROGRAM, finished, grey
 
 
 def mask_of(server, photo, **query):
@@ -234,12 +235,27 @@ def test_the_command_line_that_is_shown_gives_the_same_file(server, photos, tmp_
     words = shlex.split(line)
     assert words[:3] == ["inpaintcli", "fill", str(photos / "a.png")]
     assert words[words.index("--grow") + 1] == "2"
-    from tests.programs import finished, grey
-
     done = finished([*grey(), *words[1:-1], str(tmp_path / "by-command.png")], 60)
     assert done.returncode == 0, done.stderr
     result = server.get(f"api/photos/{photo}/result").content
     assert (tmp_path / "by-command.png").read_bytes() == result
+
+
+@pytest.mark.parametrize("name", ["a.png", "b.jpg"])
+def test_a_harmonized_object_is_what_the_command_gives(server, photos, tmp_path, name):
+    photo = server.ids[name]
+    server.edit(photo, {"id": "box-00000", "kind": "box", "box": [10, 10, 20, 20]})
+    server.edit(photo, {"id": "harmony-0", "kind": "harmonize", "amount": 80})
+    state = server.filled(photo)
+    assert state["problem"] is None
+    (line,) = server.get(f"api/photos/{photo}/command").text.splitlines()
+    words = shlex.split(line)
+    assert words[:3] == ["inpaintcli", "harmonize", str(photos / name)]
+    done = finished([*PROGRAM, *words[1:-1], tmp_path / name], 60)
+    assert done.returncode == 0, done.stderr
+    result = server.get(f"api/photos/{photo}/result").content
+    assert result == (tmp_path / name).read_bytes()
+    assert result != (photos / name).read_bytes()
 
 
 def test_without_the_extra_the_command_says_what_to_install(tmp_path):
