@@ -15,6 +15,13 @@ RATE_OVER_S = 120.0
 """The time over which a rate is averaged, as photos differ."""
 
 
+_CONTROLS = {
+    number: f"\\x{number:02x}"
+    for number in (*range(32), *range(127, 160))
+    if chr(number) not in "\n\t"
+}
+
+
 @dataclass
 class _LastRecord:
     fields: dict[str, Any] = field(default_factory=dict)
@@ -263,9 +270,12 @@ def rate_in_words(per_second: float) -> str:
 
 
 def complain(text: str) -> None:
-    """A line on standard error, whatever the options; where it cannot be written, work goes on."""
+    """A line on standard error, whatever the options; where it cannot be written, work goes on.
+
+    Control characters, which names of files may hold, are escaped: a terminal would obey them.
+    """
     with suppress(OSError, ValueError, AttributeError):  # full, closed by its reader, not there
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(text.translate(_CONTROLS) + "\n")
         sys.stderr.flush()
 
 

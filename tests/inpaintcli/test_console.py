@@ -68,6 +68,11 @@ def test_json_lines_can_be_read_whatever_standard_output_can_encode(monkeypatch,
     assert json.loads(stream.buffer.getvalue()) == {"input": "\u00e4\u0142.png"}
 
 
+def test_a_terminal_does_not_obey_what_names_hold(capsys):
+    Console().say("a\x1b]0;title\x07\x9bK.png: no mask\n\tand more \u00e4")
+    assert capsys.readouterr().err == "a\\x1b]0;title\\x07\\x9bK.png: no mask\n\tand more \u00e4\n"
+
+
 def test_a_rate_comes_in_the_unit_that_can_be_read():
     assert rate_in_words(12.34) == "12.3 photos a second"
     assert rate_in_words(0.5) == "30.0 photos a minute"
