@@ -8,15 +8,20 @@ from numpy.typing import NDArray
 
 from inpaintcli.errors import MaskMismatchError
 from inpaintcli.imaging.picture import Mask, Picture
-from inpaintcli.imaging.regions import Box, bounding_box
+from inpaintcli.imaging.regions import Box
 from inpaintcli.objects.segment.point_box import box_around_point
-from inpaintcli.objects.segment.prompts import Prompt, box_of, question_of
+from inpaintcli.objects.segment.prompts import Prompt, Question, box_of, question_of
 from inpaintcli.objects.segment.segmenter import Segmenter
 
-LEAST_SHARE = 0.01
-"""Of the box: an object that covers less was not found."""
+LEAST_SHARE, LEAST = 0.01, 16
+"""Of the box, and pixels: an object that covers less was not found."""
 MOST_SHARE = 0.995
-"""Of the box: what covers more is the box itself."""
+"""Of the box: what covers more is the box itself, unless there is an edge along its sides."""
+EDGE = 5.0
+"""Levels of 255 a pixel: the gradient along the outline of an object that fills its box."""
+RIM, RIM_SHARE = 0.05, 0.9
+"""Of the box's shorter side, and of what was found: an object that is so near to the sides, with
+nothing in the middle, is the surroundings."""
 SPECK, GAP = 0.002, 0.02
 """Of the object: parts, and gaps in it, that are smaller are noise."""
 
@@ -54,7 +59,9 @@ def _segment(picture: Picture, prompt: Prompt, segmenter: Segmenter) -> tuple[Bo
         box = _box_of_point(picture, prompt, segmenter)
     question, crop = question_of(picture.pixels, prompt, box, segmenter.margin)
     found = _tidied((segmenter.likelihood(question) > 0.5) & question.allowed)
-    _check(found, question.allowed, prompt)
+    if question.point is not None:
+        found = _part_at(found, question.point)
+    _check_found(found, question, prompt)
     return crop, found
 
 
@@ -78,21 +85,52 @@ def _large_parts(mask: Mask, least: float) -> Mask:
     return np.asarray(large[labels], np.bool_)
 
 
-def _check(found: Mask, allowed: Mask, prompt: Prompt) -> None:
-    """Refuse an answer that is nothing or everything.
+def _part_at(mask: Mask, point: tuple[int, int]) -> Mask:
+    """The connected part at a point; all parts where the point is in none."""
+    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    return np.asarray(labels == labels[point], np.bool_) if mask[point] else mask
+
+
+def _check_found(found: Mask, question: Question, prompt: Prompt) -> None:
+    """Refuse an answer that is nothing, everything, or only what lies along the sides.
 
     Raises:
         ObjectNotFoundError: it is.
     """
-    share = float(found.sum()) / float(allowed.sum())
-    if share < LEAST_SHARE:
+    allowed, area = question.allowed, float(found.sum())
+    share = area / float(allowed.sum())
+    if area < LEAST or (share < LEAST_SHARE and question.point is None):
         raise ObjectNotFoundError(
             f"No object was found in {prompt.name}.",
             hint="Draw the box closer around the object, or outline it with --polygon.",
         )
-    extent = bounding_box(found)
-    if share > MOST_SHARE and extent is not None and extent.size == found.shape:
+    if share > MOST_SHARE and not _has_edge(question.rgb, allowed):
         raise ObjectNotFoundError(
             f"No edge of an object was found in {prompt.name}: all of it looks alike.",
             hint="Leave some background in the box, or fill the box itself with fill --box.",
         )
+    if _is_only_rim(found, allowed):
+        raise ObjectNotFoundError(
+            f"Only the sides of {prompt.name} were found, nothing in its middle.",
+            hint="Draw the box closer around the object, or outline it with --polygon.",
+        )
+
+
+def _has_edge(rgb: NDArray[np.uint8], mask: Mask) -> bool:
+    """Whether the photo has an edge along the outline of a mask, as far as that is in the photo."""
+    kernel = np.ones((3, 3), np.uint8)
+    part = mask.astype(np.uint8)
+    outline = cv2.dilate(part, kernel) != cv2.erode(part, kernel)
+    if not outline.any():
+        return False
+    levels = rgb.astype(np.float32)
+    across, down = (cv2.Sobel(levels, cv2.CV_32F, *axis, scale=0.125) for axis in ((1, 0), (0, 1)))
+    return bool(np.hypot(across, down).max(axis=2)[outline].mean() >= EDGE)
+
+
+def _is_only_rim(found: Mask, allowed: Mask) -> bool:
+    depth = cv2.distanceTransform(
+        np.pad(allowed, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5
+    )[1:-1, 1:-1]
+    rim = allowed & (depth <= 2 * RIM * float(depth.max()))
+    return float((found & rim).sum()) > RIM_SHARE * float(found.sum())

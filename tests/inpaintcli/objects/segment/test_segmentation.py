@@ -9,6 +9,7 @@ from inpaintcli.objects.remove import find_objects
 from inpaintcli.objects.segment.grabcut import GrabCut
 from inpaintcli.objects.segment.prompts import Prompt
 from inpaintcli.objects.segment.segmentation import ObjectNotFoundError, segment_objects
+from inpaintcli.objects.segment.segmenter import Segmenter
 from tests.inpaintcli.objects.segment.made_scenes import SAMPLES, scene
 
 
@@ -90,6 +91,45 @@ def test_a_box_in_which_all_is_alike_is_an_error():
         segment_objects(picture, [prompt], GrabCut())
     assert error.value.hint
     assert error.value.code == ExitCode.MASK_MISMATCH
+
+
+class Answer(Segmenter):
+    """Answers a mask, whatever is asked."""
+
+    name = "answer"
+
+    def __init__(self, mask):
+        self._mask = mask
+
+    def likelihood(self, question):
+        return np.broadcast_to(self._mask, question.allowed.shape).astype(np.float32)
+
+
+def test_an_answer_of_the_sides_alone_is_an_error():
+    noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3)).astype(np.uint8)
+    mask = np.ones((200, 300), np.bool_)
+    mask[5:195, 5:295] = False
+    segmenter = Answer(mask)
+    segmenter.margin = 0.0
+    with pytest.raises(ObjectNotFoundError, match="Only the sides"):
+        segment_objects(Picture(noise), [Prompt.of_box(Box(0, 0, 200, 300), (200, 300))], segmenter)
+
+
+def test_everything_is_an_answer_only_where_there_is_an_edge():
+    """A poster in a box that fits it exactly is found; a box in a plain wall is not."""
+    pixels = np.full((200, 300, 3), 90, np.uint8)
+    prompt = Prompt.of_box(Box(50, 60, 150, 200), (200, 300))
+    with pytest.raises(ObjectNotFoundError, match="looks alike"):
+        segment_objects(Picture(pixels), [prompt], Answer(True))
+    pixels[50:150, 60:200] = (200, 60, 60)
+    assert segment_objects(Picture(pixels), [prompt], Answer(True)).sum() == 100 * 140
+
+
+def test_nothing_is_an_error():
+    noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3)).astype(np.uint8)
+    prompt = Prompt.of_box(Box(50, 60, 150, 200), (200, 300))
+    with pytest.raises(ObjectNotFoundError, match="No object"):
+        segment_objects(Picture(noise), [prompt], Answer(False))
 
 
 def test_a_box_around_the_whole_photo_is_an_error():
