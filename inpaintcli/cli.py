@@ -18,6 +18,7 @@ from inpaintcli.commands import (
     evaluate,
     fill,
     gimp,
+    guided,
     harmonize,
     mask,
     models,
@@ -53,6 +54,7 @@ app.add_typer(engine.app, name="engine")
 app.add_typer(gimp.app, name="gimp")
 app.command()(fill.fill)
 app.command()(remove.remove)
+app.command()(guided.guided)
 app.command()(harmonize.harmonize)
 app.command()(mask.mask)
 app.command()(evaluate.evaluate)
