@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from inpaintcli_engines.base import EngineError
 
     from inpaintcli.api import fill, mask
+    from inpaintcli.composites_api import guided, harmonize
     from inpaintcli.errors import InpaintError
     from inpaintcli.inpaint.pipeline import Model, open_model
     from inpaintcli.objects_api import remove
@@ -18,6 +19,8 @@ __all__ = [
     "Model",
     "__version__",
     "fill",
+    "guided",
+    "harmonize",
     "mask",
     "open_model",
     "remove",
@@ -28,6 +31,8 @@ _HOMES = {
     "InpaintError": "inpaintcli.errors",
     "Model": "inpaintcli.inpaint.pipeline",
     "fill": "inpaintcli.api",
+    "guided": "inpaintcli.composites_api",
+    "harmonize": "inpaintcli.composites_api",
     "mask": "inpaintcli.api",
     "open_model": "inpaintcli.inpaint.pipeline",
     "remove": "inpaintcli.objects_api",

@@ -59,10 +59,20 @@ class GuidedRequest(HarmonizeRequest):
                 mask_name=job.mask.name,
                 picture_name=job.guide.name,
             )
-        assert job.placement.box is not None  # noqa: S101 - `plan_guided` has checked it
+        return self.segmented(guide, job.placement)
+
+    def segmented(self, guide: Picture, placement: Placement) -> NDArray[np.float32]:
+        """The opacity of the object in its box, (h, w), 0 to 1.
+
+        Raises:
+            UsageError: there is no box.
+            InpaintError, EngineError: no object is found.
+        """
+        if placement.box is None:
+            raise _nothing_named()
         choice = self.model
         with open_segmenter(self.segmenter, engine=choice.engine, device=choice.device) as opened:
-            return find_in_guide(guide, job.placement.box, opened)
+            return find_in_guide(guide, placement.box, opened)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,10 +128,7 @@ def plan_guided(job: GuidedJob, *, overwrite: bool) -> GuidedJob:
         OutputError: the output exists, or is one of the inputs.
     """
     if job.placement.box is None and job.mask is None:
-        raise UsageError(
-            "Nothing says where in the guide the object is.",
-            hint="Pass --box X,Y,W,H around it, or its outline as --guide-mask FILE.",
-        )
+        raise _nothing_named()
     for path in (job.photo, job.guide, *([job.mask] if job.mask else [])):
         check_readable(path)
     target = job.output
@@ -132,6 +139,13 @@ def plan_guided(job: GuidedJob, *, overwrite: bool) -> GuidedJob:
         check_output(job.guide, None, target)
         check_writable(target, source=job.photo, overwrite=overwrite)
     return GuidedJob(job.photo, job.mask, target, guide=job.guide, placement=job.placement)
+
+
+def _nothing_named() -> UsageError:
+    return UsageError(
+        "Nothing says where in the guide the object is.",
+        hint="Pass --box X,Y,W,H around it, or its outline as --guide-mask FILE.",
+    )
 
 
 def _report_dry_run(console: Console, job: GuidedJob) -> None:
