@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -179,6 +179,11 @@ class Engine(Closable):
                 )
 
 
+def as_it_is(engine: Engine) -> Engine:
+    """The engine itself: it takes `image` and `mask` and gives `filled`."""
+    return engine
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
     """How a model is to be loaded, whichever the backend.
@@ -186,7 +191,8 @@ class LoadOptions:
     `device` is cpu, cuda[:N], coreml or directml. `precision` is fp32, bf16, fp16, or auto: the
     backend's own choice. `threads` are those of the inference; None leaves the number to the
     backend. Backends that take any size ignore the `profile`, and those that compile nothing have
-    nothing to report.
+    nothing to report. `adapt` makes an engine of this model take `image` and `mask` and give
+    `filled`, where one is compared with another; the backend itself returns the model's own.
     """
 
     device: str = "cpu"
@@ -194,6 +200,7 @@ class LoadOptions:
     threads: int | None = None
     profile: Profile = Profile()
     report: Reporter = field(default_factory=NullReporter)
+    adapt: Callable[[Engine], Engine] = as_it_is
 
 
 class Backend(Protocol):

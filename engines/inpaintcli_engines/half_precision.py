@@ -17,6 +17,8 @@ Inputs and outputs stay fp32. A cast stands wherever the two meet, one for each 
 """
 
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,25 @@ _FOLLOWING_OPS = {
     "Min", "Mul", "Neg", "PRelu", "Pad", "Relu", "Reshape", "Resize", "Sigmoid", "Slice",
     "SpaceToDepth", "Split", "Squeeze", "Sub", "Tanh", "Tile", "Transpose", "Unsqueeze", "Where",
 }  # fmt: skip
+
+
+def read_model(path: Path) -> bytes:
+    """An ONNX model with all its weights in it; those in files beside it are read from there.
+
+    Raises:
+        EngineFailedError: they cannot be read, or come to more than the 2 GiB of an ONNX file.
+    """
+    content = path.read_bytes()
+    # "location" is the key of a file's name; without the package onnx, its user says so.
+    if b"location" not in content or find_spec("onnx") is None:
+        return content
+    import onnx
+
+    try:
+        whole: bytes = onnx.load(path).SerializeToString()
+    except Exception as error:  # of protobuf, onnx, the file system
+        raise EngineFailedError(f"{path.name} cannot be read with its weights: {error}") from error
+    return whole
 
 
 def convert_precision(model: bytes, precision: str) -> bytes:

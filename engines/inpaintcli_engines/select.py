@@ -1,5 +1,6 @@
 """The list of all backends, and the choice among them with its reason."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from inpaintcli_engines.base import (
     NullReporter,
     Profile,
     Reporter,
+    as_it_is,
 )
 from inpaintcli_engines.nvidia import nvidia
 
@@ -47,6 +49,7 @@ def open_engine(
     threads: int | None = None,
     profile: Profile | None = None,
     report: Reporter | None = None,
+    adapt: Callable[[Engine], Engine] = as_it_is,
 ) -> Choice:
     """Load an ONNX model with the engine asked for, or with the first that can run it.
 
@@ -61,6 +64,7 @@ def open_engine(
         threads: of the inference; None leaves the number to the engine.
         profile: the batches and sides that it will run at; some engines compile for them.
         report: receives messages and progress, such as that of a compilation.
+        adapt: see `LoadOptions`.
 
     Raises:
         EngineUnavailableError: this machine lacks the engine, device or precision.
@@ -71,6 +75,7 @@ def open_engine(
         threads=threads,
         profile=profile or Profile(),
         report=report or NullReporter(),
+        adapt=adapt,
     )
     if device != "auto" or engine in _names("cuda", only=True):
         return _load_on_device(

@@ -26,7 +26,7 @@ from inpaintcli.inpaint.attention import OUTPUT, AttentionMap
 from inpaintcli.inpaint.detail import Decision, add_texture
 from inpaintcli.inpaint.grain import add_grain
 from inpaintcli.inpaint.tonal_range import narrow_range
-from inpaintcli.models.adapter import adapted
+from inpaintcli.models.adapter import adapter
 from inpaintcli.models.cards import Card, find_card, verify
 from inpaintcli.options import Detail, Structure
 from inpaintcli.texture.synthesis import Progress, ignore_progress
@@ -142,8 +142,7 @@ def open_model(
     """
     card = find_card(name)
     verify(card)
-    if card.contract is not None and precision == "auto":
-        precision = "fp32"  # nobody has compared such a model in half precision; some break
+    adapt = adapter(card.contract)
 
     def opened(engine: str, device: str, precision: str) -> Choice:
         choice = open_engine(
@@ -154,12 +153,18 @@ def open_model(
             threads=threads,
             profile=card.profile,
             report=report,
+            adapt=adapt,
         )
-        return replace(choice, engine=adapted(choice.engine, card.contract))
+        try:
+            return replace(choice, engine=adapt(choice.engine))
+        except EngineError:
+            choice.engine.close()
+            raise
 
-    choice = opened(engine, device, precision)
+    wanted = card.precision(precision)
+    choice = opened(engine, device, wanted)
     model, info = Model(card, choice.engine, choice.why, choice.fallback), choice.engine.info
-    if precision != "auto" or info.precision == "fp32":
+    if wanted != "auto" or info.precision == "fp32":
         return model
     return replace(
         model,

@@ -1,10 +1,11 @@
 """Runs a model of another program as if it were one of ours, as its contract says."""
 
+from collections.abc import Callable
 from typing import Any
 
 import cv2
 import numpy as np
-from inpaintcli_engines.base import Arrays, Engine, EngineFailedError, TensorSpec
+from inpaintcli_engines.base import Arrays, Engine, EngineFailedError, TensorSpec, as_it_is
 from numpy.typing import NDArray
 
 from inpaintcli.imaging.regions import Floats
@@ -65,19 +66,15 @@ class AdaptedEngine(Engine):
         self._engine.close()
 
 
-def adapted(engine: Engine, contract: Contract | None) -> Engine:
-    """The engine as one of ours; the same where there is no contract.
+def adapter(contract: Contract | None) -> Callable[[Engine], Engine]:
+    """What makes an engine one of ours; it stays what it is where there is no contract.
 
-    Raises:
-        EngineFailedError: the model has not the inputs and the output of the contract.
+    The function raises EngineFailedError where the model has not the inputs and the output of the
+    contract.
     """
     if contract is None:
-        return engine
-    try:
-        return AdaptedEngine(engine, contract)
-    except BaseException:
-        engine.close()
-        raise
+        return as_it_is
+    return lambda engine: AdaptedEngine(engine, contract)
 
 
 def model_inputs(contract: Contract, image: Floats, mask: Floats) -> dict[str, NDArray[Any]]:

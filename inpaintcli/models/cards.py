@@ -76,6 +76,13 @@ class Card:
             one_hole=self.contract is not None and self.contract.one_hole,
         )
 
+    def precision(self, wanted: str) -> str:
+        """The precision to run the model in; auto is fp32 for models of other programs.
+
+        Nobody has compared those in half precision, and it breaks some.
+        """
+        return "fp32" if self.contract is not None and wanted == "auto" else wanted
+
     @property
     def fingerprint(self) -> str:
         """Of all that a model's answers depend on: its sha256, for ours; 64 hex digits."""

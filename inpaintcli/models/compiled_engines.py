@@ -9,6 +9,7 @@ from inpaintcli_engines.tensorrt.cache import CachedPlan, PlanCache
 
 from inpaintcli.console import Console, ConsoleReport
 from inpaintcli.errors import UsageError
+from inpaintcli.models.adapter import adapter
 from inpaintcli.models.cards import cards, find_card, verify
 
 _SHORT = 12
@@ -44,8 +45,9 @@ def build(console: Console, model: str | None, device: str, precision: str) -> N
         card.file,
         engine="tensorrt",
         device=device,
-        precision=precision,
+        precision=card.precision(precision),
         profile=card.profile,
+        adapt=adapter(card.contract),
         report=ConsoleReport(console),
     )
     with choice.engine:

@@ -20,7 +20,7 @@ from inpaintcli_engines.base import Engine, EngineFailedError
 from inpaintcli_engines.select import open_engine
 
 from inpaintcli.errors import ModelError, OutputError, UsageError
-from inpaintcli.models.adapter import adapted
+from inpaintcli.models.adapter import adapter
 from inpaintcli.models.cards import (
     CARD_NAME,
     Card,
@@ -203,7 +203,7 @@ def _check_runs(card: Card, engine: Engine) -> None:
     image = np.zeros((1, 3, side, side), np.float32)
     mask = np.zeros((1, 1, side, side), np.float32)
     mask[..., side // 4 : side // 2, side // 4 : side // 2] = 1
-    filled = adapted(engine, card.contract).run({"image": image, "mask": mask}).get("filled")
+    filled = adapter(card.contract)(engine).run({"image": image, "mask": mask}).get("filled")
     if filled is None or filled.shape != image.shape:
         got = "no output 'filled'" if filled is None else f"'filled' {filled.shape}"
         raise EngineFailedError(

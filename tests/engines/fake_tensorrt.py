@@ -291,14 +291,18 @@ class IExecutionContext:
         return sorted(inputs - self._shapes.keys())
 
     def update_device_memory_size_for_shapes(self):
-        return 4 * int(np.prod(self._shapes["image"]))
+        return 4 * int(np.prod(self._first()))
 
     def set_device_memory(self, memory, size):
         assert size >= self.update_device_memory_size_for_shapes()
         self._memory = memory
 
     def get_tensor_shape(self, name):
-        return self._shapes.get(name, self._shapes["image"])
+        n, _, height, width = self._first()
+        return self._shapes.get(name, (n, 3, height, width))
+
+    def _first(self):
+        return next(iter(self._shapes.values()))
 
     def set_tensor_address(self, name, memory):
         self._addresses[name] = memory
@@ -317,8 +321,9 @@ class IExecutionContext:
             name: fake_cuda.view(self._addresses[name], shape)
             for name, shape in self._shapes.items()
         }
-        (filled,) = self._engine._session.run(["filled"], arrays)
-        fake_cuda.view(self._addresses["filled"], filled.shape)[...] = filled + knobs.spoil
+        (name,) = (v.name for v, mode in self._engine._values if mode is TensorIOMode.OUTPUT)
+        (filled,) = self._engine._session.run([name], arrays)
+        fake_cuda.view(self._addresses[name], filled.shape)[...] = filled + knobs.spoil
 
 
 def _shape(value):

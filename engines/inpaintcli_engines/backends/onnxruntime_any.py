@@ -28,7 +28,7 @@ from inpaintcli_engines.base import (
     cores,
 )
 from inpaintcli_engines.batching import BatchSplitter
-from inpaintcli_engines.half_precision import convert_precision
+from inpaintcli_engines.half_precision import convert_precision, read_model
 from inpaintcli_engines.nvidia import nvidia
 
 NAME = "onnxruntime"
@@ -98,7 +98,7 @@ def load(path: Path, options: LoadOptions) -> Engine:
     provider = _PROVIDERS[kind][0]
     printed = _preload_cuda_libraries(onnxruntime) if kind == "cuda" else ""
     settings = {"device_id": number or "0", "use_tf32": "0"} if kind == "cuda" else {}
-    model = str(path) if precision == "fp32" else convert_precision(path.read_bytes(), precision)
+    model = str(path) if precision == "fp32" else convert_precision(read_model(path), precision)
     try:
         session = onnxruntime.InferenceSession(
             model, session_options, providers=[(provider, settings)]

@@ -79,6 +79,7 @@ def _load_first_accurate(path: Path, cuda: "Cuda", options: LoadOptions, precisi
     """The engine of the first precision, from `precision` on, whose plan agrees with the CPU."""
     from inpaintcli_engines.backends.reference import reference_engine
     from inpaintcli_engines.tensorrt.cache import PlanRejectedError
+    from inpaintcli_engines.tensorrt.parity import Comparison
     from inpaintcli_engines.tensorrt.plans import get_plan, note_once
     from inpaintcli_engines.tensorrt.runner import TensorRTEngine, engine_info
 
@@ -88,7 +89,12 @@ def _load_first_accurate(path: Path, cuda: "Cuda", options: LoadOptions, precisi
     kind, *others = _PRECISIONS[precision]
     try:
         plan, _entry = get_plan(
-            path, cuda, kind, options.profile, options.report, reference=reference_engine
+            path,
+            cuda,
+            kind,
+            options.profile,
+            options.report,
+            comparison=Comparison(reference_engine, options.adapt),
         )
     except EngineFailedError as error:
         if not others:

@@ -5,14 +5,15 @@ version of every library: a smooth picture, a noisy one, black and white edges, 
 several kinds, at the minimum, the usual and the maximum size of the profile.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli_engines.base import Engine, Precision, Profile
+from inpaintcli_engines.base import Engine, Precision, Profile, as_it_is
 from inpaintcli_engines.tensorrt.cache import PlanRejectedError
 
 # Least accepted peak signal-to-noise ratio over the holes, for a range of 2. fp32 differs by the
@@ -41,6 +42,27 @@ class ParityReport:
             "max_abs": float(f"{self.max_abs:.3g}"),
             "sizes": [list(size) for size in self.sizes],
         }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a new plan is compared with the CPU.
+
+    open_reference: the model on the CPU, in fp32. adapt: makes an engine take `image` and `mask`
+    and give `filled`.
+    """
+
+    open_reference: Callable[[Path], Engine]
+    adapt: Callable[[Engine], Engine] = as_it_is
+
+    def report(self, engine: Engine, path: Path, profile: Profile) -> ParityReport:
+        """Compare an engine with the model at `path`, see `compare`.
+
+        Raises:
+            EngineFailedError: they differ by more than the precision explains, or one fails.
+        """
+        with self.open_reference(path) as reference:
+            return compare(self.adapt(engine), self.adapt(reference), profile)
 
 
 def compare(engine: Engine, reference: Engine, profile: Profile) -> ParityReport:

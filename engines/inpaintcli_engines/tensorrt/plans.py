@@ -12,14 +12,13 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from inpaintcli_engines.base import (
-    Engine,
     EngineError,
     EngineFailedError,
     Precision,
     Profile,
     Reporter,
 )
-from inpaintcli_engines.half_precision import convert_precision
+from inpaintcli_engines.half_precision import convert_precision, read_model
 from inpaintcli_engines.nvidia import nvidia
 from inpaintcli_engines.tensorrt.build import METHOD, BuildSettings, TimingCache, build_plan
 from inpaintcli_engines.tensorrt.cache import (
@@ -30,7 +29,7 @@ from inpaintcli_engines.tensorrt.cache import (
     PlanCache,
 )
 from inpaintcli_engines.tensorrt.cuda import Cuda
-from inpaintcli_engines.tensorrt.parity import compare
+from inpaintcli_engines.tensorrt.parity import Comparison
 from inpaintcli_engines.tensorrt.runner import LoadedPlan, TensorRTEngine, engine_info
 
 _noted: set[str] = set()
@@ -47,7 +46,7 @@ def make_cache_key(
     gpu, capability = device.properties()
     runtime, newest = device.versions()
     return CacheKey(
-        onnx_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        onnx_sha256=hashlib.sha256(read_model(path)).hexdigest(),
         precision=precision,
         profile=profile,
         tensorrt=str(trt.__version__),
@@ -69,13 +68,13 @@ def get_plan(
     profile: Profile,
     report: Reporter,
     *,
-    reference: Callable[[Path], Engine],
+    comparison: Comparison,
     cache: PlanCache | None = None,
     settings: BuildSettings | None = None,
 ) -> tuple[LoadedPlan, CachedPlan]:
     """The model's plan on a device, from the cache or built now.
 
-    A new plan is installed if it agrees with what `reference` opens: the model on the CPU, in fp32.
+    A new plan is installed if it agrees with the model on the CPU, in fp32, by `comparison`.
     A plan that is undamaged on disk and yet refused by TensorRT is built again, once. Where plans
     cannot be kept, it is built for this process, which is reported once.
 
@@ -89,7 +88,7 @@ def get_plan(
 
     def build(folder: PlanCache) -> BuiltPlan:
         if not built:  # what could not be written is not built twice
-            built.append(_build(path, device, key, folder, settings, report, reference))
+            built.append(_build(path, device, key, folder, settings, report, comparison))
         return built[0]
 
     def obtain() -> CachedPlan:
@@ -163,7 +162,7 @@ def _build(
     cache: PlanCache,
     settings: BuildSettings,
     report: Reporter,
-    reference: Callable[[Path], Engine],
+    comparison: Comparison,
 ) -> BuiltPlan:
     report.note(
         f"Compiling {path.name} for {key.gpu} in {key.precision}: once, some minutes; then cached"
@@ -172,10 +171,10 @@ def _build(
     timings = TimingCache(
         cache.load_timing_cache(key), lambda content: cache.save_timing_cache(key, content)
     )
-    model = convert_precision(path.read_bytes(), key.precision)
+    model = convert_precision(read_model(path), key.precision)
     content = build_plan(model, device, key.profile, settings, timings, report)
     seconds = time.perf_counter() - started
-    parity = _parity(path, content, device, key, report, reference)
+    parity = _parity(path, content, device, key, report, comparison)
     return BuiltPlan(content, parity, seconds)
 
 
@@ -185,7 +184,7 @@ def _parity(
     device: Cuda,
     key: CacheKey,
     report: Reporter,
-    reference: Callable[[Path], Engine],
+    comparison: Comparison,
 ) -> dict[str, object]:
     """Compare the new plan with the reference, running it just as it will be run.
 
@@ -196,13 +195,10 @@ def _parity(
     own = Cuda(device.index)  # with a stream of its own, which the engine closes
     info = engine_info(own, key.precision, threads=1)
     try:
-        with (
-            TensorRTEngine(
-                LoadedPlan(plan, f"of {path.name}", own), own, key.profile, info, report
-            ) as engine,
-            reference(path) as expected,
-        ):
-            return compare(engine, expected, key.profile).to_json()
+        with TensorRTEngine(
+            LoadedPlan(plan, f"of {path.name}", own), own, key.profile, info, report
+        ) as engine:
+            return comparison.report(engine, path, key.profile).to_json()
     except EngineFailedError:
         raise
     except EngineError as error:

@@ -28,7 +28,13 @@ from inpaintcli_engines.tensorrt.build import process_logger
 from inpaintcli_engines.tensorrt.cuda import Buffer, Cuda, CudaError, Graph
 
 _MAX_BOUND_SHAPES = 16
-_DTYPES = {"FLOAT": np.float32, "HALF": np.float16, "INT32": np.int32, "INT64": np.int64}
+_DTYPES = {
+    "FLOAT": np.float32,
+    "HALF": np.float16,
+    "INT32": np.int32,
+    "INT64": np.int64,
+    "UINT8": np.uint8,
+}
 
 
 class LoadedPlan:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+import numpy as np
 import pytest
 from inpaintcli_engines.backends import tensorrt_gpu
 from inpaintcli_engines.base import EngineFailedError, EngineUnavailableError
@@ -10,7 +11,11 @@ from inpaintcli_engines.tensorrt.cache import PlanCache
 
 from inpaintcli.console import Console
 from inpaintcli.errors import UsageError
+from inpaintcli.inpaint.pipeline import open_model
 from inpaintcli.models import compiled_engines
+from inpaintcli.models.cards import FOLDER_VARIABLE
+from inpaintcli.models.install import add_model
+from tests.inpaintcli.models.graphs import KINDS, write
 
 pytestmark = pytest.mark.usefixtures("gpu")
 
@@ -116,3 +121,32 @@ def test_clear_removes_all(small_card, capsys):
     compiled_engines.clear_plans(Console(json=True))
     assert json.loads(capsys.readouterr().out)["removed"] == 1
     assert PlanCache().entries() == []
+
+
+@pytest.mark.parametrize("kind", ["lama-255", "lama-1", "migan", "painted"])
+def test_models_of_other_programs_are_compiled_and_compared_as_ours(
+    kind, gpu, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "models"))
+    card = add_model(write(tmp_path / "m.onnx", KINDS[kind]))
+    compiled_engines.build(Console(json=True), "m", "cuda", "auto")
+    built = json.loads(capsys.readouterr().out)
+    assert built["key"]["precision"] == "fp32"
+    assert min(built["parity"]["psnr_db"]) >= 60
+    with open_model("m", device="cuda") as model:
+        side = card.size_multiple * -(-64 // card.size_multiple)
+        image = np.full((2, 3, side, side), 0.5, np.float32)
+        mask = np.zeros((2, 1, side, side), np.float32)
+        mask[..., 20:30, 20:40] = 1
+        filled = model.run({"image": image * (1 - mask), "mask": mask})["filled"]
+    assert model.engine.info.name == "tensorrt"
+    np.testing.assert_allclose(filled, image, atol=1e-5)
+    assert gpu[1].knobs.builds == 1
+
+
+def test_a_plan_of_another_contract_is_not_installed(gpu, tmp_path, monkeypatch):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "models"))
+    add_model(write(tmp_path / "m.onnx", KINDS["lama-255"]))
+    gpu[1].knobs.spoil = 40.0
+    with pytest.raises(EngineFailedError, match="disagrees"):
+        compiled_engines.build(Console(), "m", "cuda", "auto")
