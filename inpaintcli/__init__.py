@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from inpaintcli_engines.base import EngineError
 
     from inpaintcli.api import fill, mask
-    from inpaintcli.composites_api import guided, harmonize
+    from inpaintcli.batch.composites_api import guided, harmonize
     from inpaintcli.errors import InpaintError
     from inpaintcli.inpaint.pipeline import Model, open_model
     from inpaintcli.objects_api import remove
@@ -31,8 +31,8 @@ _HOMES = {
     "InpaintError": "inpaintcli.errors",
     "Model": "inpaintcli.inpaint.pipeline",
     "fill": "inpaintcli.api",
-    "guided": "inpaintcli.composites_api",
-    "harmonize": "inpaintcli.composites_api",
+    "guided": "inpaintcli.batch.composites_api",
+    "harmonize": "inpaintcli.batch.composites_api",
     "mask": "inpaintcli.api",
     "open_model": "inpaintcli.inpaint.pipeline",
     "remove": "inpaintcli.objects_api",
