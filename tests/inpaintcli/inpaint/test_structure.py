@@ -1,5 +1,7 @@
 """Patterns reach the parts of a hole, in the photo's own pixels; without one nothing changes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -63,3 +65,17 @@ def test_parts_near_each_other_share_a_window(monkeypatch):
         box = Box(10, left, 60, left + 50)
         search.window(box).around(box, np.ones((50, 50), bool), 1.0)
     assert len(calls) == 2
+
+
+def test_a_pattern_that_is_not_sure_is_used_if_it_serves_on_a_known_piece():
+    """And the same lattice on a photo without a pattern is not, whatever it claims to predict."""
+    made = case("windows", PERSPECTIVES[0])
+    picture, known = blurred(made), ~made.hole
+    [found] = lattice_patterns.find_patterns(picture, known)
+    weak = replace(found, predicted=0.3)
+    few = replace(weak, cells=structure.TRIAL_CELLS - 1)
+    assert structure._serves(picture, known, weak)
+    assert not structure._serves(picture, known, few)
+    plain = photo_pixels(*known.shape).astype(np.float32)
+    assert not structure._serves(plain, known, weak)
+    assert structure._serves(plain, known, replace(weak, predicted=1.0))
