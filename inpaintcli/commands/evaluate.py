@@ -43,6 +43,10 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option(metavar="HTML", help="Write tables, plots and pictures.")
     ] = None,
+    study: Annotated[
+        Path | None,
+        typer.Option(metavar="HTML", help="Write pairs of fills for a blind comparison."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Keep the fills in this folder.")
     ] = None,
@@ -92,6 +96,7 @@ def evaluate(
         limit=limit,
         output=output,
         report=report,
+        study=study,
         overwrite=overwrite,
         left_out=left_out,
     )

@@ -27,6 +27,7 @@ from inpaintcli.evaluation.scoring import (
     evaluate,
     read_kinds,
 )
+from inpaintcli.evaluation.study import Study, render_study
 from inpaintcli.imaging.images import write_bytes, write_picture
 from inpaintcli.imaging.picture import Picture
 from inpaintcli.masks.source import ALPHA, mask_source
@@ -42,7 +43,7 @@ class EvaluationRequest:
     of methods of other libraries. engine: what runs the models.
     mask_options: how mask files are read. drawn_kinds, seed: of the holes that are drawn. groups: a
     CSV file that groups the user's masks. limit: at most so many photos. output: a folder for the
-    fills. report: an HTML file. left_out: why scores that were asked for cannot be computed.
+    fills. report, study: HTML files. left_out: why scores that were asked for cannot be computed.
     """
 
     console: Console
@@ -57,6 +58,7 @@ class EvaluationRequest:
     limit: int | None = None
     output: Path | None = None
     report: Path | None = None
+    study: Path | None = None
     overwrite: bool = False
     left_out: tuple[str, ...] = ()
 
@@ -70,6 +72,7 @@ class _Result:
     failed: int = 0
     skipped: int = 0
     examples: Examples = field(default_factory=Examples)
+    study: Study = field(default_factory=lambda: Study(1))
     failures: list[str] = field(default_factory=list)
 
 
@@ -96,7 +99,8 @@ def evaluate_folder(
         request.console.say(f"left out: {reason}")
     with ExitStack() as stack:
         methods = _methods(request, stack) if cases else []
-        result = _Result(ScoreTable(tuple(method.name for method in methods), feature_scorer))
+        score_table = ScoreTable(tuple(method.name for method in methods), feature_scorer)
+        result = _Result(score_table, study=Study(request.seed))
         _add_skips(request, skips, result)
         _score(request, cases, methods, feature_scorer, result)
     summary = {
@@ -134,15 +138,15 @@ def _add_skips(request: EvaluationRequest, skips: Sequence[Skip], result: _Resul
 
 def _check_outputs(request: EvaluationRequest) -> None:
     """Refuse outputs that could not be written later: called before any work."""
-    if request.report is not None:
-        if request.report.exists() and not request.report.is_file():
-            raise OutputError(f"{request.report} is no regular file.", hint="Name another report.")
-        if request.report.exists() and not request.overwrite:
-            raise OutputError(
-                f"{request.report} exists.", hint="Name another report, or pass --overwrite."
-            )
-        if not request.report.parent.is_dir():
-            raise OutputError(f"{request.report.parent} is not a folder.", hint="Create it.")
+    for path in filter(None, (request.report, request.study)):
+        if path.exists() and not path.is_file():
+            raise OutputError(f"{path} is no regular file.", hint="Name another file.")
+        if path.exists() and not request.overwrite:
+            raise OutputError(f"{path} exists.", hint="Name another file, or pass --overwrite.")
+        if not path.parent.is_dir():
+            raise OutputError(f"{path.parent} is not a folder.", hint="Create it.")
+    if request.report is not None and request.report == request.study:
+        raise UsageError(f"{request.report} cannot be both the report and the study.")
     if request.output is not None and request.output.exists() and not request.output.is_dir():
         raise UsageError(f"{request.output} is a file; -o takes a folder.")
 
@@ -232,6 +236,8 @@ def _score(
                 request.console.record(row.to_json(SCHEMA))
             if request.report is not None:
                 result.examples.add(outcome)
+            if request.study is not None:
+                result.study.add(outcome)
             request.console.detail(f"{outcome.case.name}, {outcome.group}: scored")
 
 
@@ -326,6 +332,12 @@ def _report(request: EvaluationRequest, result: _Result, summary: dict[str, Any]
         f"skipped {summary['skipped']}; {summary['seconds']:.1f} s; "
         f"sha256 of the masks {summary['masks_sha256'][:16]}..."
     )
+    if request.study is not None:
+        page = render_study(result.study)
+        write_bytes(
+            page.encode(errors="backslashreplace"), request.study, overwrite=request.overwrite
+        )
+        console.say(f"The study of {len(result.study.pairs)} pairs is {request.study}.")
     if request.report is not None:
         html = render(score_table, result.examples, summary, result.failures)
         write_bytes(

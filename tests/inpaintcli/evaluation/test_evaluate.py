@@ -270,3 +270,16 @@ def test_how_masks_are_read_can_be_changed(photos, tmp_path, capsys):
         request(mask_options=mask_options), photos, str(tmp_path / "mask.png"), None
     )
     assert records(capsys)[0]["hole_ratio"] == pytest.approx(400 / 5120, abs=1e-6)
+
+
+def test_a_study_holds_the_fills_in_pairs(photos, tmp_path, capsys):
+    page = tmp_path / "study.html"
+    evaluate.evaluate_folder(request(study=page), photos, None, None)
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    assert "telea" in page.read_text()
+    assert "study.html" in capsys.readouterr().err
+    with pytest.raises(OutputError, match="exists"):
+        evaluate.evaluate_folder(request(study=page), photos, None, None)
+    same = tmp_path / "both.html"
+    with pytest.raises(UsageError, match="both"):
+        evaluate.evaluate_folder(request(study=same, report=same), photos, None, None)
