@@ -71,8 +71,9 @@ function showState({ state }) {
   if (!state.target) $('save').disabled = true;
   $('progress').hidden = !working;
   $('progress').value = state.progress?.share ?? 0;
-  $('target').textContent = state.target ? `${isCurrent ? 'Saved as' : 'Saves as'} ${state.target}`
-    : 'A photo that was dropped in is downloaded.';
+  if (isCurrent) $('target').textContent = `Saved as ${state.saved.path}`;
+  else if (state.target) $('target').textContent = `Saves as ${state.target}`;
+  else $('target').textContent = 'A photo that was dropped in is downloaded.';
   announce(statusText(state, lastFill));
   showTries(lastFill, working);
   if (state.problem) fail(new api.Problem(state.problem.message, state.problem.hint));

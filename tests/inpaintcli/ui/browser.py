@@ -189,6 +189,7 @@ def deep_png(path: Path) -> Path:
 
 def large_jpeg(path: Path) -> Path:
     """A JPEG of 24 megapixels."""
-    tile = photo_pixels(1000, 1500)
-    Image.fromarray(np.tile(tile, (4, 4, 1))).save(path, quality=90)
+    noise = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
+    large = Image.fromarray(noise).resize((6000, 4000), Image.Resampling.BICUBIC)
+    large.save(path, quality=90)
     return path

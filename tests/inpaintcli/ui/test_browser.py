@@ -81,6 +81,7 @@ def test_what_is_saved_is_what_fill_gives_with_the_exported_mask(
     untouched = photo.read_bytes()
     with serving(tmp_path / "state", folder, "-o", tmp_path / "out") as server:
         seen = screen(has_touch=pointer == "touch").open(server.address, name)
+        seen.page.locator("#size").fill("30")
         getattr(seen, STROKES[pointer])(*ACROSS)
         seen.status("Ready to fill.")
         mask = seen.downloaded("#export-mask", tmp_path / "mask.png")
@@ -211,6 +212,7 @@ def test_all_can_be_done_by_the_keyboard(screen, small, tmp_path):
             page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")
         seen.status("Ready to fill.")
+        assert page.locator("#forget").is_hidden()
         page.keyboard.press("f")
         seen.status("Filled.")
         page.keyboard.press("Control+s")
