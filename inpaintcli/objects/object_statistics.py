@@ -17,6 +17,8 @@ from inpaintcli.objects.colour_transform import LUMA
 Floats = NDArray[np.float32]
 SIDE = 192
 """Pixels: the longest side of the small copy."""
+COARSE = 4
+"""Times the small copy's size: to this, large photos are scaled down in integers."""
 QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 STEP_QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _MANY = 1500
@@ -44,7 +46,11 @@ def small_copy(rgb: NDArray[Any], opacity: Floats, unknown: Mask) -> tuple[Float
     planes = (np.ascontiguousarray(opacity[inside], np.float32), theirs)
     shares = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes]
     top = np.float32(np.iinfo(rgb.dtype).max)
-    small = cv2.resize(rgb[inside].astype(np.float32), size, interpolation=cv2.INTER_AREA) / top
+    part = rgb[inside]
+    if scale < 1 / COARSE:  # integers first: a float copy of a large photo takes most of the time
+        coarse = (COARSE * size[0], COARSE * size[1])
+        part = cv2.resize(np.ascontiguousarray(part), coarse, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(part.astype(np.float32), size, interpolation=cv2.INTER_AREA) / top
     ours, around = (np.asarray(share >= min(0.99, share.max()), np.bool_) for share in shares)
     return np.asarray(small, np.float32), ours, around
 
