@@ -166,3 +166,29 @@ def test_specks_cost_at_most_what_tiles_of_their_groups_do():
         cost = sum(t.box.height * t.box.width for t in plan_tiles(mask, TileSizes()))
         assert cost <= 1.6 * mask.size
         assert cost <= 64 * 64 * count + 1.4 * 1100 * 104
+
+
+def test_holes_that_lie_apart_have_tiles_of_their_own_where_the_model_wants_one_at_a_time():
+    mask = np.zeros((400, 400), np.bool_)
+    mask[100:140, 100:140] = mask[100:140, 185:225] = True
+    together = plan_tiles(mask, TileSizes())
+    apart = plan_tiles(mask, TileSizes(one_hole=True))
+    assert (len(together), len(apart)) == (1, 2)
+    assert sum(int(tile.target.sum()) for tile in apart) == mask.sum()
+
+
+@pytest.mark.parametrize("side", [64, 100, 256, 512])
+def test_tiles_of_a_model_of_a_fixed_side_fill_its_square(side):
+    """As cards of such models say: a square of that side each, however large the hole."""
+    sizes = TileSizes(
+        max_thickness=int(side * 0.375), context=0.8, min_context=min(48, side // 8),
+        max_side=side, size_multiple=side,
+    )  # fmt: skip
+    mask = np.zeros((1300, 1700), np.bool_)
+    mask[200:1000, 300:900] = True
+    mask[50:60, 1200:1690] = True
+    mask[1200:1203, 20:23] = True
+    for tile in plan_tiles(mask, sizes):
+        pixels = np.zeros((tile.box.height, tile.box.width, 3), np.float32)
+        rgb, hole = model_input(pixels, mask[tile.box.slices], tile.scale, side)
+        assert rgb.shape[:2] == hole.shape == (side, side)
