@@ -2,8 +2,8 @@
 
 Known colours are averaged down a pyramid of 2x2 means that leaves holes out, then pushed up again
 (Gortler et al. 1996, "The Lumigraph", section 3.4); at each level some 3x3 means relax the hole,
-which approaches the membrane (the Laplace equation with the known pixels as boundary). It needs no weights
-and exports with the network that begins with it.
+which approaches the membrane (the Laplace equation with the known pixels as boundary). It needs no
+weights and exports with the network that begins with it.
 """
 
 from typing import NamedTuple

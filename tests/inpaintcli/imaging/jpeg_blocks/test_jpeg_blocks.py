@@ -163,7 +163,9 @@ def test_a_block_that_the_hole_does_not_touch_stays_within_a_touched_unit():
 def test_the_hole_is_turned_and_not_the_photo(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = files.pillow(np.ascontiguousarray(files.PHOTO[:70, :90]), exif=exif, subsampling=0, quality=96)
+    data = files.pillow(
+        np.ascontiguousarray(files.PHOTO[:70, :90]), exif=exif, subsampling=0, quality=96
+    )
     picture = jpeg.read(data, "x")
     meant = with_hole(picture, (slice(10, 30), slice(40, 50)))
     filled, result = written(meant)
