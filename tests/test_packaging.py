@@ -201,8 +201,13 @@ NAMED_OTHERWISE = {"cuda": "cuda-python", "pynvml": "nvidia-ml-py"}
 """Distributions of modules that few machines have, where the names differ."""
 
 
-WITH_A_FALLBACK = {"skimage"}
-"""Modules of developers' packages: an export without photos of its own compares on noise."""
+WITH_A_FALLBACK = {
+    "skimage",  # a developer's package: an export without photos of its own compares on noise
+    # `evaluate --method` says what to install:
+    "patchmatch",
+    "patchmatch_cython",
+}
+"""Modules that the code can do without."""
 
 
 def test_every_package_that_the_code_imports_is_declared():

@@ -148,7 +148,7 @@ def test_once_all_is_done_a_signal_changes_nothing(folder, tmp_path):
     [("watch", signal.SIGTERM, 0), ("watch", signal.SIGINT, 130), ("fill", signal.SIGTERM, 130)],
 )
 def test_a_signal_while_a_command_starts(monkeypatch, command, number, code):
-    def interrupted():
+    def interrupted(**_):
         raise Interrupted(number)
 
     monkeypatch.setattr(cli, "app", interrupted)
