@@ -7,6 +7,7 @@ no plain mean over pictures (a quotient of sums, a nonlinear function of the bat
 the inner sums through `mean`. In a single process everything in here does nothing.
 """
 
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,6 +62,9 @@ def process_group(device: str) -> Iterator[str]:
         raise UsageError(f"Several processes cannot train on '{device}' at once.", hint=hint)
     if kind == "cuda":
         device = _own_gpu()
+    # Optimizers import it, and where a group exists by then it keeps that group for ever: gloo's
+    # threads then outlive the interpreter, and now and then end a finished run by SIGABRT.
+    importlib.import_module("torch._dynamo")
     dist.init_process_group("nccl" if kind == "cuda" else "gloo")
     try:
         yield device
