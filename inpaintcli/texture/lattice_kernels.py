@@ -18,6 +18,10 @@ Floats = NDArray[np.float32]
 Points = NDArray[np.float64]
 NEAREST = 1e-3
 """Least depth, 1 at the origin and 0 at the horizon, that is still seen."""
+MIN_SHARE = 0.25
+"""Of the surroundings, that must be known for a correlation."""
+MIN_POWER = 1e-3
+"""Of the detail there: next to none is like anything."""
 
 
 class Comparison(NamedTuple):
@@ -90,12 +94,13 @@ def alike(
             two is unknown.
     """
     moments[:] = 0
-    for n in range(shifts.shape[0]):
-        for row in range(moments.shape[1]):
-            for column in range(moments.shape[2]):
-                y, x = corner[0] + row * stride, corner[1] + column * stride
-                if not known[y, x]:
-                    continue
+    for row in range(moments.shape[1]):
+        for column in range(moments.shape[2]):
+            y, x = corner[0] + row * stride, corner[1] + column * stride
+            if not known[y, x]:
+                continue
+            here = picture[y, x]
+            for n in range(shifts.shape[0]):
                 moved_x, moved_y, depth = _moved(
                     lattice, x - origin[0], y - origin[1], shifts[n, 0], shifts[n, 1]
                 )
@@ -103,11 +108,41 @@ def alike(
                     picture, known, moved_x + origin[0], moved_y + origin[1]
                 )
                 if depth > 0 and whole:
-                    here = picture[y, x]
                     moments[n, row, column, 0] = here * there
                     moments[n, row, column, 1] = here * here
                     moments[n, row, column, 2] = there * there
                     moments[n, row, column, 3] = 1
+
+
+@kernel
+def upper_half(moments: Floats, means: Floats, least: Scalar, correlation: Floats) -> None:
+    """The mean of the higher half of the correlations under several shifts.
+
+    Args:
+        moments: (k, rows, columns, 4), from `alike`.
+        means: the same, averaged over the surroundings of each place.
+        least: shifts of which enough must be known.
+        correlation: (rows, columns) is set; NaN where fewer are.
+    """
+    found = np.zeros(moments.shape[0], np.float32)
+    for row in range(moments.shape[1]):
+        for column in range(moments.shape[2]):
+            count = 0
+            for n in range(moments.shape[0]):
+                product, one, other, share = means[n, row, column]
+                power = np.sqrt(max(one * other, np.float32(0)))
+                if moments[n, row, column, 3] > 0 and share > MIN_SHARE and power > MIN_POWER:
+                    value, at = product / power, count
+                    while at > 0 and found[at - 1] < value:
+                        found[at] = found[at - 1]
+                        at -= 1
+                    found[at] = value
+                    count += 1
+            half = (count + 1) // 2
+            total = np.float32(0)
+            for n in range(half):
+                total += found[n]
+            correlation[row, column] = total / half if count >= least else np.float32(np.nan)
 
 
 @kernel
@@ -193,5 +228,6 @@ def warm_up_calls() -> list[Call]:
     compared = Comparison(picture, known, origin, shifts, points, np.ones(1))
     return [
         (alike, (picture, known, origin, lattice, shifts, (0, 0), 2, moments)),
+        (upper_half, (moments, moments.copy(), 1, np.zeros((2, 2), np.float32))),
         (normal_equations, (compared, lattice, 1.0, np.zeros((6, 6)), np.zeros(6))),
     ]

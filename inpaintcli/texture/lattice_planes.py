@@ -35,6 +35,8 @@ TOLERANCE = 0.8
 """Difference that counts for half of the most, in standard deviations."""
 STRIDE = 4
 """Pixels between the places where correlations are measured."""
+GROWING_STRIDE = 8
+"""The same while a window widens: that they are measured roughly is enough to go on from."""
 LEAST_NEIGHBOURS = 3
 LEAST_MARGIN = 0.2
 """By which whole cells are more alike than half cells where a lattice holds."""
@@ -78,7 +80,8 @@ def grown(picture: "SmoothedPicture", free: Bools, seed: Seed) -> Plane | None:
     weights = free.astype(np.float32)
     while True:
         lattice = fit.fitted(lattice, NEAR, half, weights)
-        margin = fit.margins(lattice, min(half * GROWTH, whole))
+        stride = STRIDE if half == seed.side / 2 else GROWING_STRIDE
+        margin = fit.margins(lattice, min(half * GROWTH, whole), stride)
         if half == seed.side / 2 and not _holds(margin, known & free, seed):
             return None
         weights = np.clip(4 * np.nan_to_num(margin), 0.02, 1).astype(np.float32)
@@ -152,11 +155,11 @@ class _Fit:
         )
         return _solved(compared, lattice)
 
-    def margins(self, lattice: Points, half: float) -> Floats:
+    def margins(self, lattice: Points, half: float, stride: int = STRIDE) -> Floats:
         """(h, w): see Plane; 0 outside of a square around the origin."""
         inside = _square(self.free.shape, self.origin, half)
         margin = np.zeros(self.free.shape, np.float32)
-        margin[inside] = margins(self.picture, self.origin, lattice, inside)
+        margin[inside] = margins(self.picture, self.origin, lattice, inside, stride)
         margin[~self.free] = 0
         return margin
 
@@ -172,60 +175,50 @@ class _Fit:
 
 
 def margins(
-    picture: SmoothedPicture, origin: Points, lattice: Points, inside: tuple[slice, slice]
+    picture: SmoothedPicture,
+    origin: Points,
+    lattice: Points,
+    inside: tuple[slice, slice],
+    stride: int = STRIDE,
 ) -> Floats:
     """(rows, columns) of a part: how much more it is like the picture whole cells on than half.
 
     NaN where too little is known to say.
     """
     whole, half = (
-        _correlations(picture, origin, lattice, shifts, inside) for shifts in (AROUND, BETWEEN)
+        _mean_correlation(picture, origin, lattice, shifts, inside, stride)
+        for shifts in (AROUND, BETWEEN)
     )
-    margin = _upper_half(whole) - np.maximum(_upper_half(half), 0)
+    margin = whole - np.maximum(half, 0)
     height, width = (part.stop - part.start for part in inside)
-    return np.asarray(np.repeat(np.repeat(margin, STRIDE, 0), STRIDE, 1)[:height, :width])
+    return np.asarray(np.repeat(np.repeat(margin, stride, 0), stride, 1)[:height, :width])
 
 
-def _upper_half(correlations: Floats) -> Floats:
-    """(h, w): the mean of the higher half of (k, h, w) that are not NaN; NaN for fewer than three.
-
-    At the edge of a pattern only half of the neighbours belong to it.
-    """
-    valid = np.isfinite(correlations)
-    ordered = -np.sort(np.where(valid, -correlations, np.inf), axis=0)
-    count = valid.sum(0)
-    taken = np.arange(len(correlations))[:, None, None] < (count + 1) // 2
-    total = np.where(taken, ordered, 0).sum(0, dtype=np.float32)
-    mean = total / np.maximum(taken.sum(0), 1)
-    return np.asarray(np.where(count >= LEAST_NEIGHBOURS, mean, np.nan), np.float32)
-
-
-def _correlations(
+def _mean_correlation(
     picture: SmoothedPicture,
     origin: Points,
     lattice: Points,
     shifts: Points,
     inside: tuple[slice, slice],
+    stride: int,
 ) -> Floats:
-    """(k, rows / STRIDE, columns / STRIDE): correlation over about a cell.
+    """(rows / stride, columns / stride): correlation over about a cell with the picture shifted.
 
-    NaN where too little is known.
+    The mean of the higher half of the shifts: at the edge of a pattern only half of the neighbours
+    belong to it. NaN where too little is known.
     """
-    size = tuple(-(-(part.stop - part.start) // STRIDE) for part in inside)
+    size = tuple(-(-(part.stop - part.start) // stride) for part in inside)
     moments = np.zeros((len(shifts), *size, 4), np.float32)
     corner = inside[0].start, inside[1].start
     lattice_kernels.alike(
-        picture.detail, picture.known, origin, lattice, shifts, corner, STRIDE, moments
+        picture.detail, picture.known, origin, lattice, shifts, corner, stride, moments
     )
     area = abs(lattice[0] * lattice[3] - lattice[1] * lattice[2])
-    side = max(3, int(np.sqrt(area) / STRIDE) | 1)
-    result = []
-    for every in moments:
-        mean = cv2.blur(every, (side, side))
-        power = np.sqrt(np.maximum(mean[..., 1] * mean[..., 2], 0))
-        clear = (every[..., 3] > 0) & (mean[..., 3] > 0.25) & (power > 1e-3)
-        result.append(np.where(clear, mean[..., 0] / np.maximum(power, 1e-3), np.nan))
-    return np.asarray(result, np.float32)
+    side = max(3, int(np.sqrt(area) / stride) | 1)
+    means = np.stack([cv2.blur(every, (side, side)) for every in moments])
+    correlation = np.zeros(size, np.float32)
+    lattice_kernels.upper_half(moments, means, LEAST_NEIGHBOURS, correlation)
+    return correlation
 
 
 def smooth(detail: Floats, known: Bools, sigma: float) -> Floats:

@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 class LevelArrays(NamedTuple):
     """Arrays of one pyramid level, flat: n pixels in rows of `width`."""
 
-    picture: Floats  # (3 n): colours; in the hole those of the current estimate
+    picture: Floats  # (3 n + 3): colours; in the hole those of the current estimate; see `padded`
     features: Floats  # (FEATURES n): compared besides colours, see `patch_features`
     usable: NDArray[np.bool_]  # (n): True at centres of source patches: those wholly known
     target_index: Positions  # (n): index of the target patch centred here, -1 for none
@@ -23,6 +23,16 @@ class LevelArrays(NamedTuple):
     repeat_costs: Floats  # (n): added to the distance of a source patch that is used too often
     spacing: int  # pixels from one target patch to the next, in rows and in columns
     phases: Floats  # (PHASES n): place in a pattern, see `lattice_phases`; empty without patterns
+
+
+def padded(rgb: Floats) -> Floats:
+    """(h, w, 3) -> flat, and one pixel more: the kernels read a pixel beyond a patch's rows."""
+    return np.pad(rgb.ravel(), (0, 3))
+
+
+def unpadded(picture: Floats, shape: tuple[int, int]) -> Floats:
+    """A padded picture as (h, w, 3), a view."""
+    return picture[:-3].reshape(*shape, 3)
 
 
 class NearestNeighbourField(NamedTuple):

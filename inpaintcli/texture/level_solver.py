@@ -11,12 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaintcli.texture.level_arrays import (
+    LevelArrays,
+    NearestNeighbourField,
+    padded,
+    unpadded,
+)
 from inpaintcli.texture.patch_features import FeatureWeights, contrast, patch_features
 from inpaintcli.texture.pyramid import (
     PATCH_RADIUS,
@@ -26,9 +32,6 @@ from inpaintcli.texture.pyramid import (
     Level,
     source_patches,
 )
-
-if TYPE_CHECKING:
-    from inpaintcli.texture.level_arrays import LevelArrays, NearestNeighbourField
 
 MAX_EXCESS = 4.0
 """Upper bound of a source's excess use: uses over the usual number, less one."""
@@ -131,7 +134,7 @@ class LevelSolver:
 
     def picture(self, channels: int) -> Floats:
         """The current picture (h, w, channels); for a grey one, any of its three equal channels."""
-        return self.arrays.picture.reshape(*self.shape, 3)[..., :channels]
+        return self._rgb()[..., :channels]
 
     def misfit(self) -> Floats:
         """(k): misfit of each pixel of the hole, in raster order; see `synthesis.Texture`."""
@@ -143,10 +146,10 @@ class LevelSolver:
         On low-passed pictures, with less blur each time: the initial fill says where which colour
         goes, but not what it looks like in detail, and the first votes resemble it only coarsely.
         """
-        rgb = self.arrays.picture.reshape(*self.shape, 3)
+        rgb = self._rgb()
         for sigma in self._settings.low_pass_sigmas:
             blurred = cv2.GaussianBlur(rgb, (0, 0), sigma)
-            arrays = self.arrays._replace(picture=np.asarray(blurred, np.float32).ravel())
+            arrays = self.arrays._replace(picture=padded(np.asarray(blurred, np.float32)))
             self._match(arrays, max(self.shape))
             self._vote()
 
@@ -214,6 +217,10 @@ class LevelSolver:
         for _ in self._pool.map(work, itertools.pairwise(cuts)):
             pass
 
+    def _rgb(self) -> Floats:
+        """(h, w, 3): the current picture, a view."""
+        return unpadded(self.arrays.picture, self.shape)
+
     def _mean_costs(self) -> Floats:
         """(m): mean costs of the patches around each target, but for a constant factor."""
         costs = np.zeros(self.shape, np.float32)
@@ -224,7 +231,7 @@ class LevelSolver:
 
     def _flat_arrays(
         self, level: Level, usable: Bools, spacing: int, phases: Floats
-    ) -> tuple["LevelArrays", NDArray[np.int32]]:
+    ) -> tuple[LevelArrays, NDArray[np.int32]]:
         """The kernels' arrays, and the positions of the hole's pixels."""
         height, width = self.shape
         kernel = np.ones((PATCH_SIDE, PATCH_SIDE), np.uint8)
@@ -234,8 +241,8 @@ class LevelSolver:
         targets &= _grid(height, spacing)[:, None] & _grid(width, spacing)
         target_index = np.full(height * width, -1, np.int32)
         target_index[targets.ravel()] = np.arange(np.count_nonzero(targets))
-        arrays = self._kernels.LevelArrays(
-            level.rgb.flatten(),
+        arrays = LevelArrays(
+            padded(level.rgb),
             patch_features(level, self._settings.weights).ravel(),
             usable.ravel(),
             target_index,
@@ -246,7 +253,7 @@ class LevelSolver:
         )
         return arrays, np.flatnonzero(level.hole).astype(np.int32)
 
-    def _random_field(self, level: Level, positions: NDArray[np.intp]) -> "NearestNeighbourField":
+    def _random_field(self, level: Level, positions: NDArray[np.intp]) -> NearestNeighbourField:
         """Random sources; confidence falls with depth in the hole (Wexler 2007, section 3.2)."""
         targets = np.flatnonzero(self.arrays.target_index >= 0).astype(np.int32)
         drawn = self._rng.integers(0, positions.size, targets.size)
@@ -256,12 +263,9 @@ class LevelSolver:
         confidence = self._settings.confidence_decay**-capped
         costs = np.ones(targets.size, np.float32)
         bias = np.zeros(3 * targets.size, np.float32)
-        field: NearestNeighbourField = self._kernels.NearestNeighbourField(
-            targets, sources, costs, confidence.astype(np.float32), bias
-        )
-        return field
+        return NearestNeighbourField(targets, sources, costs, confidence.astype(np.float32), bias)
 
-    def _match(self, arrays: "LevelArrays", radius: int) -> None:
+    def _match(self, arrays: LevelArrays, radius: int) -> None:
         """Sweeps of PatchMatch over all targets, forwards and backwards by turns."""
         for sweep, seed in enumerate(self._rng.integers(0, 2**62, self._settings.sweeps)):
             if self._repeat_penalty:
@@ -299,7 +303,7 @@ class LevelSolver:
         Patches of a sky differ slightly in colour, which would show where they meet. After the bias
         of Darabi et al. 2012, "Image melding"; there all patches have one.
         """
-        means = _patch_means(self.arrays.picture.reshape(*self.shape, 3)).reshape(-1, 3)
+        means = _patch_means(self._rgb()).reshape(-1, 3)
         change = means[self.field.targets] - means[self.field.sources]
         bound = self._max_bias[self.field.sources][:, None]
         self.field.bias[:] = np.clip(change, -bound, bound).ravel()

@@ -40,22 +40,22 @@ def remove_seams(solver: LevelSolver, hole: Bools, reach: float) -> None:
         hole: (h, w) bool, True in the hole of that level.
         reach: pixels over which a step is spread.
     """
-    arrays = solver.arrays
+    picture, width = solver.picture(3).reshape(-1), solver.shape[1]
     screening = 1 / reach**2
     right_sides = _right_sides(solver, _pair_starts(hole), screening)
     # The fastest relaxation factor, after Young 1954.
     relaxation = 2 / (1 + math.sqrt(1 - (4 / (4 + screening)) ** 2))
     y, x = np.nonzero(hole)
-    positions = np.asarray(y * arrays.width + x, np.int32)
+    positions = np.asarray(y * width + x, np.int32)
     halves = [positions[(y + x) % 2 == colour] for colour in (0, 1)]
     for _ in range(round(SWEEPS * reach)):
         for half in halves:
             work = partial(
                 relax,
-                arrays.picture,
+                picture,
                 right_sides,
                 half,
-                arrays.width,
+                width,
                 screening=screening,
                 relaxation=relaxation,
             )
@@ -72,7 +72,7 @@ def _pair_starts(hole: Bools) -> Positions:
 
 def _right_sides(solver: LevelSolver, starts: Positions, screening: float) -> Floats:
     """(3 n): right sides of the equations, valid in the hole."""
-    right_sides = solver.arrays.picture.reshape(-1, 3) * np.float32(screening)
+    right_sides = solver.picture(3).reshape(-1, 3) * np.float32(screening)
     for offset, gradient in zip((1, solver.shape[1]), solver.gradients(starts), strict=True):
         inside = starts + offset < len(right_sides)  # beyond the last column the gradient is 0
         right_sides[starts] -= gradient
