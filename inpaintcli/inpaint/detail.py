@@ -163,7 +163,7 @@ def add_texture(  # noqa: PLR0913 - the options of a fill
         return []
     if not is_compiled():
         _compile(notes)
-    search = PatternSearch(pixels, known) if structure == "auto" else None
+    search = PatternSearch(pixels, known, threads) if structure == "auto" else None
     windows = [search.window(part.box) if search else None for part in parts]
     shares = _Shares(progress, len(parts))
     how = _How(detail, seed, threads)

@@ -36,9 +36,9 @@ looked at nine pass: six came out better, two alike, one worse; of five that do 
 class Window:
     """A part of a photo and its patterns, which are looked for when they are first wanted."""
 
-    def __init__(self, box: Box, pixels: NDArray[Any], known: Mask) -> None:
+    def __init__(self, box: Box, pixels: NDArray[Any], known: Mask, threads: int) -> None:
         """Take a part `box` of a photo, see `PatternSearch`."""
-        self.box = box
+        self.box, self._threads = box, threads
         self._pixels, self._known = pixels[box.slices], known[box.slices]
         self._patterns: list[Pattern] | None = None
         self._lock = threading.Lock()
@@ -51,7 +51,7 @@ class Window:
             if self._patterns is None:
                 unit = np.float32(255 / np.iinfo(self._pixels.dtype).max)
                 picture = self._pixels.astype(np.float32) * unit
-                found = find_patterns(picture, self._known)
+                found = find_patterns(picture, self._known, self._threads)
                 self._patterns = [each for each in found if _serves(picture, self._known, each)]
             return self._patterns
 
@@ -77,10 +77,12 @@ class PatternSearch:
     """The patterns of a photo, by windows.
 
     pixels: (h, w, 1 or 3) uint8 or uint16; only known ones are looked at. known: (h, w) bool.
+    threads: to work with in a window.
     """
 
     pixels: NDArray[Any]
     known: Mask
+    threads: int = 1
     _windows: list[Window] = field(default_factory=list)
 
     def window(self, box: Box) -> Window:
@@ -91,7 +93,8 @@ class PatternSearch:
         side = max(MIN_WINDOW, -(-max(self.known.shape) // WINDOWS))
         top, bottom = _stretched(box.top, box.bottom, side, self.known.shape[0])
         left, right = _stretched(box.left, box.right, side, self.known.shape[1])
-        self._windows.append(Window(Box(top, left, bottom, right), self.pixels, self.known))
+        box = Box(top, left, bottom, right)
+        self._windows.append(Window(box, self.pixels, self.known, self.threads))
         return self._windows[-1]
 
 

@@ -1,5 +1,8 @@
 """The patterns of a photo around a hole: found, checked, each with its region."""
 
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+
 import cv2
 import numpy as np
 
@@ -41,12 +44,13 @@ FEW_CELLS = 1.2
 asked for besides, divided by the number of cells: a few are alike by chance."""
 
 
-def find_patterns(picture: Floats, known: Bools) -> list[Pattern]:
+def find_patterns(picture: Floats, known: Bools, threads: int = 1) -> list[Pattern]:
     """Patterns of a picture, the one with the most cells first.
 
     Args:
         picture: (h, w, 1 or 3); content where it is not known is ignored.
         known: (h, w) bool.
+        threads: to work with; the patterns do not depend on it.
     """
     scale = min(1.0, WORKING_SIDE / max(known.shape))
     size = tuple(max(1, round(side * scale)) for side in known.shape[::-1])
@@ -54,21 +58,24 @@ def find_patterns(picture: Floats, known: Bools) -> list[Pattern]:
     share = cv2.resize(known.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     seen = np.asarray(share > 0.99, np.bool_)
     detail = normalised(np.asarray(small, np.float32), seen, 16.0)
-    planes = _planes(detail, seen)
+    with ThreadPoolExecutor(threads) as pool:
+        planes = _planes(detail, seen, pool, threads)
     return [
         _pattern(plane, share, _certainty(detail, seen, plane), known.shape, scale)
         for plane, share in planes
     ]
 
 
-def _planes(detail: Floats, known: Bools) -> list[tuple[Plane, float]]:
+def _planes(
+    detail: Floats, known: Bools, pool: Executor, at_a_time: int
+) -> list[tuple[Plane, float]]:
     """Lattices that hold in different parts of a picture; the share that each predicts."""
     free = known.copy()
     chosen: list[tuple[Plane, float]] = []
     picture = SmoothedPicture(detail, known)
-    waiting = seeds(detail, known, MIN_SEED_SCORE)[:SEEDS]
+    waiting = seeds(detail, known, MIN_SEED_SCORE, pool)[:SEEDS]
     while waiting and len(chosen) < MAX_PATTERNS:
-        best, tried = _best_plane(picture, free, waiting)
+        best, tried = _best_plane(_checked_planes(picture, free, waiting, pool, at_a_time), free)
         if best is None:
             break
         chosen.append(best)
@@ -77,15 +84,26 @@ def _planes(detail: Floats, known: Bools) -> list[tuple[Plane, float]]:
     return chosen
 
 
+def _checked_planes(
+    picture: SmoothedPicture, free: Bools, waiting: list[Seed], pool: Executor, at_a_time: int
+) -> Iterator[tuple[Plane | None, float, Seed]]:
+    """The lattice of each seed, and the share that it predicts, 0 where it is not to be used."""
+
+    def checked(seed: Seed) -> tuple[Plane | None, float, Seed]:
+        plane = grown(picture, free, seed)
+        return plane, _checked(picture, plane) if plane is not None else 0.0, seed
+
+    for first in range(0, len(waiting), at_a_time):
+        yield from list(pool.map(checked, waiting[first : first + at_a_time]))
+
+
 def _best_plane(
-    picture: SmoothedPicture, free: Bools, waiting: list[Seed]
+    planes: Iterable[tuple[Plane | None, float, Seed]], free: Bools
 ) -> tuple[tuple[Plane, float] | None, list[Seed]]:
     """The best of the first few lattices, and the seeds that lead to none or to this one."""
     found: list[tuple[Plane, float, Seed]] = []
     tried: list[Seed] = []
-    for seed in waiting:
-        plane = grown(picture, free, seed)
-        share = _checked(picture, plane) if plane is not None else 0.0
+    for plane, share, seed in planes:
         if plane is None or not share:
             tried.append(seed)
             if len(tried) == FRUITLESS and not found:

@@ -8,6 +8,7 @@ based on frieze and wallpaper groups", section 3.
 """
 
 import itertools
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import cv2
@@ -44,6 +45,8 @@ SMALL_STEP = 0.2
 good as the step."""
 MIN_SIDE = 32
 """Pixels of a window's sides."""
+MIN_KNOWN = 0.3
+"""Of a window."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,24 +169,32 @@ def reduced(steps: Points) -> Points:
     return np.stack([first, second], axis=1)
 
 
-def seeds(detail: Floats, known: Bools, least_score: float) -> list[Seed]:
-    """Lattices of windows of several sizes, the best first."""
+def seeds(detail: Floats, known: Bools, least_score: float, pool: Executor) -> list[Seed]:
+    """Lattices of windows of several sizes, the best first; the windows' work is done in `pool`."""
     height, width = known.shape
-    found: list[Seed] = []
     whole = max(height, width)
-    for side in (size for size in (whole, whole // 2, whole // 3) if size >= MIN_SIDE):
-        for top in _starts(height, side):
-            for left in _starts(width, side):
-                inside = slice(top, top + side), slice(left, left + side)
-                here = known[inside]
-                if here.mean() < 0.3 or min(here.shape) < MIN_SIDE:
-                    continue
-                steps, score = best_basis(autocorrelation(detail[inside], here))
-                if score >= least_score:
-                    y, x = np.nonzero(here)
-                    centre = np.array([left + x.mean(), top + y.mean()])
-                    found.append(Seed(centre, float(min(side, *here.shape)), steps, score))
-    return sorted(found, key=lambda seed: -seed.score)
+    windows = [
+        (side, top, left)
+        for side in (whole, whole // 2, whole // 3)
+        if side >= MIN_SIDE
+        for top in _starts(height, side)
+        for left in _starts(width, side)
+    ]
+    found = pool.map(lambda window: _seed(detail, known, *window), windows)
+    scored = [seed for seed in found if seed is not None and seed.score >= least_score]
+    return sorted(scored, key=lambda seed: -seed.score)
+
+
+def _seed(detail: Floats, known: Bools, side: int, top: int, left: int) -> Seed | None:
+    """The lattice of a window; None where too little of it is known."""
+    inside = slice(top, top + side), slice(left, left + side)
+    here = known[inside]
+    if here.mean() < MIN_KNOWN or min(here.shape) < MIN_SIDE:
+        return None
+    steps, score = best_basis(autocorrelation(detail[inside], here))
+    y, x = np.nonzero(here)
+    centre = np.array([left + x.mean(), top + y.mean()])
+    return Seed(centre, float(min(side, *here.shape)), steps, score)
 
 
 def _starts(length: int, side: int) -> list[int]:

@@ -94,7 +94,16 @@ def test_what_is_in_the_hole_does_not_matter():
     made = case("hexagons", PERSPECTIVES[4])
     one, other = made.picture.copy(), made.picture.copy()
     one[made.hole], other[made.hole] = 0, 255
-    first, second = (find_patterns(x, ~made.hole) for x in (one, other))
+    assert_same(*(find_patterns(x, ~made.hole) for x in (one, other)))
+
+
+@pytest.mark.parametrize("kind", ["hexagons", "windows"])
+def test_the_patterns_do_not_depend_on_the_threads(kind):
+    made = case(kind, PERSPECTIVES[2])
+    assert_same(*(find_patterns(made.picture, ~made.hole, threads) for threads in (1, 3)))
+
+
+def assert_same(first, second):
     assert len(first) == len(second) > 0
     for a, b in zip(first, second, strict=True):
         assert np.array_equal(a.certainty, b.certainty)
