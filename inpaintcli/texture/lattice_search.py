@@ -81,7 +81,7 @@ def autocorrelation(detail: Floats, known: Bools) -> Floats:
     share = known.astype(np.float32)
     mean = float((detail * share).sum() / max(share.sum(), 1))
     product = _self_product((detail - np.float32(mean)) * share, size)
-    overlap = _self_product(share, size)
+    overlap = _full_overlap(known.shape, size) if known.all() else _self_product(share, size)
     power = product[0, 0] / max(overlap[0, 0], 1)
     usual = overlap > LEAST_OVERLAP * overlap[0, 0]
     surface = np.where(usual, product / np.maximum(overlap * power, 1e-6), -1)
@@ -99,6 +99,18 @@ def _self_product(values: Floats, size: tuple[int, int]) -> Floats:
     spectrum = cv2.dft(padded, nonzeroRows=values.shape[0])
     power = cv2.mulSpectrums(spectrum, spectrum, 0, conjB=True)
     return np.asarray(cv2.idft(power, flags=cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT), np.float32)
+
+
+def _full_overlap(shape: tuple[int, ...], size: tuple[int, int]) -> Floats:
+    """What `_self_product` gives for ones of this shape: pixels that two shifted windows share."""
+    rows, columns = (_shared(length, side) for length, side in zip(shape, size, strict=True))
+    return np.asarray(np.outer(rows, columns), np.float32)
+
+
+def _shared(length: int, side: int) -> NDArray[np.intp]:
+    """(side): how many of `length` places are shared after a shift, cyclic in `side`."""
+    shift = np.arange(side)
+    return np.maximum(np.maximum(length - shift, length - (side - shift)), 0)
 
 
 def peaks(surface: Floats, count: int = PEAKS) -> Points:
