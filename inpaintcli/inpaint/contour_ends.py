@@ -8,8 +8,9 @@ again, to the steepest gradient: a contour is continued as straight as this fit.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
+from typing import Self
 
 import cv2
 import numpy as np
@@ -50,6 +51,12 @@ class ContourEnds:
 
     def __len__(self) -> int:
         return len(self.position)
+
+    def moved(self, number: int, position: Points, direction: Points) -> Self:
+        """With another position and direction of one end."""
+        positions, directions = self.position.copy(), self.direction.copy()
+        positions[number], directions[number] = position, direction
+        return replace(self, position=positions, direction=directions)
 
     def contrast(self) -> Points:
         """(n): mean difference between the two sides."""
@@ -181,7 +188,7 @@ class _Plane:
                 size = int(np.count_nonzero(local))
                 if not (0 <= beyond < steps.size and hit[beyond]) or size < MIN_LENGTH:
                     continue
-                shift, slope = _fitted_line(run[local], offsets[local], strength[local])
+                shift, slope = fitted_line(run[local], offsets[local], strength[local])
                 position = (
                     start
                     + unit * steps[end_step]
@@ -225,7 +232,7 @@ def _offsets(smooth: Floats, start: Points, unit: Points, run: Points) -> tuple[
     return (power * beside[1:-1]).sum(1) / strength, strength
 
 
-def _fitted_line(x: Points, y: Points, weights: Points) -> tuple[float, float]:
+def fitted_line(x: Points, y: Points, weights: Points) -> tuple[float, float]:
     """Value at 0 and slope of the line through points, by weighted least squares."""
     middle_x, middle_y = np.average(x, weights=weights), np.average(y, weights=weights)
     spread = np.average(np.square(x - middle_x), weights=weights)

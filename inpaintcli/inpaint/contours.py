@@ -25,69 +25,26 @@ from numpy.typing import NDArray
 
 from inpaintcli.imaging.regions import bounding_box
 from inpaintcli.inpaint.contour_ends import (
-    MIN_LENGTH,
     ContourEnds,
-    Points,
     find_contour_ends,
-    mask_at,
     normal,
     sample,
 )
+from inpaintcli.inpaint.contour_joins import Join, find_joins
 from inpaintcli.texture.pyramid import Bools, Floats
 
 MAX_THICKNESS = 256.0
 """Thickness of a hole, in pixels, above which contours are found at a smaller scale."""
 MARGIN = 72
 """Pixels of photo around a hole that contours are found in, at that scale."""
-MIN_CONTRAST = 3.0
-"""Of 255, between the two sides of a contour."""
-MAX_ANGLE = math.radians(25)
-"""Between the direction of an end and the straight line to the other."""
-BEND_TOLERANCE = (1.4, 0.035)
-"""Tolerated deviation of a join from a straight line: pixels, and pixels for each of its length."""
-COLOUR_TOLERANCE = (8.0, 0.35, 0.6)
-"""Tolerated difference between the colours of two ends: of 255, and as a share of their contrast,
-and of their noise."""
-LENGTH_COST = 0.07
-"""Cost of a join for each length of the shorter contour that it spans."""
-NOISE_COST = 5e-5
-"""Cost of a join for each pixel of its length and each level of its ends' noise: in foliage, lines
-continue each other by chance."""
-MAX_CONTOUR_LENGTH = 80.0
-"""Pixels; longer contours count as this long."""
-MAX_SPAN = 8.0
-"""Longest join, in lengths of the shorter contour."""
-MAX_COST = 1.6
-"""Of a join: bend and difference in colours, as shares of their tolerances, and the other costs."""
-MIN_SHARE_INSIDE = 0.8
-"""Least share of a join's length that must be in the hole."""
-DUPLICATE_DISTANCE = 2.0
-"""Two joins whose ends are less than this many pixels apart are one."""
-BORDER_MIN_LENGTH = 40.0
-"""Least pixels of a contour that is continued to the border of the photo."""
-BORDER_MIN_CONTRAST = 5.0
-"""Least contrast of such a contour."""
-BORDER_MAX_SPAN = 0.75
-"""Longest continuation to the border, in lengths of the contour."""
+BORDER_MARGIN = 320
+"""The same around a hole at the border of the photo, where it tells how straight a contour is."""
 HALF_WIDTH = 0.25
 """Half the width of the band that is drawn, for each pixel of a join's length."""
 HALF_WIDTH_RANGE = (6, 24)
 """Least and most of that, in pixels."""
 PROFILE_LENGTH = 10
 """Pixels before the hole whose mean colours are carried along the join."""
-
-
-@dataclass(frozen=True)
-class Join:
-    """A contour through a hole: from an end to another one, or to the border of the photo.
-
-    first, second: indices of ends; the second is None at the border. length: of the straight line,
-    in pixels.
-    """
-
-    first: int
-    second: int | None
-    length: float
 
 
 def continue_contours(filled: Floats, hole: Bools, known: Bools) -> tuple[Floats, int]:
@@ -115,7 +72,7 @@ def continue_contours(filled: Floats, hole: Bools, known: Bools) -> tuple[Floats
         for mask in (hole, known)
     )
     ends = find_contour_ends(picture, source)
-    joins = join_ends(ends, ~source, target)
+    ends, joins = find_joins(picture, target, source, ends)
     if not joins:
         return filled, 0
     change = _drawn(picture, target, source, ends, joins) - picture
@@ -131,7 +88,10 @@ def _window(hole: Bools) -> tuple[tuple[slice, slice], float] | None:
         return None
     depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     scale = min(1.0, MAX_THICKNESS / max(1.0, 2 * float(depth.max())))
-    return box.grown(math.ceil(MARGIN / scale), *hole.shape).slices, scale
+    height, width = hole.shape
+    at_border = 0 in (box.top, box.left) or box.bottom == height or box.right == width
+    margin = BORDER_MARGIN if at_border else MARGIN
+    return box.grown(math.ceil(margin / scale), *hole.shape).slices, scale
 
 
 def _resized(pixels: NDArray[Any], size: tuple[int, ...], interpolation: int) -> Floats:
@@ -140,109 +100,6 @@ def _resized(pixels: NDArray[Any], size: tuple[int, ...], interpolation: int) ->
         return pixels.astype(np.float32)
     resized = cv2.resize(pixels.astype(np.float32), (size[0], size[1]), interpolation=interpolation)
     return np.asarray(resized, np.float32).reshape(size[1], size[0], pixels.shape[2])
-
-
-# ---- joining ends
-
-
-def join_ends(ends: ContourEnds, unknown: Bools, hole: Bools) -> list[Join]:
-    """Joins between ends, the best first, then joins to the border.
-
-    Each end is used once, and no two joins cross.
-
-    Args:
-        ends: from `find_contour_ends`.
-        unknown: (h, w) bool, True where joins between ends may lead.
-        hole: (h, w) bool, True where joins to the border may lead.
-    """
-    cost, length = _costs(ends)
-    pairs = np.argwhere(cost <= MAX_COST)
-    free = np.ones(len(ends), np.bool_)
-    joins: list[Join] = []
-    drawn: Points = np.zeros((0, 2, 2))
-    for first, second in pairs[np.argsort(cost[tuple(pairs.T)], kind="stable")]:
-        if not (free[first] and free[second]):
-            continue
-        line = ends.position[[first, second]]
-        if _share_inside(unknown, line) >= MIN_SHARE_INSIDE and not _conflicts(line, drawn):
-            free[[first, second]] = False
-            joins.append(Join(int(first), int(second), float(length[first, second])))
-            drawn = np.concatenate([drawn, line[None]])
-    clear = (ends.length >= BORDER_MIN_LENGTH) & (ends.contrast() > BORDER_MIN_CONTRAST)
-    for end in map(int, np.flatnonzero(free & clear)):
-        distance = _distance_to_border(ends, end, hole)
-        if distance is not None:
-            start = ends.position[end]
-            line = np.stack([start, start + distance * ends.direction[end]])
-            if not _conflicts(line, drawn):
-                joins.append(Join(end, None, distance))
-                drawn = np.concatenate([drawn, line[None]])
-    return joins
-
-
-def _costs(ends: ContourEnds) -> tuple[Points, Points]:
-    """(n, n), (n, n): cost of the join of two ends, above the diagonal; its length."""
-    vectors = ends.position[None] - ends.position[:, None]
-    length = np.hypot(vectors[..., 0], vectors[..., 1])
-    units = vectors / np.maximum(length, 1e-9)[..., None]
-    angles = np.arccos(np.clip((units * ends.direction[:, None]).sum(2), -1, 1))
-    shorter = np.minimum(ends.length[:, None], ends.length[None])
-    contrasts, noises = ends.contrast(), ends.noise
-    contrast = np.minimum(contrasts[:, None], contrasts[None])
-    noise = np.maximum(noises[:, None], noises[None])
-    colours = ends.side_colours
-    difference = np.abs(colours[:, None] - colours[None, :, ::-1]).mean((2, 3))
-    bend = length * np.sin(np.minimum((angles + angles.T) / 2, np.pi / 2))
-    base, by_contrast, by_noise = COLOUR_TOLERANCE
-    cost = (
-        bend / (BEND_TOLERANCE[0] + BEND_TOLERANCE[1] * length)
-        + difference / (base + by_contrast * contrast + by_noise * noise)
-        + LENGTH_COST * length / np.clip(shorter, 1, MAX_CONTOUR_LENGTH)
-        + NOISE_COST * length * noise
-    )
-    possible = (np.maximum(angles, angles.T) < MAX_ANGLE) & (contrast > MIN_CONTRAST)
-    possible &= (length >= MIN_LENGTH) & (length <= MAX_SPAN * shorter)
-    return np.where(np.triu(possible, 1), cost, np.inf), length
-
-
-def _share_inside(mask: Bools, line: Points) -> float:
-    """Share of a line, but for its ends, that is in a mask."""
-    length = math.dist(*line)
-    steps = np.arange(2, length - 1)[:, None] / length
-    found, _ = mask_at(mask, line[0] + (line[1] - line[0]) * steps)
-    return float(found.mean())
-
-
-def _conflicts(line: Points, others: Points) -> bool:
-    """Whether a line, (2, 2), crosses one of the others, (n, 2, 2), or duplicates one.
-
-    A contour found both in lightness and in colour has two ends on each side.
-    """
-    a, b = line
-    c, d = others[:, 0], others[:, 1]
-    distances = np.hypot(*np.moveaxis(others[:, None] - np.stack([[a, b], [b, a]]), -1, 0))
-    if (distances.max(2) < DUPLICATE_DISTANCE).any():
-        return True
-
-    def side(p: Points, q: Points, r: Points) -> Points:
-        u, v = q - p, r - p
-        return np.asarray(u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0], np.float64)
-
-    apart = (side(a, b, c) * side(a, b, d) < 0) & (side(c, d, a) * side(c, d, b) < 0)
-    return bool(apart.any())
-
-
-def _distance_to_border(ends: ContourEnds, end: int, hole: Bools) -> float | None:
-    """Pixels from an end straight on to the photo's border; None where the hole ends before."""
-    steps = np.arange(2, sum(hole.shape))
-    found, inside = mask_at(hole, ends.position[end] + ends.direction[end] * steps[:, None])
-    step = int(np.argmin(found))
-    if found[step] or inside[step] or step + 2 > BORDER_MAX_SPAN * ends.length[end] or step < 4:
-        return None
-    return float(step + 1)
-
-
-# ---- drawing
 
 
 def _drawn(

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inpaintcli.inpaint.contour_ends import ContourEnds, find_contour_ends
-from inpaintcli.inpaint.contours import MAX_THICKNESS, continue_contours, join_ends
+from inpaintcli.inpaint.contour_joins import join_ends
+from inpaintcli.inpaint.contours import MAX_THICKNESS, continue_contours
 from tests.conftest import photo_pixels
 
 ABOVE, BELOW = (200.0, 170.0, 60.0), (40.0, 60.0, 90.0)
@@ -154,7 +155,7 @@ def facing(gap, noise, length=32.0, apart=0.0):
 )
 def test_how_far_and_between_which_colours_ends_are_joined(gap, noise, length, apart, joined):
     ends, unknown = facing(gap, noise, length, apart)
-    found = join_ends(ends, unknown, unknown)
+    found = join_ends(ends, unknown)
     assert [(one.first, one.second) for one in found] == [(0, 1)] * joined
     if joined:
         assert found[0].length == pytest.approx(gap)
@@ -165,7 +166,7 @@ def test_a_join_may_leave_the_hole_for_a_fifth_of_its_length():
     for wall, joined in ((15, True), (30, False)):
         seen = unknown.copy()
         seen[:, 60 : 60 + wall] = False
-        assert len(join_ends(ends, seen, seen)) == joined
+        assert len(join_ends(ends, seen)) == joined
 
 
 def test_a_corner_is_left_to_the_network():
@@ -191,7 +192,7 @@ def test_joins_do_not_cross():
     truth[(np.abs(y - x) < 3) | (np.abs(y + x) < 3)] = 250  # an X
     filled = blurred(truth, hole)
     ends = find_contour_ends(filled, ~hole)
-    lines = [(ends.position[j.first], ends.position[j.second]) for j in join_ends(ends, hole, hole)]
+    lines = [(ends.position[j.first], ends.position[j.second]) for j in join_ends(ends, hole)]
     assert lines
 
     def side(p, q, r):
