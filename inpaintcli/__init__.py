@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from inpaintcli_engines.base import EngineError
 
-    from inpaintcli.api import fill, mask
+    from inpaintcli.api import fill, mask, verify
     from inpaintcli.batch.composites_api import guided, harmonize
     from inpaintcli.errors import InpaintError
     from inpaintcli.inpaint.pipeline import Model, open_model
@@ -24,6 +24,7 @@ __all__ = [
     "mask",
     "open_model",
     "remove",
+    "verify",
 ]
 
 _HOMES = {
@@ -36,6 +37,7 @@ _HOMES = {
     "mask": "inpaintcli.api",
     "open_model": "inpaintcli.inpaint.pipeline",
     "remove": "inpaintcli.objects_api",
+    "verify": "inpaintcli.api",
 }
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from inpaintcli.batch.fill_steps import fill_picture, open_chosen_model, read_pair
 from inpaintcli.batch.job_runner import JobRunner
 from inpaintcli.batch.plan import plan_photo
+from inpaintcli.batch.verify_one import verify_photo
 from inpaintcli.imaging.arrays import array_of_picture, mask_of_array, picture_of_array
 from inpaintcli.imaging.images import ignore_note, write_picture
 from inpaintcli.imaging.masks import dilate
@@ -33,6 +34,7 @@ from inpaintcli.options import (
     Structure,
 )
 from inpaintcli.storage.locations import local_path
+from inpaintcli.verification.report import Verification
 
 Source = str | os.PathLike[str]
 _MIXED = "photo is a file and mask an array; both must be files, or both arrays"
@@ -76,6 +78,7 @@ class FillKeywords(MaskKeywords, total=False):
     seed: int
     metadata: MetadataPolicy
     jpeg: JpegMethod
+    verify: bool
     notes: Callable[[str], None]
 
 
@@ -181,6 +184,42 @@ def mask(
         source = None if isinstance(photo, np.ndarray) else Path(photo)
         write_picture(mask_picture(hole), Path(output), source=source, overwrite=overwrite)
     return hole
+
+
+def verify(
+    before: Source,
+    after: Source,
+    mask: Masks | None = None,
+    *,
+    metadata: MetadataPolicy = "safe",
+    **keywords: Unpack[MaskKeywords],
+) -> Verification:
+    """Say what differs between a photo and what was made of it.
+
+    Args:
+        before: the photo's file.
+        after: the file that was made of it.
+        mask: as for `fill`. Without it and without box and polygon, pixels may differ everywhere.
+        metadata: what was asked for when it was filled.
+        keywords: as for `fill`.
+
+    Returns:
+        All differences; `proven` is whether nothing but the hole differs, `in_words()` says what
+        does, `to_json()` is the line of the command's `--json`.
+
+    Raises:
+        UnreadableError, MaskMismatchError, UsageError, TypeError, ValueError: as for `fill`.
+    """
+    _check_names("verify", keywords, MaskKeywords)
+    has_mask = mask is not None or "box" in keywords or "polygon" in keywords
+    return verify_photo(
+        Path(before),
+        Path(after),
+        _source(mask, keywords) if has_mask else None,
+        options=MaskOptions(**_fields_of(MaskOptions, keywords)),
+        grow=keywords.get("grow", 0),
+        metadata=metadata,
+    )
 
 
 def _fill_array(photo: NDArray[Any], mask: Any, keywords: FillKeywords) -> NDArray[Any]:

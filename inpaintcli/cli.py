@@ -25,6 +25,7 @@ from inpaintcli.commands import (
     remove,
     training,
     ui,
+    verify,
     watch,
 )
 from inpaintcli.console import (
@@ -57,6 +58,7 @@ app.command()(remove.remove)
 app.command()(guided.guided)
 app.command()(harmonize.harmonize)
 app.command()(mask.mask)
+app.command()(verify.verify)
 app.command()(evaluate.evaluate)
 app.command(cls=watch.OptionalSeconds)(watch.watch)
 app.command()(ui.ui)

@@ -231,7 +231,12 @@ class HoleOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class FillOptions(HoleOptions, MaskOptions):
-    """All options on which a filled photo depends."""
+    """All options on which a filled photo depends, and whether that is verified."""
+
+    verify: Annotated[
+        bool,
+        Option(help="Compare each output with its photo; write none that differs but in the hole."),
+    ] = False
 
 
 def declared(group: type) -> dict[str, tuple[Any, Option]]:

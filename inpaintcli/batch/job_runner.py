@@ -23,6 +23,7 @@ from inpaintcli.batch.fingerprints import (
 )
 from inpaintcli.batch.jobs import Job, LocalJob
 from inpaintcli.batch.outcome import ModelUsed, Outcome, ProgressRecorder, failed_outcome
+from inpaintcli.batch.verify_one import check_output
 from inpaintcli.errors import FaultError, InpaintError
 from inpaintcli.imaging.images import check_readable, check_writable, picture_bytes, temporary_name
 from inpaintcli.imaging.picture import Mask, Picture
@@ -168,6 +169,9 @@ class JobRunner:
         filled = self._fill(job, picture, mask) if mask.any() else None
         remarks = Remarks(self.notify)
         data = self._encoded(local, filled.picture if filled else None, picture, remarks)
+        if self.options.verify:
+            exact = bool(remarks.lossless)
+            remarks.verified = check_output(local, picture, data, mask, self.options, exact)
         outcome = Outcome(
             status="filled",
             input=job.photo,
@@ -184,6 +188,7 @@ class JobRunner:
             reported=tuple(remarks.reported),
             removed=remarks.removed,
             lossless=remarks.lossless,
+            verified=remarks.verified,
             fingerprint=fingerprint,
             sha256=digest_of_bytes(data) if self.run_fingerprint else None,
         )
@@ -236,7 +241,7 @@ class Remarks:
     """Remarks on one output.
 
     `reported` sentences were passed on at once, the `removed` one not. `lossless` is whether a JPEG
-    kept all but the hole; None of other formats.
+    kept all but the hole; None of other formats. `verified` is whether the output was compared.
     """
 
     def __init__(self, notify: Notify) -> None:
@@ -244,6 +249,7 @@ class Remarks:
         self.reported: list[str] = []
         self.removed = ""
         self.lossless: bool | None = None
+        self.verified: bool | None = None
 
     def preserve(self, preservation: Preservation) -> None:
         """Keep whether a JPEG came back without loss."""

@@ -38,9 +38,10 @@ class Outcome:
     tiles: calls of the model. decisions: whose texture fills each thick part of the hole. grain:
     standard deviation of the noise added. reported: sentences that people have seen already.
     removed: a sentence on previews that are not in the output. lossless: whether all of a JPEG but
-    the hole is as it was; None where photo or output is of another format. fingerprint: what the
-    output was made from; sha256: of the output. The last two are set where the run is recorded in a
-    journal.
+    the hole is as it was; None where photo or output is of another format. verified: whether the
+    output was compared with the photo and differs in the hole alone; None where it was not, or
+    could not be. fingerprint: what the output was made from; sha256: of the output. The last two
+    are set where the run is recorded in a journal.
     """
 
     status: Literal["filled", "skipped", "failed"]
@@ -56,6 +57,7 @@ class Outcome:
     reported: tuple[str, ...] = ()
     removed: str = ""
     lossless: bool | None = None
+    verified: bool | None = None
     error: InpaintError | EngineError | None = None
     fingerprint: JobFingerprint | None = None
     sha256: str | None = None
@@ -78,6 +80,7 @@ class Outcome:
             "detail": [decision.to_json() for decision in self.decisions],
             "grain": round(self.grain, 2),
             "lossless": self.lossless,
+            "verified": self.verified,
             "note": "; ".join(part for part in self._remarks() if part) or None,
             "error": error_to_json(self.error) if self.error else None,
         }

@@ -57,6 +57,7 @@ class FillRequest(PhotoRequest):
         # The precision asked for, not the one used: a run that goes on at another machine, with
         # other arithmetic, must not do everything again.
         options = {**asdict(self.options), "precision": self.model.precision}
+        del options["verify"]
         if not self.options.seed:
             del options["seed"]  # journals of versions without these options hold none
         if self.options.jpeg == "blocks":

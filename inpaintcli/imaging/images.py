@@ -67,6 +67,20 @@ def read_picture(path: Path) -> Picture:
     return kind.read(data, str(path))
 
 
+def read_content(path: Path) -> bytes:
+    """All bytes of a picture file.
+
+    Raises:
+        UnreadableError: missing, or not a picture of a supported format.
+    """
+    return _content(path)[1]
+
+
+def parse_picture(data: bytes, name: str) -> Picture:
+    """The picture in a file's content, as `read_picture`; `name` is for errors."""
+    return _format_by_content(data[:16], Path(name)).read(data, name)
+
+
 def check_readable(path: Path) -> None:
     """Check by its first bytes that `read_picture` can read a file, before any work.
 

@@ -18,13 +18,13 @@ from inpaintcli.batch.fill_steps import read_pair
 from inpaintcli.batch.jobs import LocalJob
 from inpaintcli.batch.outcome import Outcome
 from inpaintcli.errors import InpaintError, OutputError
-from inpaintcli.imaging.formats.webp import WebpEncoding
 from inpaintcli.imaging.images import read_picture, write_bytes
 from inpaintcli.imaging.masks import dilate
 from inpaintcli.imaging.picture import Mask, Picture
 from inpaintcli.options import FillOptions
 from inpaintcli.storage.folders import make_folder
 from inpaintcli.storage.locations import local_path
+from inpaintcli.verification.pixels import is_lossy
 from inpaintcli.watch.relocation import relocate, taken
 
 LOSSY_LEVELS = 8.0
@@ -138,17 +138,10 @@ def verify_output(job: LocalJob, options: FillOptions) -> None:
 def _is_same_outside(found: Picture, photo: Picture, hole: Mask) -> bool:
     known = ~hole
     before, after = photo.pixels[known], found.pixels[known]
-    if not _is_lossy(found):
+    if not is_lossy(found):
         return np.array_equal(before, after) and _has_same_alpha(found, photo, known)
     levels = LOSSY_LEVELS * (np.iinfo(before.dtype).max / 255)
     return not known.any() or bool(_difference(before, after) <= levels)
-
-
-def _is_lossy(picture: Picture) -> bool:
-    encoding = picture.origin.encoding
-    if isinstance(encoding, WebpEncoding):
-        return not encoding.lossless
-    return picture.origin.format == "JPEG"
 
 
 def _has_same_alpha(found: Picture, photo: Picture, known: Mask) -> bool:

@@ -74,13 +74,16 @@ def check_coefficients(found: Coefficients, meant: Coefficients) -> None:
         NotBlockwiseError: they differ.
     """
     one, two = found.structure, meant.structure
-    same = (one.height, one.width, one.frame) == (two.height, two.width, two.frame)
-    same = same and one.components == two.components
-    same = same and all(
-        np.array_equal(one.quantisation[n], two.quantisation[n]) for n in two.quantisation
-    )
+    same = one.frame == two.frame and is_same_coding(one, two)
     if not same or not np.array_equal(found.blocks, meant.blocks):
         raise _NOT_AS_MEANT
+
+
+def is_same_coding(one: Structure, two: Structure) -> bool:
+    """Whether equal coefficients mean equal pictures: size, components and tables are the same."""
+    if (one.height, one.width, one.components) != (two.height, two.width, two.components):
+        return False
+    return all(np.array_equal(one.quantisation[n], two.quantisation[n]) for n in two.quantisation)
 
 
 def touched_units(structure: Structure, touched: tuple[Bools, ...]) -> Bools:

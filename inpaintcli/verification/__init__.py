@@ -1,0 +1,1 @@
+"""What differs between a photo and what was made of it."""
