@@ -26,7 +26,8 @@ BLOCKS = frozenset((XMP, IPTC, ICC, PHOTOSHOP, LAYERS, C2PA))
 class TiffEncoding(Encoding):
     """How the file's samples were coded.
 
-    `byte_order` is little- or big-endian. `compression` is TIFF's number. `bits` a sample, 8 for
+    `byte_order` is little- or big-endian. `compression` is TIFF's number,
+    `predictor` 2 for differences between neighbours, 1 for none. `bits` a sample, 8 for
     more. `extras` are the kinds of the channels besides the colours (ASSOCIATED: alpha that is
     multiplied into them), `others` (h, w, n), as displayed, those that are no alpha: selections,
     infrared; the fill does not change them. `colour_map` is the tag's content: all reds, all
@@ -35,6 +36,7 @@ class TiffEncoding(Encoding):
 
     byte_order: Literal["<", ">"] = "<"
     compression: int = DEFLATE
+    predictor: int = 2
     bits: int = 8
     white_is_0: bool = False
     extras: tuple[int, ...] = ()

@@ -6,7 +6,6 @@ Source: TIFF revision 6.0.
 import contextlib
 import io
 import struct
-import zlib
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -14,6 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaintcli.errors import OutputError
+from inpaintcli.imaging.formats._tiff_coding import (
+    LZW,
+    OLD_DEFLATE,
+    ZSTD,
+    compressed,
+    writable,
+)
 from inpaintcli.imaging.formats._tiff_tags import (
     ASSOCIATED,
     BLACK_IS_0,
@@ -31,14 +37,12 @@ from inpaintcli.imaging.formats._tiff_tags import (
     RGB,
     STRUCTURE,
     UNASSOCIATED,
-    UNPACKED,
     WHITE_IS_0,
     XMP,
     TiffEncoding,
     colours_of,
 )
 from inpaintcli.imaging.formats._writing import (
-    DEFLATE_LEVEL,
     is_bilevel,
     resolution,
     stored_samples,
@@ -49,6 +53,10 @@ from inpaintcli.imaging.metadata.photoshop import has_more_than_iptc, iptc_of
 from inpaintcli.imaging.picture import Origin, Palette, Picture, stored
 
 STRIP_BYTES = 1 << 20
+DIFFERENCES = 2
+"""The predictor that stores how each sample differs from the one before."""
+PREDICTED = (DEFLATE, OLD_DEFLATE, LZW, ZSTD)
+"""Compressions with a predictor."""
 BYTE = 1
 UNDEFINED_TAGS = frozenset(
     (0x8828, 0x9101, 0x927C, 0x9286, 0xA20C, 0xA300, 0xA301, 0xA302, 0xA40B, 0xA462)
@@ -68,9 +76,9 @@ def encoded(picture: Picture) -> bytes:
     if not isinstance(encoding, TiffEncoding):
         encoding = TiffEncoding()
     layout, rows = _layout(picture, encoding)
-    packed = encoding.compression != UNPACKED
+    codec = writable(encoding.compression)
     in_order = rows.astype(rows.dtype.newbyteorder(encoding.byte_order), copy=False)
-    strips, rows_per_strip = _strips(in_order, layout, packed)
+    strips, rows_per_strip = _strips(in_order, layout, codec, encoding.predictor)
     starts = np.cumsum([0, *(len(strip) + len(strip) % 2 for strip in strips)])
     if int(starts[-1]) + (1 << 24) > 0xFFFFFFFF:
         raise OutputError("TIFF cannot hold more than 4 GiB.", hint="Write it as .png.")
@@ -78,7 +86,7 @@ def encoded(picture: Picture) -> bytes:
         **layout,
         256: stored(picture.pixels, picture.origin.orientation).shape[1],
         257: len(rows),
-        259: DEFLATE if packed else UNPACKED,
+        259: codec,
         273: tuple(int(start) for start in starts[:-1]),
         278: rows_per_strip,
         279: tuple(len(strip) for strip in strips),
@@ -172,14 +180,17 @@ def _multiplied(samples: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([colours.astype(samples.dtype), samples[:, :, -1:]], axis=2)
 
 
-def _strips(rows: NDArray[Any], tags: dict[int, Any], packed: bool) -> tuple[list[bytes], int]:
-    """The strips, compressed by Deflate where `packed`; the rows of each.
+def _strips(
+    rows: NDArray[Any], tags: dict[int, Any], codec: int, predictor: int
+) -> tuple[list[bytes], int]:
+    """The strips, compressed; the rows of each.
 
-    Sets the predictor (horizontal differencing, section 14) in `tags` where it helps.
+    Sets the predictor (horizontal differencing, section 14) in `tags` where it can be.
     """
-    predicted = packed and tags[262] != INDEXED and tags[258] not in (1, 2, 4)
+    is_whole = tags[262] != INDEXED and tags[258] not in (1, 2, 4)
+    predicted = predictor == DIFFERENCES and is_whole and codec in PREDICTED
     if predicted:
-        tags[317] = 2
+        tags[317] = DIFFERENCES
     a_row = int(np.prod(rows.shape[1:])) * rows.dtype.itemsize
     count = min(len(rows), max(1, STRIP_BYTES // a_row))
     strips = []
@@ -188,8 +199,7 @@ def _strips(rows: NDArray[Any], tags: dict[int, Any], packed: bool) -> tuple[lis
         if predicted:
             differences = np.concatenate([part[:, :1], part[:, 1:] - part[:, :-1]], axis=1)
             part = differences.astype(rows.dtype, copy=False)
-        plain = part.tobytes()
-        strips.append(zlib.compress(plain, DEFLATE_LEVEL) if packed else plain)
+        strips.append(compressed(part.tobytes(), codec, a_row))
     return strips, count
 
 

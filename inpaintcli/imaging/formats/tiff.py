@@ -28,6 +28,7 @@ from inpaintcli.imaging.formats._reading import (
     split_alpha,
     unsupported_mode,
 )
+from inpaintcli.imaging.formats._tiff_coding import LZW, ZSTD, decompressed
 from inpaintcli.imaging.formats._tiff_tags import (
     ASSOCIATED,
     BLACK_IS_0,
@@ -58,7 +59,6 @@ NAME = "TIFF"
 SUFFIXES: tuple[str, ...] = (".tif", ".tiff")
 HOLDS: frozenset[str] = frozenset(("icc", "exif", "xmp", "photoshop"))
 
-LZW, ZSTD = 5, 50000
 DECODED_BY_TIFFFILE = (UNPACKED, 8, 32946, 32773, 34925)  # Deflate by two numbers, PackBits, LZMA
 DECODED_BY_LIBTIFF = (LZW, ZSTD)
 REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -111,7 +111,7 @@ def read(data: bytes, name: str) -> Picture:
 
 
 def write(picture: Picture) -> bytes:
-    """The picture as a TIFF file: in one layout, compressed by Deflate unless the original was not.
+    """The picture as a TIFF file: in contiguous strips, compressed as the original, or by Deflate.
 
     Raises:
         OutputError: it would be larger than the 4 GiB that a TIFF can address.
@@ -190,6 +190,7 @@ def _origin(data: bytes, page: Any) -> Origin:
         encoding=TiffEncoding(
             byte_order=page.parent.byteorder,
             compression=int(page.compression),
+            predictor=int(page.predictor),
             bits=min(8, int(page.bitspersample)),
             white_is_0=page.photometric == WHITE_IS_0,
             extras=_extras(page),
@@ -316,7 +317,7 @@ def _samples(page: Any, name: str) -> NDArray[Any]:
 
 
 def _decoded_by_libtiff(page: Any, codec: int) -> NDArray[Any]:
-    """As `page.asarray`, each strip or tile decoded by `_decoded`."""
+    """As `page.asarray`, each strip or tile decoded by libtiff."""
     reversed_bits, page.fillorder = int(page.fillorder) == 2, 1
     page.compression = UNPACKED  # so that `decode` undoes only the predictor and the byte order
     found = np.zeros(page.shaped, page.dtype)
@@ -325,7 +326,7 @@ def _decoded_by_libtiff(page: Any, codec: int) -> NDArray[Any]:
         if data is None:
             continue
         in_order = data.translate(REVERSED_BITS) if reversed_bits else data
-        decoded = _decoded(in_order, codec, _segment_bytes(page, index))
+        decoded = decompressed(in_order, codec, _segment_bytes(page, index))
         part, (plane, _, y, x, _), shape = page.decode(decoded, index, _fullsize=page.is_tiled)
         area = found[plane, 0, y : y + shape[1], x : x + shape[2]]
         area[:] = part[0, : height - y, : width - x]
@@ -348,21 +349,9 @@ def _decoder(page: Any) -> Callable[[bytes, int], bytes]:
 
     def decode(data: bytes, size: int) -> bytes:
         data = data.translate(REVERSED_BITS) if reversed_bits else data
-        return data if codec == UNPACKED else _decoded(data, codec, size)
+        return data if codec == UNPACKED else decompressed(data, codec, size)
 
     return decode
-
-
-def _decoded(data: bytes, codec: int, size: int) -> bytes:
-    """Decode `size` bytes by libtiff, as a TIFF of one row of 8-bit grey."""
-    from PIL.TiffImagePlugin import TiffImageFile
-
-    start = 8 + 2 + 8 * 12 + 4
-    values = {256: size, 257: 1, 258: 8, 259: codec, 262: 1, 273: start, 278: 1, 279: len(data)}
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in values.items())
-    header = b"II*\0" + struct.pack("<IH", 8, len(values)) + entries + bytes(4)
-    with TiffImageFile(io.BytesIO(header + data)) as image:
-        return image.tobytes()
 
 
 def _interpreted(samples: NDArray[Any], page: Any, origin: Origin) -> Picture:

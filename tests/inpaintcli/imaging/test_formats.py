@@ -571,12 +571,32 @@ def test_a_tiff_without_a_resolution_is_given_none():
     assert tiff.read(again, "x").origin.dpi is None
 
 
-def test_unpacked_tiff_stays_unpacked_and_packed_packed():
-    for compression, wanted in ((None, 1), ("zlib", 8)):
-        out = io.BytesIO()
-        tifffile.imwrite(out, smooth(), photometric="rgb", compression=compression)
-        with tifffile.TiffFile(io.BytesIO(tiff.write(tiff.read(out.getvalue(), "x")))) as file:
-            assert int(file.pages[0].compression) == wanted
+@pytest.mark.parametrize(("compression", "mode", "predictor"), PREDICTABLE + PLAIN)
+def test_a_tiff_comes_back_in_its_compression(compression, mode, predictor):
+    image = Image.fromarray(noise(1, np.uint16)[..., 0]) if mode == "I;16" else sample(mode)
+    data = saved(image, "TIFF", compression=compression, tiffinfo={317: predictor, 278: 7})
+    written = tiff.write(tiff.read(data, "x"))
+    with tifffile.TiffFile(io.BytesIO(data)) as one, tifffile.TiffFile(io.BytesIO(written)) as two:
+        first, second = one.pages.first, two.pages.first
+        assert (second.compression, second.predictor) == (first.compression, first.predictor)
+    same(tiff.read(written, "x"), tiff.read(data, "x"))
+    shown = "I;16" if mode == "I;16" else "RGBA"
+    before, after = (np.asarray(Image.open(io.BytesIO(x)).convert(shown)) for x in (data, written))
+    np.testing.assert_array_equal(before, after)  # by libtiff, too
+
+
+@pytest.mark.parametrize("codec", [5, 50000, 32773, 32946])
+@pytest.mark.parametrize("shape", [(700, 600, 3), (40, 50, 4), (1, 1, 3)])
+def test_16_bits_come_back_in_their_compression(codec, shape):
+    pixels = np.random.default_rng(0).integers(0, 900, shape, dtype=np.uint16)
+    alpha = pixels[..., 3] if shape[2] == 4 else None
+    origin = Origin("TIFF", encoding=tiff.TiffEncoding(compression=codec))
+    written = tiff.write(Picture(pixels[..., :3], alpha, origin))
+    again = tiff.read(written, "x")
+    assert again.origin.encoding.compression == codec
+    np.testing.assert_array_equal(again.pixels, pixels[..., :3])
+    if alpha is not None:
+        np.testing.assert_array_equal(again.alpha, alpha)
 
 
 # WebP
