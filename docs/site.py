@@ -15,6 +15,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from inpaintcli.cli import app
+from inpaintcli.commands.tree import commands
 
 ROOT = Path(__file__).parent.parent
 SHARED = ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
@@ -44,16 +45,6 @@ def command_line() -> str:
     with typer.Context(root, info_name="inpaintcli") as context:
         parts += [_section(name, command, context) for name, command in commands(root)]
     return "\n".join(parts)
-
-
-def commands(group: Any, before: str = "") -> list[tuple[str, Any]]:
-    """The commands below a group, with their names, in the program's order."""
-    found: list[tuple[str, Any]] = []
-    for name, command in group.commands.items():
-        whole = f"{before}{name}"
-        is_group = bool(getattr(command, "commands", None))
-        found += commands(command, f"{whole} ") if is_group else [(whole, command)]
-    return found
 
 
 def _section(name: str, command: Any, parent: typer.Context) -> str:

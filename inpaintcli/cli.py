@@ -45,7 +45,6 @@ app = typer.Typer(
     name="inpaintcli",
     help="Fill holes in photographs; everything outside the hole comes back untouched.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -92,7 +92,10 @@ def run(command: list[str], cwd: Path, environment: dict[str, str] | None = None
 def test_the_wheel_holds_three_packages_and_nothing_else(names):
     tops = {name.split("/")[0] for name in names}
     (information,) = {top for top in tops if top.endswith(".dist-info")}
-    assert tops - {information} == set(HOMES)
+    (shared,) = {top for top in tops if top.endswith(".data")}
+    assert tops - {information, shared} == set(HOMES)
+    page = f"{shared}/data/share/man/man1/inpaintcli.1"
+    assert {name for name in names if name.startswith(shared)} == {page}
 
 
 def test_every_module_and_the_type_markers_are_inside(names):

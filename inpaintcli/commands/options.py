@@ -21,6 +21,17 @@ OutputOption = Annotated[
 ]
 
 
+def _model_names(incomplete: str) -> list[str]:
+    """What the shell offers for `--model`."""
+    from inpaintcli.models.cards import cards
+
+    return [name for name in cards() if name.startswith(incomplete)]
+
+
+COMPLETIONS: dict[str, Callable[[str], list[str]]] = {"model": _model_names}
+"""What the shell offers besides the choices that an option has by its type."""
+
+
 def with_options(function: Callable[..., None]) -> Callable[..., None]:
     """A command in which every dataclass of options stands for its single options.
 
@@ -104,6 +115,7 @@ def _typer_option(name: str, option: Option) -> Any:
         min=option.least,
         max=option.most,
         callback=checked if check else None,
+        autocompletion=COMPLETIONS.get(name),
     )
 
 

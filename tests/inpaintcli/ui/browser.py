@@ -160,6 +160,7 @@ class Screen:
         with self.page.expect_download() as download:
             self.page.locator(button).click()
         download.value.save_as(path)
+        download.value.delete()  # or a context that is closed waits for the browser to do so
         return path
 
 

@@ -45,6 +45,8 @@ def screen(chromium):
 
     yield make
     for context in contexts:
+        for page in context.pages:
+            page.close()
         context.close()
     # A server that was ended on purpose is no fault of the page.
     assert [text for text in problems if "net::" not in text and "status of" not in text] == []
