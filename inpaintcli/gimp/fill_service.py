@@ -1,7 +1,8 @@
-"""Fill what GIMP asks for with the one pipeline; models stay open between requests."""
+"""Fill, and find objects, as GIMP asks, with the one pipeline; models stay open in between."""
 
 import math
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
@@ -13,8 +14,12 @@ from inpaintcli.errors import MaskMismatchError, ModelError
 from inpaintcli.gimp.protocol import FillRequest
 from inpaintcli.gimp.samples import Work, work_of
 from inpaintcli.imaging.picture import Mask
+from inpaintcli.imaging.regions import bounding_box
 from inpaintcli.inpaint.pipeline import Filled, Model, fill, open_model
 from inpaintcli.models.cards import cards, find_card
+from inpaintcli.objects.remove import find_objects
+from inpaintcli.objects.segment.prompts import Prompt
+from inpaintcli.objects.segment.select import open_segmenter
 from inpaintcli.options import Detail
 
 
@@ -57,12 +62,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class Answer:
-    """The filled part of the picture as bytes, and what it took."""
+    """The filled part of the picture as bytes, or the hole of an object, and what it took.
+
+    box: left, top, width, height of that hole in the picture; None for a fill.
+    """
 
     data: bytes
     seconds: float
     model: str
     engine: str
+    box: tuple[int, int, int, int] | None = None
 
 
 @dataclass
@@ -99,6 +108,27 @@ class FillService:
         name, info = model.card.name, model.engine.info
         return Answer(work.answer(picture), filled.seconds, name, f"{info.name} on {info.device}")
 
+    def find(self, request: FillRequest, payload: bytes | bytearray, progress: Progress) -> Answer:
+        """What has to be filled so that nothing of an object stays.
+
+        Raises:
+            InpaintError, EngineError: as `find_objects` has them.
+            MemoryError: the picture is too large for this machine.
+        """
+        progress.text = "Looking for the object"
+        started = time.perf_counter()
+        work = work_of(request, payload)
+        prompt = _prompt(work)
+        with open_segmenter(engine=self.engine, device=self.device) as segmenter:
+            found = find_objects(work.picture, [prompt], segmenter)
+            name = segmenter.name
+        progress.check()
+        box = bounding_box(found.hole)
+        assert box is not None  # noqa: S101 - an object that is nothing is an error
+        data = (found.hole[box.slices] * np.uint8(255)).tobytes()
+        place = (box.left, box.top, box.width, box.height)
+        return Answer(data, time.perf_counter() - started, name, "", place)
+
     def close(self) -> None:
         """Close all models."""
         for model in self._open.values():
@@ -123,6 +153,13 @@ class FillService:
                 report=progress,
             )
         return self._open[fingerprint]
+
+
+def _prompt(work: Work) -> Prompt:
+    """The selection as a box where it is one, else as an outline."""
+    if work.hole[work.box.slices].all():
+        return Prompt.of_box(work.box, work.hole.shape)
+    return Prompt.of_area(work.hole, "the selection")
 
 
 def _check_sources(work: Work) -> None:

@@ -3,8 +3,8 @@
 The worker listens on 127.0.0.1. Messages are lines of JSON (UTF-8, at most `MAX_LINE` bytes with
 the line feed); where a message says so, raw bytes follow it.
 
-    worker  {"inpaintcli": version, "protocol": 1, "nonce": 32 hex digits}
-    plug-in {"protocol": 1, "nonce": 32 hex digits, "proof": ..., "request": "fill", ...}
+    worker  {"inpaintcli": version, "protocol": 2, "nonce": 32 hex digits}
+    plug-in {"protocol": 2, "nonce": 32 hex digits, "proof": ..., "request": "fill", ...}
     worker  {"event": "accepted", "proof": ...}     or {"event": "refused", "code", "message"}
     worker  {"event": "waiting", "ahead": n}        while other requests are before this one
     worker  {"event": "send"}
@@ -15,8 +15,8 @@ the line feed); where a message says so, raw bytes follow it.
 
 Both sides prove that they know the token of the worker's state file, and it is never sent: a proof
 is the HMAC-SHA256 of the role and both nonces. So nobody who has taken the port of a worker that
-ended is shown a picture. Requests are `fill` (see `FillRequest`), `ping` (answered by `done`) and
-`stop`. A message with fields that are not known is refused.
+ended is shown a picture. Requests are `fill` and `find` (see `FillRequest`), `ping` (answered by
+`done`) and `stop`. A message with fields that are not known is refused.
 
 Standard library only: `inpaintcli gimp install` copies this file beside the plug-in, which runs in
 GIMP's own Python.
@@ -34,7 +34,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-PROTOCOL = 1
+PROTOCOL = 2
 HOST = "127.0.0.1"
 MAX_LINE = 16 * 1024
 MAX_PAYLOAD = 2 * 1024**3
@@ -44,6 +44,7 @@ MAX_SIDE = 524_288
 STATE_VARIABLE = "INPAINTCLI_GIMP_STATE"
 SAMPLE_BYTES = {"u8": 1, "u16": 2, "f32": 4}
 DETAILS = ("auto", "network", "patches")
+PICTURE_REQUESTS = ("fill", "find")
 
 
 class ProtocolError(Exception):
@@ -57,6 +58,11 @@ class SlowError(ProtocolError):
 @dataclass(frozen=True)
 class FillRequest:
     """What is asked of the worker besides pixels.
+
+    request: `fill`, or `find`: the bytes of the hole are then an outline around an object, and the
+    answer is what has to be filled so that nothing of it stays, a byte a pixel (0 or 255) of the
+    `box` in the answer's message: left, top, width, height in the picture. The other fields are
+    those of a fill.
 
     width, height, channels: of the picture; 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
     samples: u8, u16 or f32, in the byte order of this machine, with the transfer curve of the
@@ -76,6 +82,7 @@ class FillRequest:
     detail: str = "auto"
     reveal: bool = False
     process: int = 0
+    request: str = "fill"
 
     def __post_init__(self) -> None:
         problem = self._problem()
@@ -101,6 +108,8 @@ class FillRequest:
             return "a model is named by its name, not by a path"
         if self.detail not in DETAILS or type(self.reveal) is not bool:
             return "detail or reveal is not known"
+        if self.request not in PICTURE_REQUESTS:
+            return "it is neither a fill nor a search"
         if self.payload > MAX_PAYLOAD:
             return f"{self.payload} bytes are more than the {MAX_PAYLOAD} that one request may have"
         return ""
@@ -127,12 +136,12 @@ class FillRequest:
 
     @property
     def answer_bytes(self) -> int:
-        """Bytes that the answer has."""
+        """Bytes that the answer to a fill has."""
         return self.hole_bytes * self.pixel_bytes
 
     def fields(self) -> dict[str, Any]:
         """As the message has them."""
-        return {"request": "fill", **asdict(self)}
+        return asdict(self)
 
 
 def fill_request(fields: dict[str, Any]) -> FillRequest:
@@ -141,7 +150,7 @@ def fill_request(fields: dict[str, Any]) -> FillRequest:
     Raises:
         ProtocolError: a field is missing, not known, or has no such value.
     """
-    given = {name: value for name, value in fields.items() if name != "request"}
+    given = dict(fields)
     try:
         given["box"] = tuple(given["box"])
         return FillRequest(**given)

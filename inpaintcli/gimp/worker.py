@@ -32,6 +32,7 @@ from inpaintcli.gimp.fill_service import (
 )
 from inpaintcli.gimp.protocol import (
     HOST,
+    PICTURE_REQUESTS,
     PROTOCOL,
     Connection,
     FillRequest,
@@ -59,7 +60,7 @@ _REFUSALS = {
     "proof": "the request does not prove that it knows the worker's token",
     "protocol": f"this worker (inpaintcli {__version__}) speaks protocol {PROTOCOL}",
     "busy": "too many requests are waiting already",
-    "request": "the request is not one of fill, ping, stop",
+    "request": "the request is not one of fill, find, ping, stop",
 }
 
 
@@ -216,7 +217,7 @@ class Worker:
             self._proven += 1
         try:
             request = fields.get("request")
-            if request == "fill":
+            if request in PICTURE_REQUESTS:
                 self._fill(connection, fields)
             elif request == "ping":
                 connection.send({"event": "done", "process": os.getpid()})
@@ -255,7 +256,9 @@ class Worker:
             connection.send(_failed("memory", memory_text(request)))
             return
         progress = Progress()
-        answer = _in_thread(lambda: self.service.fill(request, payload, progress))
+        service = self.service
+        work = service.find if request.request == "find" else service.fill
+        answer = _in_thread(lambda: work(request, payload, progress))
         _watch(connection, answer, progress)
         try:
             _send_answer(connection, answer.result(), progress)
@@ -317,6 +320,7 @@ def _send_answer(connection: Connection, answer: Answer, progress: Progress) -> 
             "model": answer.model,
             "engine": answer.engine,
             "notes": [note[:500] for note in progress.notes[:10]],
+            **({} if answer.box is None else {"box": answer.box}),
         }
     )
     connection.send_bytes(answer.data, PAYLOAD_S + len(answer.data) / LEAST_BYTES_PER_S)

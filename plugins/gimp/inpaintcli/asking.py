@@ -1,4 +1,4 @@
-"""Find a worker or start one, ask it for a fill, and say in a sentence what went wrong."""
+"""Find a worker or start one, ask it for a fill or an object, and say what went wrong."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from answers import FailureError, Filled, Found, Status, answer
 from protocol import (
     PROTOCOL,
     STATE_VARIABLE,
@@ -33,21 +34,11 @@ COMMAND_VARIABLE = "INPAINTCLI_GIMP_WORKER"
 START_S = 60.0
 SILENCE_S = 60.0
 """A worker says something each half second; one that is silent for so long hangs."""
-STRIP_S = 30.0
 _LONGEST_LOG = 2**20
 _HIDDEN = (
     "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "GI_TYPELIB_PATH",
     "GTK_PATH", "GIO_MODULE_DIR", "GDK_PIXBUF_MODULE_FILE",
 )  # fmt: skip
-
-
-class FailureError(Exception):
-    """What went wrong, as a sentence for the user. `command`: what to type, where that helps."""
-
-    def __init__(self, message: str, command: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.command = command
 
 
 @dataclass(frozen=True)
@@ -61,22 +52,6 @@ class Settings:
     models: tuple = ()
     start_s: float = START_S
     silence_s: float = SILENCE_S
-
-
-@dataclass(frozen=True)
-class Status:
-    """What the worker says while it works: a text, and a share of 0 to 1 or None."""
-
-    text: str
-    share: "float | None" = None
-
-
-@dataclass(frozen=True)
-class Filled:
-    """The answer: the box of the picture, filled, and what the worker said of it."""
-
-    data: bytes
-    fields: dict
 
 
 def read_settings(path: Path = SETTINGS) -> Settings:
@@ -128,7 +103,7 @@ def fill(
     """
     connection = _asked(request, settings, show)
     try:
-        return _answer(connection, request, payload, settings, show)
+        return answer(connection, request, payload, settings.silence_s, show)
     except SlowError as error:
         raise FailureError(
             f"The worker has not answered for {settings.silence_s:.0f} seconds. "
@@ -139,6 +114,17 @@ def fill(
         raise FailureError(_broken(error, settings)) from error
     finally:
         connection.close()
+
+
+def find(
+    request: FillRequest,
+    payload: "Callable[[], Iterator[bytes]]",
+    settings: Settings,
+    show: "Callable[[Status | None], None]",
+) -> Found:
+    """Ask a worker for the object in a selection; otherwise as `fill`."""
+    found = fill(request, payload, settings, show)
+    return Found(tuple(found.fields["box"]), found.data)
 
 
 def _asked(
@@ -314,70 +300,3 @@ def _broken(error: ProtocolError, settings: Settings) -> str:
         f"The worker broke off ({error}); the image is unchanged. The memory may have been too "
         f"little. Try again, or with a smaller selection{_log_place(settings)}.{reported}"
     )
-
-
-def _answer(
-    connection: Connection,
-    request: FillRequest,
-    payload: "Callable[[], Iterator[bytes]]",
-    settings: Settings,
-    show: "Callable[[Status | None], None]",
-) -> Filled:
-    for message in _messages(connection, settings, show):
-        event = message.get("event")
-        if event == "send":
-            for part in payload():
-                connection.send_bytes(part, STRIP_S)
-            show(Status("Filling"))
-        elif event == "waiting":
-            show(Status(f"Waiting for {message.get('ahead')} other request(s)"))
-        elif event == "progress":
-            show(_status(message))
-        elif event == "failed":
-            hint = str(message.get("hint") or "")
-            raise FailureError(f"{message.get('message')} {hint}".strip())
-        elif event == "done":
-            return Filled(_data(connection, message, request, settings), message)
-        else:
-            raise ProtocolError(f"it said something unknown: {str(event)[:40]!r}")
-    raise ProtocolError("it said nothing more")
-
-
-def _status(message: "dict[str, Any]") -> Status:
-    share = message.get("share")
-    number = isinstance(share, (int, float)) and 0 <= share <= 1
-    return Status(str(message.get("text") or "")[:200], float(share) if number else None)
-
-
-def _data(
-    connection: Connection, message: "dict[str, Any]", request: FillRequest, settings: Settings
-) -> bytes:
-    """The answer's bytes.
-
-    Raises:
-        ProtocolError: it has not the size of what was asked for.
-    """
-    if message.get("bytes") != request.answer_bytes:
-        raise ProtocolError(
-            f"it answered {message.get('bytes')} bytes where the selection has "
-            f"{request.answer_bytes}"
-        )
-    return bytes(connection.receive_bytes(request.answer_bytes, settings.silence_s))
-
-
-def _messages(
-    connection: Connection, settings: Settings, show: "Callable[[Status | None], None]"
-) -> "Iterator[dict[str, Any]]":
-    """What the worker says, until it is silent for too long."""
-    heard = time.monotonic()
-    while True:
-        try:
-            message = connection.receive(0.1)
-        except SlowError:
-            if time.monotonic() - heard > settings.silence_s:
-                raise
-            show(None)
-            continue
-        heard = time.monotonic()
-        yield message
-        heard = time.monotonic()  # what was done with the message is not the worker's silence

@@ -4,7 +4,7 @@ import gi
 
 gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
-from asking import FailureError
+from answers import FailureError
 from gi.repository import Babl, Gegl, Gimp
 
 SAMPLE_BYTES = {"u8": 1, "u16": 2, "f32": 4}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import gi
 
 gi.require_version("Gimp", "3.0")
-from asking import FailureError
+from answers import FailureError
 from gi.repository import Gimp
 
 NEW_LAYER, IN_PLACE = "new-layer", "in-place"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""GIMP 3: Filters > Enhance > Inpaint Selection...
+"""GIMP 3: Filters > Enhance > Inpaint Selection..., and Remove Object in Selection...
 
 Written by `inpaintcli gimp install`, with `settings.json`, which says how the program is reached.
 The plug-in reads the layer and the selection, asks a worker (see `protocol.py`), and writes the
@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gi
@@ -19,7 +19,8 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib, GObject
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from asking import FailureError, Status, fill, read_settings
+from answers import FailureError, Status
+from asking import fill, find, read_settings
 from checks import (
     IN_PLACE,
     NEW_LAYER,
@@ -29,7 +30,7 @@ from checks import (
     check_target,
     looks_different,
 )
-from layers import task_of
+from layers import Task, task_of
 from writing import write
 
 MENU = "<Image>/Filters/Enhance"
@@ -39,9 +40,9 @@ WRITABLE = GObject.ParamFlags.READWRITE
 class Progress:
     """GIMP's progress bar: it pulses until the first share is known."""
 
-    def __init__(self) -> None:
+    def __init__(self, title: str) -> None:
         self._text, self._shared = "", False
-        Gimp.progress_init("Inpaint Selection")
+        Gimp.progress_init(title)
 
     def show(self, status: "Status | None") -> None:
         """Show what is going on, or that something is."""
@@ -64,16 +65,36 @@ def inpaint_selection(image: Gimp.Image, drawables: list, options: Options) -> s
         FailureError: it could not be, and why.
     """
     layer = check_target(image, drawables)
-    task = task_of(image, layer, options)
-    progress = Progress()
+    _fill_into(task_of(image, layer, options), "Inpaint Selection", finds=False)
+    return looks_different(layer, options)
+
+
+def remove_object(image: Gimp.Image, drawables: list, options: Options) -> str:
+    """Find the object that the selection is drawn around, and fill what it covers.
+
+    Raises:
+        FailureError: it was not found, or could not be removed, and why.
+    """
+    layer = check_target(image, drawables)
+    task = task_of(image, layer, replace(options, grow=0))
+    task.options = options  # which grows the object, not the selection
+    _fill_into(task, "Remove Object in Selection", finds=True)
+    return looks_different(layer, options)
+
+
+def _fill_into(task: Task, title: str, *, finds: bool) -> None:
+    """Ask for a fill, of the object where one is to be found, and write it."""
+    progress, settings = Progress(title), read_settings()
     try:
-        answer = fill(task.request(os.getpid()), task.payload, read_settings(), progress.show)
+        if finds:
+            request = task.request(os.getpid(), "find")
+            task.take_object(find(request, task.payload, settings, progress.show))
+        answer = fill(task.request(os.getpid()), task.payload, settings, progress.show)
         write(task, answer.data)
     finally:
         task.close()
         Gimp.progress_end()
     Gimp.displays_flush()
-    return looks_different(layer, options)
 
 
 def selection_arguments(procedure: Gimp.ImageProcedure) -> None:
@@ -98,7 +119,7 @@ def selection_arguments(procedure: Gimp.ImageProcedure) -> None:
         "detail", "_Detail", "Whose texture fills the selection", detail, "auto", WRITABLE
     )
     procedure.add_int_argument(
-        "grow", "_Grow", "Widen the selection by so many pixels", 0, 1000, 0, WRITABLE
+        "grow", "_Grow", "Widen what is filled by so many pixels", 0, 1000, 0, WRITABLE
     )
     procedure.add_string_argument(
         "model", "_Model", "A model's name; empty for the default", "", WRITABLE
@@ -128,7 +149,14 @@ ENTRIES = {
         "Fill the selection from what is around it",
         selection_arguments,
         inpaint_selection,
-    )
+    ),
+    "plug-in-inpaint-remove-object": Entry(
+        "_Remove Object in Selection...",
+        "Remove Object in Selection",
+        "Find the object that the selection is drawn around, and fill what it covers",
+        selection_arguments,
+        remove_object,
+    ),
 }
 """A further procedure is a further entry."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import gi
 
 gi.require_version("Gimp", "3.0")
-from asking import FailureError
+from answers import FailureError, Found
 from buffers import SAMPLE_BYTES, format_name, read, samples_of
 from checks import IN_PLACE, NEW_LAYER, SEEN, Options, check_layer
 from gi.repository import Gimp
@@ -20,8 +20,9 @@ _STRIP_BYTES = 16 * 2**20
 class Task:
     """One fill: what is shown to the worker, and where its answer goes.
 
-    area: x, y, width, height of what is shown, in the image. box: of what changes, in the image.
-    weights: a byte a pixel of the box. origin: of `source`'s buffer in the image. samples: u8, u16
+    area: x, y, width, height of what is shown, in the image. limit: of what may change. box: of
+    what changes. weights: a byte a pixel of the box. of_object: they are not the selection but an
+    object in it. origin: of `source`'s buffer in the image. samples: u8, u16
     or f32; channels: of what is shown.
     """
 
@@ -31,14 +32,16 @@ class Task:
     source: Gimp.Layer
     origin: "tuple[int, int]"
     area: "tuple[int, int, int, int]"
+    limit: "tuple[int, int, int, int]"
     box: "tuple[int, int, int, int]"
     weights: bytes
     samples: str
     channels: int
+    of_object: bool = False
     temporary: list = field(default_factory=list)
 
-    def request(self, process: int) -> FillRequest:
-        """As the worker is asked.
+    def request(self, process: int, kind: str = "fill") -> FillRequest:
+        """As the worker is asked, to fill or to find.
 
         Raises:
             FailureError: it is too much for one request, or names no model.
@@ -58,6 +61,7 @@ class Task:
                 and layer.has_alpha()
                 and not layer.get_lock_alpha(),
                 process=process,
+                request=kind,
             )
         except ProtocolError as error:
             hint = " Fill smaller selections, or scale the image." if "bytes" in str(error) else ""
@@ -77,6 +81,21 @@ class Task:
             place = (x - self.origin[0], y - self.origin[1] + at, width, count)
             yield read(buffer, place, format_, count * row)
         yield hole_of(self.weights)
+
+    def take_object(self, found: Found) -> None:
+        """Let what was found change instead of the selection, grown as the options say.
+
+        Raises:
+            FailureError: nothing of it lies where it may change.
+        """
+        left, top, width, height = found.box
+        place = (self.area[0] + left, self.area[1] + top, width, height)
+        place, weights = _grown_within(place, found.weights, self.options.grow, self.area)
+        part = _part_within(place, weights, self.limit)
+        if part is None:
+            raise FailureError("What was found lies outside of the layer; choose its own layer.")
+        self.box, self.weights = part
+        self.of_object = True
 
     def close(self) -> None:
         """Remove what was made to be read."""
@@ -109,7 +128,18 @@ def task_of(image: Gimp.Image, layer: Gimp.Layer, options: Options) -> Task:
     colours = 3 if image.get_base_type() == Gimp.ImageBaseType.RGB else 1
     channels = colours + bool(source.has_alpha())
     return Task(
-        image, layer, options, source, origin, area, box, weights, samples, channels, temporary
+        image=image,
+        layer=layer,
+        options=options,
+        source=source,
+        origin=origin,
+        area=area,
+        limit=limit,
+        box=box,
+        weights=weights,
+        samples=samples,
+        channels=channels,
+        temporary=temporary,
     )
 
 
@@ -138,18 +168,27 @@ def _selected(
     Raises:
         FailureError: nothing of it lies within `limit`.
     """
-    place, weights = _grown_selection(image, grow)
-    shared = common(place, limit)
-    inside = None
-    if shared[2] > 0 and shared[3] > 0:
-        part = (shared[0] - place[0], shared[1] - place[1], shared[2], shared[3])
-        weights = cut(weights, place[2], part)
-        inside = bounds(weights, shared[2])
-    if inside is None:
+    part = _part_within(*_grown_selection(image, grow), limit)
+    if part is None:
         raise FailureError(
             f"The selection lies outside of the layer “{layer.get_name()}”. Choose the layer that "
             "it lies on, or let the program look at what is seen and make a new layer."
         )
+    return part
+
+
+def _part_within(
+    place: "tuple[int, int, int, int]", weights: bytes, limit: "tuple[int, int, int, int]"
+) -> "tuple[tuple[int, int, int, int], bytes] | None":
+    """The box of the weights that are not 0 within a limit, and these; None where all are 0."""
+    shared = common(place, limit)
+    if shared[2] <= 0 or shared[3] <= 0:
+        return None
+    part = (shared[0] - place[0], shared[1] - place[1], shared[2], shared[3])
+    weights = cut(weights, place[2], part)
+    inside = bounds(weights, shared[2])
+    if inside is None:
+        return None
     box = (shared[0] + inside[0], shared[1] + inside[1], inside[2], inside[3])
     return box, cut(weights, shared[2], inside)
 
@@ -160,12 +199,25 @@ def _grown_selection(image: Gimp.Image, grow: int) -> "tuple[tuple[int, int, int
     width, height = right - left, bottom - top
     buffer = image.get_selection().get_buffer()
     weights = read(buffer, (left, top, width, height), "Y u8", width * height)
+    canvas = (0, 0, image.get_width(), image.get_height())
+    return _grown_within((left, top, width, height), weights, grow, canvas)
+
+
+def _grown_within(
+    place: "tuple[int, int, int, int]",
+    weights: bytes,
+    grow: int,
+    limit: "tuple[int, int, int, int]",
+) -> "tuple[tuple[int, int, int, int], bytes]":
+    """Weights of a place, widened as far as the limit goes, and their place."""
     if not grow:
-        return (left, top, width, height), weights
-    before = (min(grow, left), min(grow, top))
-    after = (min(grow, image.get_width() - right), min(grow, image.get_height() - bottom))
-    place = (
+        return place, weights
+    left, top, width, height = place
+    right, bottom = limit[0] + limit[2], limit[1] + limit[3]
+    before = (min(grow, left - limit[0]), min(grow, top - limit[1]))
+    after = (min(grow, right - left - width), min(grow, bottom - top - height))
+    wide = (
         left - before[0], top - before[1],
         before[0] + width + after[0], before[1] + height + after[1],
     )  # fmt: skip
-    return place, grown(padded(weights, width, (*before, *after)), place[2], grow)
+    return wide, grown(padded(weights, width, (*before, *after)), wide[2], grow)

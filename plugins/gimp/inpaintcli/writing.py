@@ -58,9 +58,9 @@ def _write_in_place(task: Task, filled: bytes) -> None:
 
 
 def _merged(task: Task, layer: Gimp.Layer) -> None:
-    """Merge the shadow; where the selection has grown, with the box for a selection."""
+    """Merge the shadow; with the box for a selection, where more than the selection changes."""
     image = task.image
-    if not task.options.grow:
+    if not task.options.grow and not task.of_object:
         layer.merge_shadow(True)
         return
     kept = Gimp.Selection.save(image)

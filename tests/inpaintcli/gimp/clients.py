@@ -10,6 +10,7 @@ import numpy as np
 from inpaintcli.gimp.fill_service import FillService
 from inpaintcli.gimp.protocol import FillRequest, State, ask, connect
 from inpaintcli.gimp.worker import Worker, WorkerSettings
+from inpaintcli.imaging.regions import Box
 
 
 def service_of(model) -> FillService:
@@ -43,6 +44,23 @@ def raw(state) -> socket.socket:
 
 def filled(state, pixels, hole, **changes) -> np.ndarray:
     """What a worker answers: pixels (h, w, c) uint8, uint16 or float32, hole (h, w) bool."""
+    message, data = asked(state, pixels, hole, **changes)
+    assert "box" not in message
+    rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
+    shape = (rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1, pixels.shape[2])
+    return np.frombuffer(data, pixels.dtype).reshape(shape)
+
+
+def found(state, pixels, outline) -> tuple[Box, np.ndarray]:
+    """The box of an object in an outline, and its hole there."""
+    message, data = asked(state, pixels, outline, request="find")
+    left, top, width, height = message["box"]
+    hole = np.frombuffer(data, np.uint8).reshape(height, width)
+    return Box(top, left, top + height, left + width), hole
+
+
+def asked(state, pixels, hole, **changes) -> tuple[dict, bytearray]:
+    """The worker's last message and the bytes behind it."""
     rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
     box = (
         int(columns[0]), int(rows[0]),
@@ -61,7 +79,6 @@ def filled(state, pixels, hole, **changes) -> np.ndarray:
                 inside = hole[box[1] : box[1] + box[3], box[0] : box[0] + box[2]]
                 connection.send_bytes(pixels.tobytes(), 20)
                 connection.send_bytes((inside * np.uint8(255)).tobytes(), 20)
-        data = connection.receive_bytes(message["bytes"], 20)
+        return message, connection.receive_bytes(message["bytes"], 20)
     finally:
         connection.close()
-    return np.frombuffer(data, pixels.dtype).reshape(box[3], box[2], channels)

@@ -26,9 +26,13 @@ from inpaintcli.gimp.protocol import (
 )
 from inpaintcli.gimp.worker import WorkerSettings, run_worker, running_worker, stop_worker
 from inpaintcli.imaging.picture import Picture
+from inpaintcli.imaging.regions import Box
 from inpaintcli.inpaint.pipeline import fill
+from inpaintcli.objects.remove import find_objects
+from inpaintcli.objects.segment.prompts import Prompt
+from inpaintcli.objects.segment.select import open_segmenter
 from tests.conftest import photo_pixels
-from tests.inpaintcli.gimp.clients import filled, raw, service_of, serving
+from tests.inpaintcli.gimp.clients import filled, found, raw, service_of, serving
 
 HOLE = np.zeros((48, 64), np.bool_)
 HOLE[10:30, 20:40] = True
@@ -80,6 +84,29 @@ def test_the_answer_is_the_pipelines_own(state, grey_model, channels, dtype):
     assert np.array_equal(answer[..., : colours.shape[2]], wanted.pixels[10:30, 20:40])
     if alpha is not None:
         assert np.array_equal(answer[..., -1], alpha[10:30, 20:40])
+
+
+@pytest.mark.usefixtures("served")
+def test_an_object_is_found_as_remove_finds_it(state):
+    pixels = photo_pixels(48, 64, 3, depth=8) // 4
+    pixels[18:34, 24:44] = (40, 60, 230)
+    outline = np.zeros((48, 64), np.bool_)
+    outline[12:40, 18:50] = True
+    with open_segmenter() as segmenter:
+        prompt = Prompt.of_box(Box(12, 18, 40, 50), (48, 64))
+        wanted = find_objects(Picture(pixels), [prompt], segmenter).hole
+    box, hole = found(state, pixels, outline)
+    assert np.array_equal(hole > 0, wanted[box.slices])
+    assert wanted.sum() == (hole > 0).sum() > 300
+
+
+@pytest.mark.usefixtures("served")
+def test_an_object_that_is_not_there_is_an_error_in_words(state):
+    flat = np.full((48, 64, 3), 90, np.uint8)
+    outline = np.zeros((48, 64), np.bool_)
+    outline[12:40, 18:50] = True
+    with pytest.raises(AssertionError, match="object"):
+        found(state, flat, outline)
 
 
 @pytest.mark.usefixtures("served")

@@ -19,6 +19,7 @@ from gi.repository import Babl, Gegl, Gimp, Gio
 
 SETTINGS = json.load(open(CONFIG))
 NAME = "plug-in-inpaint-selection"
+REMOVE = "plug-in-inpaint-remove-object"
 MODES = ("in-place", "new-layer")
 P = Gimp.Precision
 PRECISIONS = [
@@ -91,15 +92,15 @@ def write(layer, data, format_=None):
     layer.get_buffer().flush()
 
 
-def call(image, drawables, **arguments):
+def call(image, drawables, *, name=NAME, **arguments):
     """Call the plug-in; its status and its words."""
-    procedure = Gimp.get_pdb().lookup_procedure(NAME)
+    procedure = Gimp.get_pdb().lookup_procedure(name)
     config = procedure.create_config()
     config.set_property("image", image)
     config.set_core_object_array("drawables", drawables)
     config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
-    for name, value in arguments.items():
-        config.set_property(name, value)
+    for argument, value in arguments.items():
+        config.set_property(argument, value)
     status = procedure.run(config).index(0)
     words = "" if status == Gimp.PDBStatusType.SUCCESS else Gimp.get_pdb().get_last_error()
     return status, words
@@ -203,6 +204,117 @@ def case_registered_in_the_menu_with_its_types():
     assert procedure.get_image_types() == "RGB*, GRAY*"
     names = {argument.get_name() for argument in procedure.get_arguments()}
     assert {"result", "model", "detail", "grow", "context"} <= names, names
+
+
+def case_remove_object_is_registered_with_the_same_arguments():
+    fill, remove = (Gimp.get_pdb().lookup_procedure(name) for name in (NAME, REMOVE))
+    assert remove.get_menu_label() == "_Remove Object in Selection..."
+    assert remove.get_menu_paths() == ["<Image>/Filters/Enhance"]
+    assert remove.get_image_types() == "RGB*, GRAY*"
+    names = [{one.get_name() for one in each.get_arguments()} for each in (fill, remove)]
+    assert names[0] == names[1]
+
+
+# --- Objects
+
+
+def case_an_object_is_removed_and_not_the_rest_of_the_selection():
+    """A blue disk on grass; the selection is a box around it, with a corner that no disk has."""
+    worker("real")
+    facts = {}
+    for mode in MODES:
+        image = image_of(160, 120)
+        layer = layer_of(image, 160, 120)
+        disk = _disk_on_grass(layer, 80, 60, 20)
+        select(image, 52, 32, 56, 56)
+        before, known, selection = native(layer), ids(image), samples_of_selection(image)
+        fills(image, [layer], name=REMOVE, result=mode)
+        assert samples_of_selection(image) == selection
+        if mode == "in-place":
+            after = native(layer)
+            changed = [before[3 * n : 3 * n + 3] != after[3 * n : 3 * n + 3] for n in range(19200)]
+            blue = [after[3 * n + 2] > after[3 * n + 1] + 40 for n in range(19200)]
+            assert sum(blue) == 0, sum(blue)
+        else:
+            assert native(layer) == before
+            changed = _opaque_on_canvas(added(image, known), 160, 120)
+        missed = sum(inside and not now for inside, now in zip(disk, changed, strict=True))
+        far = sum(
+            now and (n % 160 - 80) ** 2 + (n // 160 - 60) ** 2 > 29**2
+            for n, now in enumerate(changed)
+        )
+        assert missed <= 0.02 * sum(disk), missed
+        assert far == 0, far
+        facts[mode] = sum(changed)
+        image.delete()
+    return facts
+
+
+def _disk_on_grass(layer, x, y, radius):
+    """Paint it; which pixels are the disk's."""
+    numbers = random.Random(4)
+    width, height = layer.get_width(), layer.get_height()
+    disk = [
+        (n % width - x) ** 2 + (n // width - y) ** 2 <= radius**2 for n in range(width * height)
+    ]
+    data = bytearray()
+    for inside in disk:
+        noise = numbers.randrange(40)
+        data += bytes((20, 40 + noise // 4, 220) if inside else (60 + noise, 120 + noise, 40))
+    write(layer, bytes(data))
+    return disk
+
+
+def _opaque_on_canvas(layer, width, height):
+    """Where a layer shows anything, on the whole canvas."""
+    _, x, y = layer.get_offsets()
+    inside, columns = samples(layer, "A u8"), layer.get_width()
+    shown = [False] * (width * height)
+    for n, alpha in enumerate(inside):
+        shown[(y + n // columns) * width + x + n % columns] = alpha > 0
+    return shown
+
+
+def case_what_was_found_changes_and_grows_and_one_undo_step_takes_it_back():
+    worker("scribble")
+    for mode in MODES:
+        image = image_of(60, 50)
+        layer = layer_of(image, 60, 50)
+        select(image, 20, 15, 12, 10)
+        before, known = native(layer), ids(image)
+        fills(image, [layer], name=REMOVE, result=mode, grow=2)
+        if mode == "in-place":
+            after = native(layer)
+            rows = [
+                n // 60
+                for n in range(3000)
+                if before[3 * n : 3 * n + 3] != after[3 * n : 3 * n + 3]
+            ]
+            assert (min(rows), max(rows)) == (13, 25), (min(rows), max(rows))
+        else:
+            new = added(image, known)
+            assert (new.get_width(), new.get_height()) == (16, 13)
+            assert new.get_offsets()[1:] == (18, 13)
+        image.delete()
+
+
+def case_an_object_outside_of_the_picture_is_refused():
+    worker("found_outside")
+    image = image_of()
+    layer = layer_of(image)
+    select(image, 5, 6, 9, 7)
+    refused(image, [layer], "outside of the picture", name=REMOVE)
+    image.delete()
+
+
+def case_an_object_that_is_not_found_is_said():
+    worker("real")
+    image = image_of(160, 120)
+    layer = layer_of(image, 160, 120)
+    write(layer, bytes([90, 120, 60]) * (160 * 120))
+    select(image, 52, 32, 56, 56)
+    refused(image, [layer], "object", name=REMOVE, result="in-place")
+    image.delete()
 
 
 # --- Which pixels change

@@ -13,6 +13,7 @@ import threading
 
 from inpaintcli.gimp.protocol import (
     HOST,
+    PICTURE_REQUESTS,
     PROTOCOL,
     Connection,
     ProtocolError,
@@ -61,7 +62,7 @@ class StandIn:
             connection.send({"event": "accepted", "proof": own})
             for name in ("protocol", "nonce", "proof"):
                 fields.pop(name)
-            if fields["request"] != "fill":
+            if fields["request"] not in PICTURE_REQUESTS:
                 connection.send({"event": "done"})
             else:
                 request = fill_request(fields)
@@ -80,9 +81,27 @@ class StandIn:
 
 def scribble(connection, request):
     _progress(connection)
+    if request.request == "find":
+        _find(connection, request)
+        return
     data = SCRIBBLE[request.samples] * (request.answer_bytes // len(SCRIBBLE[request.samples]))
     connection.send({"event": "done", "bytes": len(data), "seconds": 0.0})
     connection.send_bytes(data, 60)
+
+
+def _find(connection, request):
+    """The object is all of the selection's box but its lowest row."""
+    left, top, width, height = request.box
+    box = (left, top, width, height - 1)
+    connection.send({"event": "done", "bytes": width * (height - 1), "seconds": 0.0, "box": box})
+    connection.send_bytes(b"\xff" * (width * (height - 1)), 60)
+
+
+def found_outside(connection, request):
+    """An object that lies outside of the picture."""
+    box = (request.width - 1, 0, 2, 2)
+    connection.send({"event": "done", "bytes": 4, "seconds": 0.0, "box": box})
+    connection.send_bytes(b"\xff" * 4, 60)
 
 
 def crash(connection, _request):
@@ -143,5 +162,6 @@ BEHAVIOURS = {
     one.__name__: one
     for one in (
         scribble, crash, garbage, too_few, broken_answer, silence, out_of_memory, kill, slow,
+        found_outside,
     )
 }  # fmt: skip

@@ -4,6 +4,7 @@ import ast
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from inpaintcli.gimp import protocol
 from tests.plugins.gimp.plug_in import FOLDER, load
 from tests.plugins.gimp.stand_ins import BEHAVIOURS, SCRIBBLE, StandIn
 
+load("answers")
 asking = load("asking")
 REQUEST = protocol.FillRequest(8, 6, 3, "u8", (2, 1, 4, 3), process=1)
 ALLOWED = {"gi", "protocol", *(path.stem for path in FOLDER.glob("*.py"))}
@@ -25,10 +27,10 @@ def settings(state, **changes):
     return asking.Settings(**{**fields, **changes})
 
 
-def fill(chosen):
+def fill(chosen, request=REQUEST, ask=asking.fill):
     told = []
-    answer = asking.fill(
-        REQUEST,
+    answer = ask(
+        request,
         lambda: iter([bytes(REQUEST.picture_bytes), bytes([255]) * 12]),
         chosen,
         told.append,
@@ -58,6 +60,18 @@ def test_the_answer_is_the_workers(standing_in, state):
     answer, told = fill(settings(state))
     assert answer.data == SCRIBBLE["u8"] * 36
     assert asking.Status("Filling", 0.5) in told
+
+
+def test_an_object_is_a_box_and_its_weights(standing_in, state):
+    standing_in("scribble")
+    found, _ = fill(settings(state), replace(REQUEST, request="find"), asking.find)
+    assert (found.box, found.weights) == ((2, 1, 4, 2), b"\xff" * 8)
+
+
+def test_an_object_outside_of_the_picture_is_refused(standing_in, state):
+    standing_in("found_outside")
+    with pytest.raises(asking.FailureError, match="outside of the picture"):
+        fill(settings(state), replace(REQUEST, request="find"), asking.find)
 
 
 @pytest.mark.parametrize(
