@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inpaintcli.api import FillKeywords, MaskKeywords
 from tests.conftest import photo_pixels
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -49,7 +50,7 @@ def test_an_example_runs(example, desk, capsys):
 
 
 def test_there_are_examples():
-    assert len(examples("reference/python.md")) == 6
+    assert len(examples("reference/python.md")) == 7
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -72,3 +73,9 @@ def test_the_masks_of_a_date_stamp_are_its_digits(tmp_path, monkeypatch):
         assert mask.shape == (200, 300)
         assert mask[181:189, 222:268].all()
         assert mask.sum() < 1.2 * 10 * 50
+
+
+@pytest.mark.parametrize("keywords", [FillKeywords, MaskKeywords])
+def test_every_keyword_of_fill_and_mask_is_named(keywords):
+    page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
+    assert [name for name in keywords.__optional_keys__ if f"`{name}" not in page] == []
