@@ -27,8 +27,7 @@ from inpaintcli.imaging.picture import Picture
 from inpaintcli.inpaint.pipeline import Model
 from inpaintcli.masks.hole import hole_of
 from inpaintcli.masks.source import MaskSource, mask_source
-from inpaintcli.models.cards import find_harmonizer
-from inpaintcli.objects.harmonize import Harmonized, harmonize
+from inpaintcli.objects.harmonize import Harmonized, harmonize, harmonizer_name
 from inpaintcli.options import MaskOptions, Method
 from inpaintcli.storage.folders import ANNOTATED
 
@@ -52,13 +51,9 @@ class HarmonizeRequest(PhotoRequest):
             UsageError: a model is named for a method that has none.
             ModelError, EngineError: as `open_model`.
         """
-        if self.method not in ("auto", "model"):
-            if self.model.model is not None:
-                raise UsageError(f"The method '{self.method}' has no model.", hint="Drop --model.")
+        name = harmonizer_name(self.method, self.model.model)
+        if name is None:
             return None
-        if self.method == "auto" and self.model.model is None:
-            return None
-        name = self.model.model or find_harmonizer().name
         request = replace(self, model=replace(self.model, model=name))
         model = stack.enter_context(request.open_model())
         report_model(self.console, model)

@@ -1,4 +1,4 @@
-"""Fill, and find objects, as GIMP asks, with the one pipeline; models stay open in between."""
+"""Fill, find objects and put them in, as GIMP asks, with the one pipeline; models stay open."""
 
 import math
 import threading
@@ -11,16 +11,18 @@ import cv2
 import numpy as np
 
 from inpaintcli.errors import MaskMismatchError, ModelError
-from inpaintcli.gimp.protocol import FillRequest
+from inpaintcli.gimp.guided_work import put_in_as_asked
+from inpaintcli.gimp.picture_request import FillRequest
 from inpaintcli.gimp.samples import Work, work_of
 from inpaintcli.imaging.picture import Mask
 from inpaintcli.imaging.regions import bounding_box
 from inpaintcli.inpaint.pipeline import Filled, Model, fill, open_model
 from inpaintcli.models.cards import cards, find_card
+from inpaintcli.objects.harmonize import harmonizer_name
 from inpaintcli.objects.remove import find_objects
 from inpaintcli.objects.segment.prompts import Prompt
 from inpaintcli.objects.segment.select import open_segmenter
-from inpaintcli.options import Detail
+from inpaintcli.options import Detail, Method
 
 
 class CancelledError(Exception):
@@ -128,6 +130,26 @@ class FillService:
         data = (found.hole[box.slices] * np.uint8(255)).tobytes()
         place = (box.left, box.top, box.width, box.height)
         return Answer(data, time.perf_counter() - started, name, "", place)
+
+    def guided(
+        self, request: FillRequest, payload: bytes | bytearray, progress: Progress
+    ) -> Answer:
+        """An object of the guide put into the picture, as the command `guided` does it.
+
+        Raises:
+            InpaintError, EngineError: as `find_in_guide` and `put_in` have them.
+            CancelledError: nobody waits for it any more.
+            MemoryError: the pictures are too large for this machine.
+        """
+        started = time.perf_counter()
+        name = harmonizer_name(cast("Method", request.method), request.model or None)
+        model = None if name is None else self._model(name, progress)
+        progress.text = "Putting the object in"
+        with open_segmenter(engine=self.engine, device=self.device) as segmenter:
+            data, notes = put_in_as_asked(request, payload, segmenter, model)
+        progress.check()
+        progress.notes.extend(notes)
+        return Answer(data, time.perf_counter() - started, name or "", "")
 
     def close(self) -> None:
         """Close all models."""

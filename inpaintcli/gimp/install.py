@@ -12,7 +12,7 @@ from typing import Any
 
 from inpaintcli import __version__
 from inpaintcli.errors import OutputError
-from inpaintcli.gimp import protocol
+from inpaintcli.gimp import picture_request, protocol
 from inpaintcli.gimp.profiles import Profile, worker_state
 
 MAIN = "inpaintcli.py"
@@ -42,7 +42,8 @@ def sources() -> dict[str, Path]:
     if folder is None:
         raise OutputError("The plug-in's files are missing.", hint="Install inpaintcli again.")
     found = {path.name: path for path in sorted(folder.glob("*.py"))}
-    return {**found, "protocol.py": Path(protocol.__file__)}
+    shared = (Path(str(module.__file__)) for module in (protocol, picture_request))
+    return {**found, **{path.name: path for path in shared}}
 
 
 def worker_command(profile: Profile | None = None) -> list[str]:

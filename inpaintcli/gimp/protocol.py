@@ -3,20 +3,20 @@
 The worker listens on 127.0.0.1. Messages are lines of JSON (UTF-8, at most `MAX_LINE` bytes with
 the line feed); where a message says so, raw bytes follow it.
 
-    worker  {"inpaintcli": version, "protocol": 2, "nonce": 32 hex digits}
-    plug-in {"protocol": 2, "nonce": 32 hex digits, "proof": ..., "request": "fill", ...}
+    worker  {"inpaintcli": version, "protocol": 3, "nonce": 32 hex digits}
+    plug-in {"protocol": 3, "nonce": 32 hex digits, "proof": ..., "request": "fill", ...}
     worker  {"event": "accepted", "proof": ...}     or {"event": "refused", "code", "message"}
     worker  {"event": "waiting", "ahead": n}        while other requests are before this one
     worker  {"event": "send"}
-    plug-in the picture's bytes, then the hole's
+    plug-in the picture's bytes, then the hole's, then the guide's where there is one
     worker  {"event": "progress", "text": ..., "share": 0 to 1 or null}   at least once a second
     worker  {"event": "done", "bytes": n, ...} and n bytes
                                           or {"event": "failed", "code", "message", "hint"}
 
 Both sides prove that they know the token of the worker's state file, and it is never sent: a proof
 is the HMAC-SHA256 of the role and both nonces. So nobody who has taken the port of a worker that
-ended is shown a picture. Requests are `fill` and `find` (see `FillRequest`), `ping` (answered by
-`done`) and `stop`. A message with fields that are not known is refused.
+ended is shown a picture. Requests are `fill`, `find` and `guided` (`picture_request.py` has their
+fields), `ping` (answered by `done`) and `stop`. One with fields that are not known is refused.
 
 Standard library only: `inpaintcli gimp install` copies this file beside the plug-in, which runs in
 GIMP's own Python.
@@ -34,17 +34,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-PROTOCOL = 2
+PROTOCOL = 3
 HOST = "127.0.0.1"
 MAX_LINE = 16 * 1024
-MAX_PAYLOAD = 2 * 1024**3
-"""Bytes of picture and hole in one request."""
-MAX_SIDE = 524_288
-"""Pixels; GIMP's own limit."""
 STATE_VARIABLE = "INPAINTCLI_GIMP_STATE"
-SAMPLE_BYTES = {"u8": 1, "u16": 2, "f32": 4}
-DETAILS = ("auto", "network", "patches")
-PICTURE_REQUESTS = ("fill", "find")
 
 
 class ProtocolError(Exception):
@@ -53,109 +46,6 @@ class ProtocolError(Exception):
 
 class SlowError(ProtocolError):
     """The other side did not say enough in time."""
-
-
-@dataclass(frozen=True)
-class FillRequest:
-    """What is asked of the worker besides pixels.
-
-    request: `fill`, or `find`: the bytes of the hole are then an outline around an object, and the
-    answer is what has to be filled so that nothing of it stays, a byte a pixel (0 or 255) of the
-    `box` in the answer's message: left, top, width, height in the picture. The other fields are
-    those of a fill.
-
-    width, height, channels: of the picture; 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
-    samples: u8, u16 or f32, in the byte order of this machine, with the transfer curve of the
-    picture's profile; 0 to 1 in floats, values outside allowed. box: left, top, width, height of
-    the part of the picture that the hole lies in: its bytes (0 known, 255 hole) follow the
-    picture's, and the answer is that part of the filled picture, with all channels. model: a
-    model's name, empty for the default. detail: whose texture. reveal: whether transparent holes
-    of the picture that lie inside the hole become opaque. process: of the asking plug-in.
-    """
-
-    width: int
-    height: int
-    channels: int
-    samples: str
-    box: tuple[int, int, int, int]
-    model: str = ""
-    detail: str = "auto"
-    reveal: bool = False
-    process: int = 0
-    request: str = "fill"
-
-    def __post_init__(self) -> None:
-        problem = self._problem()
-        if problem:
-            raise ProtocolError(problem)
-
-    def _problem(self) -> str:
-        """What is wrong with the fields; empty where nothing is."""
-        numbers = (self.width, self.height, self.channels, self.process, *self.box)
-        if len(self.box) != 4 or any(type(number) is not int for number in numbers):
-            return "sizes and box must be whole numbers"
-        if not (0 < self.width <= MAX_SIDE and 0 < self.height <= MAX_SIDE):
-            return f"a picture of {self.width}x{self.height} is none"
-        if self.channels not in (1, 2, 3, 4) or self.samples not in SAMPLE_BYTES:
-            return f"{self.channels} channels of {self.samples} are not known"
-        left, top, width, height = self.box
-        if not (0 <= left < left + width <= self.width and 0 <= top < top + height <= self.height):
-            return f"the box {self.box} is not inside the picture"
-        return self._problem_of_words()
-
-    def _problem_of_words(self) -> str:
-        if type(self.model) is not str or any(mark in self.model for mark in "/\\:\0"):
-            return "a model is named by its name, not by a path"
-        if self.detail not in DETAILS or type(self.reveal) is not bool:
-            return "detail or reveal is not known"
-        if self.request not in PICTURE_REQUESTS:
-            return "it is neither a fill nor a search"
-        if self.payload > MAX_PAYLOAD:
-            return f"{self.payload} bytes are more than the {MAX_PAYLOAD} that one request may have"
-        return ""
-
-    @property
-    def pixel_bytes(self) -> int:
-        """Bytes of one pixel."""
-        return self.channels * SAMPLE_BYTES[self.samples]
-
-    @property
-    def picture_bytes(self) -> int:
-        """Bytes of the picture."""
-        return self.width * self.height * self.pixel_bytes
-
-    @property
-    def hole_bytes(self) -> int:
-        """Bytes of the hole's part of the mask."""
-        return self.box[2] * self.box[3]
-
-    @property
-    def payload(self) -> int:
-        """Bytes that follow the request."""
-        return self.picture_bytes + self.hole_bytes
-
-    @property
-    def answer_bytes(self) -> int:
-        """Bytes that the answer to a fill has."""
-        return self.hole_bytes * self.pixel_bytes
-
-    def fields(self) -> dict[str, Any]:
-        """As the message has them."""
-        return asdict(self)
-
-
-def fill_request(fields: dict[str, Any]) -> FillRequest:
-    """A message as a request.
-
-    Raises:
-        ProtocolError: a field is missing, not known, or has no such value.
-    """
-    given = dict(fields)
-    try:
-        given["box"] = tuple(given["box"])
-        return FillRequest(**given)
-    except (KeyError, TypeError) as error:
-        raise ProtocolError(f"the request lacks a field or has one too many: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaintcli.gimp.protocol import FillRequest
+from inpaintcli.gimp.picture_request import FillRequest
 from inpaintcli.imaging.picture import Mask, Picture, Samples
 from inpaintcli.imaging.regions import Box
 
@@ -71,17 +71,38 @@ def work_of(request: FillRequest, payload: bytes | bytearray) -> Work:
     left, top, width, height = request.box
     box = Box(top, left, top + height, left + width)
     hole = np.zeros(shape[:2], np.bool_)
-    inside = np.frombuffer(payload, np.uint8, offset=count).reshape(height, width)
-    hole[box.slices] = inside > 0
-    colours = 1 if request.channels < 3 else 3
-    pixels = samples[..., :colours]
-    alpha = samples[..., colours] if request.channels in (2, 4) else None
+    inside = np.frombuffer(payload, np.uint8, request.hole_bytes, offset=count)
+    hole[box.slices] = inside.reshape(height, width) > 0
+    span = None
     if request.samples == "f32":
-        span = range_of(pixels, hole, box)
-        whole = span.to_uint16(pixels)
+        span = range_of(samples[..., : 1 if request.channels < 3 else 3], hole, box)
+    return Work(_picture(samples, span), hole, box, span)
+
+
+def guide_of(request: FillRequest, payload: bytes | bytearray, work: Work) -> Picture:
+    """The guide that a request's bytes stand for, its floats in the range of the other picture.
+
+    So a colour is the same number in both; what is brighter than the range becomes as bright as it.
+    """
+    guide = request.guide
+    assert guide is not None  # noqa: S101 - asked for guided alone
+    dtype: np.dtype[Any] = np.dtype(_DTYPES[request.samples])
+    at = request.picture_bytes + request.hole_bytes
+    data = payload[at:]  # a copy: the hole's bytes may leave the samples unaligned
+    samples = np.frombuffer(data, dtype).reshape(guide.height, guide.width, guide.channels)
+    return _picture(samples, work.span)
+
+
+def _picture(samples: NDArray[Any], span: Range | None) -> Picture:
+    """Samples of (h, w, 1 to 4) as a picture; `span` is that of floats."""
+    channels = samples.shape[2]
+    colours = 1 if channels < 3 else 3
+    pixels = samples[..., :colours]
+    alpha = samples[..., colours] if channels in (2, 4) else None
+    if span is not None:
         opacity = None if alpha is None else Range().to_uint16(alpha)
-        return Work(Picture(whole, opacity), hole, box, span)
-    return Work(Picture(_tight(pixels), None if alpha is None else _tight(alpha)), hole, box, None)
+        return Picture(span.to_uint16(pixels), opacity)
+    return Picture(_tight(pixels), None if alpha is None else _tight(alpha))
 
 
 def range_of(pixels: NDArray[Any], hole: Mask, box: Box) -> Range:

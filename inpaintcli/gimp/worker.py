@@ -30,16 +30,19 @@ from inpaintcli.gimp.fill_service import (
     Progress,
     memory_text,
 )
+from inpaintcli.gimp.picture_request import (
+    PICTURE_REQUESTS,
+    FillRequest,
+    RequestError,
+    fill_request,
+)
 from inpaintcli.gimp.protocol import (
     HOST,
-    PICTURE_REQUESTS,
     PROTOCOL,
     Connection,
-    FillRequest,
     ProtocolError,
     State,
     call,
-    fill_request,
     is_proof,
     new_token,
     proof,
@@ -60,7 +63,7 @@ _REFUSALS = {
     "proof": "the request does not prove that it knows the worker's token",
     "protocol": f"this worker (inpaintcli {__version__}) speaks protocol {PROTOCOL}",
     "busy": "too many requests are waiting already",
-    "request": "the request is not one of fill, find, ping, stop",
+    "request": "the request is not one of fill, find, guided, ping, stop",
 }
 
 
@@ -234,7 +237,7 @@ class Worker:
     def _fill(self, connection: Connection, fields: dict[str, Any]) -> None:
         try:
             request = fill_request(fields)
-        except ProtocolError as error:
+        except RequestError as error:
             connection.send(_failed("request", f"The request is refused: {error}."))
             return
         ticket = self._turns.enter()
@@ -257,7 +260,8 @@ class Worker:
             return
         progress = Progress()
         service = self.service
-        work = service.find if request.request == "find" else service.fill
+        works = {"fill": service.fill, "find": service.find, "guided": service.guided}
+        work = works[request.request]
         answer = _in_thread(lambda: work(request, payload, progress))
         _watch(connection, answer, progress)
         try:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inpaintcli.errors import MaskMismatchError
 from inpaintcli.imaging.colour_profiles import pixels_like
-from inpaintcli.imaging.picture import Picture
+from inpaintcli.imaging.picture import Mask, Picture
 from inpaintcli.imaging.regions import Box
 from inpaintcli.inpaint.pipeline import Model
 from inpaintcli.objects.harmonize import chosen_method, fitting_transform
@@ -30,16 +30,18 @@ LARGE_SCALE = 1.5
 """Enlarged more than this, an object looks soft beside the photo, which is said."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Guided:
     """A photo with the guide's object in it.
 
-    box: of the photo, in which alone pixels have changed. method, amount: as in `Harmonized`.
-    notes: sentences for the user on what was converted or left out.
+    box: of the photo, in which alone pixels have changed. covered: (h, w) bool, of the box: True
+    where the object or its soft edge is. method, amount: as in `Harmonized`. notes: sentences for
+    the user on what was converted or left out.
     """
 
     picture: Picture
     box: Box
+    covered: Mask
     method: Method
     amount: float
     notes: tuple[str, ...]
@@ -101,7 +103,8 @@ def put_in(
     method = chosen_method(method, model)
     if amount > 0:
         visible = _harmonized(picture, visible, clipped, method, amount, model)
-    return Guided(_pasted(picture, visible, clipped), clipped, method, amount, tuple(notes))
+    made, covered = _pasted(picture, visible, clipped), visible.opacity > 0
+    return Guided(made, clipped, covered, method, amount, tuple(notes))
 
 
 def _clipped(place: Box, picture: Picture) -> Box:

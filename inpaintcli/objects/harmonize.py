@@ -18,6 +18,7 @@ from inpaintcli.imaging.picture import Mask, Picture
 from inpaintcli.imaging.regions import Box, bounding_box
 from inpaintcli.imaging.tiles import TileSizes, model_input
 from inpaintcli.inpaint.pipeline import Model, tile_sizes
+from inpaintcli.models.cards import find_harmonizer
 from inpaintcli.objects.colour_transform import (
     ColourTransform,
     affine_fit,
@@ -96,6 +97,22 @@ def chosen_method(method: Method, model: Model | None) -> Method:
     if method == "model" and model is None:
         raise UsageError("The method 'model' needs a model.", hint="Open one and pass it.")
     return method
+
+
+def harmonizer_name(method: Method, named: str | None) -> str | None:
+    """The model that a method needs: the one that is named, or the first that harmonizes; or None.
+
+    Raises:
+        UsageError: a model is named for a method that has none.
+        ModelError: one is needed, and none harmonizes.
+    """
+    if method not in ("auto", "model"):
+        if named is not None:
+            raise UsageError(f"The method '{method}' has no model.", hint="Drop --model.")
+        return None
+    if named is None and method == "model":
+        return find_harmonizer().name
+    return named
 
 
 def _check(picture: Picture, opacity: Floats) -> None:

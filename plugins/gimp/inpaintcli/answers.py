@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from protocol import Connection, FillRequest, ProtocolError, SlowError
+from picture_request import FillRequest
+from protocol import Connection, ProtocolError, SlowError
 
 STRIP_S = 30.0
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from answers import FailureError, Filled, Found, Status, answer
+from picture_request import FillRequest
 from protocol import (
     PROTOCOL,
     STATE_VARIABLE,
     Connection,
-    FillRequest,
     ProtocolError,
     SlowError,
     State,

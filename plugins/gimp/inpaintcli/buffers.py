@@ -1,5 +1,7 @@
 """Bytes of GIMP's buffers, and the formats in which they are passed on."""
 
+from collections.abc import Iterator
+
 import gi
 
 gi.require_version("Gegl", "0.4")
@@ -7,7 +9,7 @@ gi.require_version("Gimp", "3.0")
 from answers import FailureError
 from gi.repository import Babl, Gegl, Gimp
 
-SAMPLE_BYTES = {"u8": 1, "u16": 2, "f32": 4}
+_STRIP_BYTES = 16 * 2**20
 _NAMES = {1: "Y'", 2: "Y'A", 3: "R'G'B'", 4: "R'G'B'A"}
 _SAMPLES = {"u8": "u8", "u16": "u16", "f32": "float"}
 
@@ -34,3 +36,21 @@ def read(
     if count and len(data) != count:
         raise FailureError(f"GIMP gave {len(data)} bytes of pixels instead of {count}.")
     return data
+
+
+def read_strips(
+    layer: Gimp.Drawable,
+    origin: "tuple[int, int]",
+    area: "tuple[int, int, int, int]",
+    format_: str,
+    pixel_bytes: int,
+) -> "Iterator[bytes]":
+    """The bytes of an area of the image in which the layer's buffer begins at `origin`."""
+    x, y, width, height = area
+    row = width * pixel_bytes
+    rows = max(1, _STRIP_BYTES // row)
+    buffer = layer.get_buffer()
+    for at in range(0, height, rows):
+        count = min(rows, height - at)
+        place = (x - origin[0], y - origin[1] + at, width, count)
+        yield read(buffer, place, format_, count * row)

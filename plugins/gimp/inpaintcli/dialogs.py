@@ -10,20 +10,27 @@ from asking import Settings
 from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk
 
 _BINARY = "inpaintcli"
+_ROWS = ("guide", "result", "context", "detail", "grow", "method", "amount")
+"""The arguments that GIMP makes a row of, in this order, where a procedure has them."""
 
 
 def ask(
     procedure: Gimp.ImageProcedure,
     config: Gimp.ProcedureConfig,
+    image: Gimp.Image,
     title: str,
     settings: Settings,
 ) -> bool:
     """Show the dialog of a procedure; whether to go on. GIMP remembers the last values."""
     GimpUi.init(_BINARY)
     dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
-    dialog.fill(["result", "context", "detail", "grow"])
-    row, label = _model_row(config, settings)
-    _align(label, dialog)
+    names = [argument.get_name() for argument in procedure.get_arguments()]
+    shown = [name for name in _ROWS if name in names]
+    if "guide" in names:
+        _suggest_guide(config, image)
+    dialog.fill(shown)
+    row, label = _model_row(config, settings, fills="guide" not in names)
+    _align(label, dialog, shown[-1])
     area = dialog.get_content_area()
     area.pack_start(row, False, False, 0)
     area.show_all()
@@ -33,16 +40,33 @@ def ask(
     return bool(agreed)
 
 
-def _align(label: Gtk.Label, dialog: GimpUi.ProcedureDialog) -> None:
+def _suggest_guide(config: Gimp.ProcedureConfig, image: Gimp.Image) -> None:
+    """Begin with a layer of another open image, one with a selection before one without."""
+    chosen = config.get_property("guide")
+    if chosen is not None and chosen.is_valid() and chosen.get_image().get_id() != image.get_id():
+        return
+    others = [one for one in Gimp.get_images() if one.get_id() != image.get_id()]
+    others.sort(key=Gimp.Selection.is_empty)
+    layers = [layer for one in others for layer in one.get_selected_layers()[:1]]
+    if layers:
+        config.set_property("guide", layers[0])
+
+
+def _align(label: Gtk.Label, dialog: GimpUi.ProcedureDialog, row: str) -> None:
     """Make a label as wide as those that GIMP has made."""
     group = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
     group.add_widget(label)
     with suppress(AttributeError, TypeError):  # another GIMP may make its rows of other widgets
-        group.add_widget(dialog.get_widget("grow", GObject.TYPE_NONE).get_label())
+        group.add_widget(dialog.get_widget(row, GObject.TYPE_NONE).get_label())
 
 
-def _model_row(config: Gimp.ProcedureConfig, settings: Settings) -> "tuple[Gtk.Box, Gtk.Label]":
-    """A list of the models that install knew, in which another name can be written."""
+def _model_row(
+    config: Gimp.ProcedureConfig, settings: Settings, *, fills: bool
+) -> "tuple[Gtk.Box, Gtk.Label]":
+    """A list of the models that install knew, in which another name can be written.
+
+    `fills`: an empty name is the default model; else it is none.
+    """
     row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=6)
     label = Gtk.Label.new_with_mnemonic("_Model")
     label.set_xalign(0)
@@ -51,7 +75,7 @@ def _model_row(config: Gimp.ProcedureConfig, settings: Settings) -> "tuple[Gtk.B
         names.append_text(name)
     entry = names.get_child()
     default = settings.models[0] if settings.models else "default"
-    entry.set_placeholder_text(f"{default} (default)")
+    entry.set_placeholder_text(f"{default} (default)" if fills else "none")
     label.set_mnemonic_widget(names)
     flags = GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
     config.bind_property("model", entry, "text", flags)

@@ -1,40 +1,34 @@
 #!/usr/bin/env python3
-"""GIMP 3: Filters > Enhance > Inpaint Selection..., and Remove Object in Selection...
+"""GIMP 3, Filters > Enhance: Inpaint Selection, Remove Object, Fill with Object of Another Image.
 
 Written by `inpaintcli gimp install`, with `settings.json`, which says how the program is reached.
 The plug-in reads the layer and the selection, asks a worker (see `protocol.py`), and writes the
 answer: nothing is filled here.
 """
 
+import itertools
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gi
 
 gi.require_version("Gimp", "3.0")
-from gi.repository import Gimp, GLib, GObject
+from gi.repository import Gimp, GLib
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from answers import FailureError, Status
+from arguments import guided_arguments, options_of, selection_arguments
 from asking import fill, find, read_settings
-from checks import (
-    IN_PLACE,
-    NEW_LAYER,
-    SEEN,
-    THIS_LAYER,
-    Options,
-    check_target,
-    looks_different,
-)
+from checks import Options, check_target, looks_different
+from guides import GuidedOptions, guide_of, guided_request, place_of, take_answer
 from layers import Task, task_of
 from writing import write
 
 MENU = "<Image>/Filters/Enhance"
-WRITABLE = GObject.ParamFlags.READWRITE
 
 
 class Progress:
@@ -87,7 +81,7 @@ def _fill_into(task: Task, title: str, *, finds: bool) -> None:
     progress, settings = Progress(title), read_settings()
     try:
         if finds:
-            request = task.request(os.getpid(), "find")
+            request = task.request(os.getpid(), request="find")
             task.take_object(find(request, task.payload, settings, progress.show))
         answer = fill(task.request(os.getpid()), task.payload, settings, progress.show)
         write(task, answer.data)
@@ -97,38 +91,30 @@ def _fill_into(task: Task, title: str, *, finds: bool) -> None:
     Gimp.displays_flush()
 
 
-def selection_arguments(procedure: Gimp.ImageProcedure) -> None:
-    """The arguments of `inpaint_selection`, which are its `Options`."""
-    result = Gimp.Choice.new()
-    result.add(NEW_LAYER, 0, "A new layer above", "Its transparency is the selection")
-    result.add(IN_PLACE, 1, "In place", "The layer itself is changed")
-    context = Gimp.Choice.new()
-    context.add(THIS_LAYER, 0, "This layer", "The pixels of the chosen layer alone")
-    context.add(SEEN, 1, "What is seen", "All visible layers, as they look together")
-    detail = Gimp.Choice.new()
-    detail.add("auto", 0, "Automatic", "Patches and the network, each where it serves")
-    detail.add("network", 1, "The network's", "Smooth; fastest")
-    detail.add("patches", 2, "Patches of the image", "The texture around, as it is")
-    procedure.add_choice_argument(
-        "result", "R_esult", "Where the fill goes", result, NEW_LAYER, WRITABLE
-    )
-    procedure.add_choice_argument(
-        "context", "Loo_k at", "What the program may look at", context, THIS_LAYER, WRITABLE
-    )
-    procedure.add_choice_argument(
-        "detail", "_Detail", "Whose texture fills the selection", detail, "auto", WRITABLE
-    )
-    procedure.add_int_argument(
-        "grow", "_Grow", "Widen what is filled by so many pixels", 0, 1000, 0, WRITABLE
-    )
-    procedure.add_string_argument(
-        "model", "_Model", "A model's name; empty for the default", "", WRITABLE
-    )
+def put_object_in(image: Gimp.Image, drawables: list, options: GuidedOptions) -> str:
+    """Put the object that is selected in the guide into the selection's box.
 
+    Raises:
+        FailureError: it was not found, or could not be put in, and why.
+    """
+    layer = check_target(image, drawables)
+    task, guide = place_of(image, layer, options), guide_of(layer, options.guide)
+    progress = Progress("Fill with Object")
+    try:
+        request = guided_request(task, guide, options, os.getpid())
 
-def options_of(config: Gimp.ProcedureConfig) -> Options:
-    """The arguments of a call."""
-    return Options(**{name: config.get_property(name) for name in Options.__dataclass_fields__})
+        def payload() -> "Iterator[bytes]":
+            return itertools.chain(task.payload(), guide.strips(task))
+
+        answer = fill(request, payload, read_settings(), progress.show)
+        write(task, take_answer(task, request, answer.data))
+    finally:
+        task.close()
+        guide.close()
+        Gimp.progress_end()
+    Gimp.displays_flush()
+    notes = [f"{note[:1].upper()}{note[1:]}." for note in answer.fields.get("notes") or ()]
+    return " ".join([*notes, looks_different(layer, options)]).strip()
 
 
 @dataclass(frozen=True)
@@ -140,6 +126,7 @@ class Entry:
     blurb: str
     arguments: "Callable[[Gimp.ImageProcedure], None]"
     work: "Callable[[Gimp.Image, list, Options], str]"
+    options: type = Options
 
 
 ENTRIES = {
@@ -151,11 +138,19 @@ ENTRIES = {
         inpaint_selection,
     ),
     "plug-in-inpaint-remove-object": Entry(
-        "_Remove Object in Selection...",
+        "Remove _Object in Selection...",
         "Remove Object in Selection",
         "Find the object that the selection is drawn around, and fill what it covers",
         selection_arguments,
         remove_object,
+    ),
+    "plug-in-inpaint-guided": Entry(
+        "_Fill with Object from Another Image...",
+        "Fill with Object from Another Image",
+        "Put an object that is selected in another image or layer into the selection's box",
+        guided_arguments,
+        put_object_in,
+        GuidedOptions,
     ),
 }
 """A further procedure is a further entry."""
@@ -204,9 +199,9 @@ def run(
             check_target(image, drawables)
             import dialogs
 
-            if not dialogs.ask(procedure, config, entry.title, read_settings()):
+            if not dialogs.ask(procedure, config, image, entry.title, read_settings()):
                 return _ended(procedure, Gimp.PDBStatusType.CANCEL)
-        remark = entry.work(image, drawables, options_of(config))
+        remark = entry.work(image, drawables, options_of(procedure, config, entry.options))
         if remark and interactive:
             Gimp.message(remark)
         return _ended(procedure, Gimp.PDBStatusType.SUCCESS)

@@ -7,13 +7,11 @@ import gi
 
 gi.require_version("Gimp", "3.0")
 from answers import FailureError, Found
-from buffers import SAMPLE_BYTES, format_name, read, samples_of
+from buffers import format_name, read, read_strips, samples_of
 from checks import IN_PLACE, NEW_LAYER, SEEN, Options, check_layer
 from gi.repository import Gimp
-from protocol import FillRequest, ProtocolError
+from picture_request import SAMPLE_BYTES, FillRequest, RequestError
 from selected import bounds, common, cut, grown, hole_of, padded, part_shown
-
-_STRIP_BYTES = 16 * 2**20
 
 
 @dataclass
@@ -40,46 +38,41 @@ class Task:
     of_object: bool = False
     temporary: list = field(default_factory=list)
 
-    def request(self, process: int, kind: str = "fill") -> FillRequest:
-        """As the worker is asked, to fill or to find.
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the layer itself is changed."""
+        return self.options.result == IN_PLACE
+
+    def request(self, process: int, **more: object) -> FillRequest:
+        """As the worker is asked to fill, or with other and further fields.
 
         Raises:
             FailureError: it is too much for one request, or names no model.
         """
         left, top = self.box[0] - self.area[0], self.box[1] - self.area[1]
         options, layer = self.options, self.layer
+        fields = {
+            "width": self.area[2],
+            "height": self.area[3],
+            "channels": self.channels,
+            "samples": self.samples,
+            "box": (left, top, self.box[2], self.box[3]),
+            "model": options.model.strip(),
+            "detail": options.detail,
+            "reveal": self.is_in_place and layer.has_alpha() and not layer.get_lock_alpha(),
+            "process": process,
+        }
         try:
-            return FillRequest(
-                width=self.area[2],
-                height=self.area[3],
-                channels=self.channels,
-                samples=self.samples,
-                box=(left, top, self.box[2], self.box[3]),
-                model=options.model.strip(),
-                detail=options.detail,
-                reveal=options.result == IN_PLACE
-                and layer.has_alpha()
-                and not layer.get_lock_alpha(),
-                process=process,
-                request=kind,
-            )
-        except ProtocolError as error:
+            return FillRequest(**{**fields, **more})
+        except RequestError as error:
             hint = " Fill smaller selections, or scale the image." if "bytes" in str(error) else ""
             raise FailureError(f"This cannot be asked for: {error}.{hint}") from error
 
     def payload(self) -> "Iterator[bytes]":
         """The pixels of the area, strip by strip, then the hole."""
-        x, y, width, height = self.area
-        row = width * self.channels * SAMPLE_BYTES[self.samples]
-        rows = max(1, _STRIP_BYTES // row)
-        buffer, format_ = (
-            self.source.get_buffer(),
-            format_name(self.source, self.channels, self.samples),
-        )
-        for at in range(0, height, rows):
-            count = min(rows, height - at)
-            place = (x - self.origin[0], y - self.origin[1] + at, width, count)
-            yield read(buffer, place, format_, count * row)
+        format_ = format_name(self.source, self.channels, self.samples)
+        size = self.channels * SAMPLE_BYTES[self.samples]
+        yield from read_strips(self.source, self.origin, self.area, format_, size)
         yield hole_of(self.weights)
 
     def take_object(self, found: Found) -> None:
@@ -110,21 +103,39 @@ def task_of(image: Gimp.Image, layer: Gimp.Layer, options: Options) -> Task:
         FailureError: it cannot be, and why.
     """
     check_layer(layer, options)
+    shown, limit = extents(image, layer, options)
+    box, weights = _selected(image, limit, options.grow, layer)
+    if box == shown and 0 not in weights:
+        raise FailureError(
+            "All is selected, so that nothing is left to fill it from. Select what is to go alone."
+        )
+    return task_with(image, layer, options, box, weights)
+
+
+def extents(
+    image: Gimp.Image, layer: Gimp.Layer, options: Options
+) -> "tuple[tuple[int, int, int, int], tuple[int, int, int, int]]":
+    """What can be shown to the worker, and what may change, both in the image."""
     canvas = (0, 0, image.get_width(), image.get_height())
     _, x, y = layer.get_offsets()
     whole = (x, y, layer.get_width(), layer.get_height())
     seen = options.context == SEEN
     shown = canvas if seen else whole
     limit = canvas if seen and options.result == NEW_LAYER else common(canvas, whole)
-    box, weights = _selected(image, limit, options.grow, layer)
-    if box == shown and 0 not in weights:
-        raise FailureError(
-            "All is selected, so that nothing is left to fill it from. Select what is to go alone."
-        )
-    area = part_shown(shown, box)
-    samples = samples_of(image)
+    return shown, limit
+
+
+def task_with(
+    image: Gimp.Image,
+    layer: Gimp.Layer,
+    options: Options,
+    box: "tuple[int, int, int, int]",
+    weights: bytes,
+) -> Task:
+    """A task that changes so much of a box."""
+    shown, limit = extents(image, layer, options)
     source, temporary = _source(image, layer, options)
-    origin = (0, 0) if seen else (x, y)
+    origin = (0, 0) if options.context == SEEN else tuple(layer.get_offsets()[1:])
     colours = 3 if image.get_base_type() == Gimp.ImageBaseType.RGB else 1
     channels = colours + bool(source.has_alpha())
     return Task(
@@ -133,11 +144,11 @@ def task_of(image: Gimp.Image, layer: Gimp.Layer, options: Options) -> Task:
         options=options,
         source=source,
         origin=origin,
-        area=area,
+        area=part_shown(shown, box),
         limit=limit,
         box=box,
         weights=weights,
-        samples=samples,
+        samples=samples_of(image),
         channels=channels,
         temporary=temporary,
     )
@@ -152,12 +163,23 @@ def _source(image: Gimp.Image, layer: Gimp.Layer, options: Options) -> "tuple[Gi
     if options.context == SEEN:
         seen = Gimp.Layer.new_from_visible(image, image, "inpaintcli")
         return seen, [seen]
+    return with_filters(layer) if options.result == NEW_LAYER else (layer, [])
+
+
+def with_filters(layer: Gimp.Layer) -> "tuple[Gimp.Layer, list]":
+    """A layer whose buffer has the visible filters of this one in, and what is to be deleted."""
     filters = layer.get_filters() if hasattr(layer, "get_filters") else []
-    if options.result == NEW_LAYER and any(one.get_visible() for one in filters):
-        copy = layer.copy()
-        copy.merge_filters()
-        return copy, [copy]
-    return layer, []
+    if not any(one.get_visible() for one in filters):
+        return layer, []
+    copy = layer.copy()
+    copy.merge_filters()
+    return copy, [copy]
+
+
+def selection_box(image: Gimp.Image) -> "tuple[int, int, int, int]":
+    """The box of the selection; it must not be empty."""
+    _, _, left, top, right, bottom = Gimp.Selection.bounds(image)
+    return left, top, right - left, bottom - top
 
 
 def _selected(
@@ -195,12 +217,11 @@ def _part_within(
 
 def _grown_selection(image: Gimp.Image, grow: int) -> "tuple[tuple[int, int, int, int], bytes]":
     """The selection, grown as far as the image goes, and where it lies."""
-    _, _, left, top, right, bottom = Gimp.Selection.bounds(image)
-    width, height = right - left, bottom - top
+    place = selection_box(image)
     buffer = image.get_selection().get_buffer()
-    weights = read(buffer, (left, top, width, height), "Y u8", width * height)
+    weights = read(buffer, place, "Y u8", place[2] * place[3])
     canvas = (0, 0, image.get_width(), image.get_height())
-    return _grown_within((left, top, width, height), weights, grow, canvas)
+    return _grown_within(place, weights, grow, canvas)
 
 
 def _grown_within(

@@ -4,16 +4,17 @@ import gi
 
 gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
-from buffers import SAMPLE_BYTES, format_name, read
-from checks import IN_PLACE, SEEN
+from buffers import format_name, read
+from checks import SEEN
 from gi.repository import Babl, Gegl, Gimp
 from layers import Task
+from picture_request import SAMPLE_BYTES
 from selected import alpha_kept, kept_outside, mixed, with_alpha, without_alpha
 
 
 def write(task: Task, filled: bytes) -> None:
     """Put the fill into the image."""
-    if task.options.result == IN_PLACE:
+    if task.is_in_place:
         _write_in_place(task, filled)
     else:
         _write_new_layer(task, filled)

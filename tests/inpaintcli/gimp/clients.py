@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from inpaintcli.gimp.fill_service import FillService
-from inpaintcli.gimp.protocol import FillRequest, State, ask, connect
+from inpaintcli.gimp.picture_request import FillRequest
+from inpaintcli.gimp.protocol import State, ask, connect
 from inpaintcli.gimp.worker import Worker, WorkerSettings
 from inpaintcli.imaging.regions import Box
 
@@ -59,7 +60,7 @@ def found(state, pixels, outline) -> tuple[Box, np.ndarray]:
     return Box(top, left, top + height, left + width), hole
 
 
-def asked(state, pixels, hole, **changes) -> tuple[dict, bytearray]:
+def asked(state, pixels, hole, shown=None, **changes) -> tuple[dict, bytearray]:
     """The worker's last message and the bytes behind it."""
     rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
     box = (
@@ -79,6 +80,19 @@ def asked(state, pixels, hole, **changes) -> tuple[dict, bytearray]:
                 inside = hole[box[1] : box[1] + box[3], box[0] : box[0] + box[2]]
                 connection.send_bytes(pixels.tobytes(), 20)
                 connection.send_bytes((inside * np.uint8(255)).tobytes(), 20)
+                connection.send_bytes(b"" if shown is None else shown.tobytes(), 20)
         return message, connection.receive_bytes(message["bytes"], 20)
     finally:
         connection.close()
+
+
+def put_in(state, pixels, guide, how, **changes) -> tuple[np.ndarray, np.ndarray]:
+    """Opacity (h, w) and pixels of the place of an object, as a worker answers them."""
+    left, top, width, height = how.place
+    hole = np.zeros(pixels.shape[:2], np.bool_)
+    hole[max(top, 0) : top + height, max(left, 0) : left + width] = True
+    _, data = asked(state, pixels, hole, guide, request="guided", guide=how, **changes)
+    rows, columns = int(hole.any(axis=1).sum()), int(hole.any(axis=0).sum())
+    opacity = np.frombuffer(data, np.uint8, rows * columns).reshape(rows, columns)
+    samples = np.frombuffer(bytes(data[rows * columns :]), pixels.dtype)
+    return opacity, samples.reshape(rows, columns, pixels.shape[2])

@@ -27,7 +27,7 @@ from inpaintcli.gimp.registration import registration
 
 ROOT = Path(__file__).parents[3]
 PYTHON_FILES = {path.name for path in (ROOT / "plugins/gimp/inpaintcli").glob("*.py")}
-PYTHON_FILES.add("protocol.py")
+PYTHON_FILES |= {"protocol.py", "picture_request.py"}
 
 
 @pytest.fixture

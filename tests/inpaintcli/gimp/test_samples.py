@@ -5,7 +5,7 @@ import pytest
 
 from inpaintcli.errors import MaskMismatchError
 from inpaintcli.gimp.fill_service import FillService, Progress, enclosed
-from inpaintcli.gimp.protocol import FillRequest
+from inpaintcli.gimp.picture_request import FillRequest
 from inpaintcli.gimp.samples import WIDEST, Range, range_of, work_of
 from inpaintcli.imaging.picture import Picture
 from inpaintcli.imaging.regions import Box

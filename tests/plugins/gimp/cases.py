@@ -20,6 +20,7 @@ from gi.repository import Babl, Gegl, Gimp, Gio
 SETTINGS = json.load(open(CONFIG))
 NAME = "plug-in-inpaint-selection"
 REMOVE = "plug-in-inpaint-remove-object"
+GUIDED = "plug-in-inpaint-guided"
 MODES = ("in-place", "new-layer")
 P = Gimp.Precision
 PRECISIONS = [
@@ -208,7 +209,7 @@ def case_registered_in_the_menu_with_its_types():
 
 def case_remove_object_is_registered_with_the_same_arguments():
     fill, remove = (Gimp.get_pdb().lookup_procedure(name) for name in (NAME, REMOVE))
-    assert remove.get_menu_label() == "_Remove Object in Selection..."
+    assert remove.get_menu_label() == "Remove _Object in Selection..."
     assert remove.get_menu_paths() == ["<Image>/Filters/Enhance"]
     assert remove.get_image_types() == "RGB*, GRAY*"
     names = [{one.get_name() for one in each.get_arguments()} for each in (fill, remove)]
@@ -315,6 +316,245 @@ def case_an_object_that_is_not_found_is_said():
     select(image, 52, 32, 56, 56)
     refused(image, [layer], "object", name=REMOVE, result="in-place")
     image.delete()
+
+
+# --- An object of another image
+
+PLACE = (50, 30, 60, 54)
+"""Where it goes; its box in the guide is 40x36 pixels."""
+
+
+def guide_with_a_disk(at=(20, 12), box=(20, 12, 40, 36), base="RGB"):
+    """A red disk on a dark ground, in an image of its own, in which a box around it is selected."""
+    numbers, image = random.Random(7), image_of(80, 60, base)
+    layer = layer_of(image, 80, 60)
+    data = bytearray()
+    for n in range(4800):
+        noise = numbers.randrange(30)
+        inside = (n % 80 - at[0] - 20) ** 2 + (n // 80 - at[1] - 18) ** 2 <= 13**2
+        pixel = (230, 60, 40) if inside else (noise, 20 + noise, 10 + noise)
+        data += bytes(pixel) if base == "RGB" else bytes(pixel[:1])
+    write(layer, bytes(data))
+    select(image, *box)
+    return layer
+
+
+def case_guided_is_registered_with_its_types():
+    procedure = Gimp.get_pdb().lookup_procedure(GUIDED)
+    assert procedure.get_menu_label() == "_Fill with Object from Another Image..."
+    assert procedure.get_menu_paths() == ["<Image>/Filters/Enhance"]
+    assert procedure.get_image_types() == "RGB*, GRAY*"
+    names = {argument.get_name() for argument in procedure.get_arguments()}
+    assert {"guide", "result", "context", "method", "amount", "model"} <= names, names
+
+
+def case_an_object_of_another_image_is_put_into_the_selections_box():
+    worker("real")
+    guide, facts = guide_with_a_disk(), {}
+    for mode in MODES:
+        image = image_of(160, 120)
+        layer = layer_of(image, 160, 120)
+        _disk_on_grass(layer, 300, 300, 1)  # grass alone
+        select(image, *PLACE)
+        before, known, selection = native(layer), ids(image), samples_of_selection(image)
+        of_guide = native(guide)
+        fills(image, [layer], name=GUIDED, guide=guide, result=mode, amount=0)
+        assert samples_of_selection(image) == selection
+        assert native(guide) == of_guide
+        assert len(Gimp.get_images()) == 2
+        if mode == "in-place":
+            after = native(layer)
+            changed = [before[3 * n : 3 * n + 3] != after[3 * n : 3 * n + 3] for n in range(19200)]
+            reddest = max(after[3 * n] - after[3 * n + 1] for n in range(19200))
+            assert reddest > 140, reddest
+        else:
+            assert native(layer) == before
+            changed = _opaque_on_canvas(added(image, known), 160, 120)
+        # The disk's radius is 13 pixels of a box that is enlarged 1.5 times.
+        far = [(n % 160 - 80) ** 2 + (n // 160 - 57) ** 2 for n, now in enumerate(changed) if now]
+        assert max(far) <= 24**2, max(far) ** 0.5
+        assert len(far) >= 0.9 * 3.1416 * 19.5**2, len(far)
+        facts[mode] = len(far)
+        image.delete()
+    return facts
+
+
+def case_the_guide_may_be_another_layer_of_the_same_image():
+    worker("scribble")
+    image = image_of(60, 50)
+    guide = layer_of(image, 60, 50, name="guide")
+    layer = layer_of(image, 60, 50, name="photo")
+    select(image, 20, 15, 12, 10)
+    before, of_guide = native(layer), native(guide)
+    fills(image, [layer], name=GUIDED, guide=guide, result="in-place")
+    upper = bytes(255 if 20 <= x < 32 and 15 <= y < 20 else 0 for y in range(50) for x in range(60))
+    assert unchanged_outside(before, native(layer), upper, 3) == (0, 0)
+    assert native(guide) == of_guide
+    image.delete()
+
+
+def case_what_is_put_in_stays_within_layer_and_place():
+    """Every precision, with an offset, in a place that goes beyond the layer; in a group."""
+    worker("scribble")
+    guide = guide_with_a_disk()
+    for precision in PRECISIONS:
+        for alpha in (False, True):
+            image = image_of(60, 50, precision=precision)
+            layer = layer_of(image, 40, 30, alpha=alpha, at=(15, 12))
+            select(image, 20, 4, 50, 20)
+            before, size = native(layer), pixel_bytes(layer)
+            fills(image, [layer], name=GUIDED, guide=guide, result="in-place")
+            # Of the place 12 rows are in the layer, 12 to 23; the upper six have the object.
+            upper = bytes(255 if x >= 5 and y < 6 else 0 for y in range(30) for x in range(40))
+            spilled, missed = unchanged_outside(before, native(layer), upper, size)
+            assert (spilled, missed) == (0, 0), (precision, alpha, spilled, missed)
+            known = ids(image)
+            fills(image, [layer], name=GUIDED, guide=guide)
+            new = added(image, known)
+            assert (new.get_width(), new.get_height()) == (35, 6)
+            assert new.get_offsets()[1:] == (20, 12)
+            image.delete()
+    image = image_of(60, 50)
+    group = Gimp.GroupLayer.new(image, "people")
+    image.insert_layer(group, None, 0)
+    inner = layer_of(image, 60, 50, parent=group)
+    select(image, 20, 15, 12, 10)
+    known = ids(image)
+    fills(image, [inner], name=GUIDED, guide=guide)
+    assert added(image, known).get_parent().get_id() == group.get_id()
+
+
+def case_a_guide_of_another_kind_is_converted():
+    """Grey, other precisions, indexed, with a live filter, a layer with an offset."""
+    worker("real")
+    wrong = {}
+    for base in ("RGB", "GRAY"):
+        for other in ("GRAY", "U16_NON_LINEAR", "FLOAT_LINEAR", "indexed", "filter", "offset"):
+            seen = _middle_of_object(base, other)
+            wanted = {"GRAY": (230, 230, 230), "filter": (25, 195, 215)}.get(other, (230, 60, 40))
+            if base == "GRAY" and other != "GRAY":
+                good = len(set(seen)) == 1
+            else:
+                good = all(abs(a - b) <= 12 for a, b in zip(seen, wanted, strict=True))
+            if not good:
+                wrong[f"{other} into {base}"] = list(seen)
+    assert not wrong, wrong
+
+
+def _middle_of_object(base, other):
+    """The colour in the middle of an object that was put in, not fitted."""
+    guide = guide_with_a_disk(base="GRAY" if other == "GRAY" else "RGB")
+    source = guide.get_image()
+    if other.startswith(("U16", "FLOAT")):
+        source.convert_precision(getattr(P, other))
+    if other == "indexed":
+        kinds = Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE
+        source.convert_indexed(*kinds, 64, False, False, "")
+    if other == "filter":
+        guide.append_filter(Gimp.DrawableFilter.new(guide, "gegl:invert-gamma", ""))
+    if other == "offset":
+        guide.set_offsets(7, -5)
+        select(source, 27, 7, 40, 36)
+    image = image_of(160, 120, base)
+    layer = layer_of(image, 160, 120)
+    write(layer, bytes([120]) * (19200 * (3 if base == "RGB" else 1)))
+    select(image, *PLACE)
+    known = ids(image)
+    fills(image, [layer], name=GUIDED, guide=guide, amount=0)
+    new = added(image, known)
+    colour = samples(new, "R'G'B' u8", (new.get_width() // 2, new.get_height() // 2, 1, 1))
+    image.delete()
+    source.delete()
+    return colour
+
+
+def case_guides_that_cannot_be_used_are_told():
+    worker("scribble")
+    guide, image = guide_with_a_disk(), image_of(60, 50)
+    layer = layer_of(image, 60, 50)
+    select(image, 20, 15, 12, 10)
+    refused(image, [layer], "choose the guide", name=GUIDED)
+    refused(image, [layer], "layer itself", name=GUIDED, guide=layer)
+    guide.set_offsets(70, 0)
+    refused(image, [layer], "outside of the guide", name=GUIDED, guide=guide)
+    Gimp.Selection.none(guide.get_image())
+    refused(image, [layer], "nothing is selected", "draw a box", name=GUIDED, guide=guide)
+    Gimp.Selection.none(image)
+    refused(image, [layer], "nothing is selected", name=GUIDED, guide=guide)
+    small = layer_of(image, 5, 5, name="small")
+    select(image, 20, 15, 12, 10)
+    refused(image, [small], "outside", "small", name=GUIDED, guide=guide)
+    layer.set_lock_content(True)
+    refused(image, [layer], "locked", name=GUIDED, guide=guide, result="in-place")
+
+
+def case_an_object_that_the_guide_has_not_is_said():
+    worker("real")
+    guide = guide_with_a_disk()
+    write(guide, bytes([90, 120, 60]) * 4800)
+    image = image_of(160, 120)
+    layer = layer_of(image, 160, 120)
+    select(image, *PLACE)
+    refused(image, [layer], "object", name=GUIDED, guide=guide, result="in-place")
+    refused(image, [layer], "no model", name=GUIDED, guide=guide, model="nonesuch")
+
+
+def case_failures_of_a_worker_leave_no_trace_of_an_object():
+    for name in ("crash", "garbage", "too_few", "silence", "missing", "kill"):
+        for procedure in (REMOVE, GUIDED):
+            worker(name)
+            image = image_of()
+            layer = layer_of(image)
+            select(image, 5, 5, 10, 10)
+            arguments = {"guide": guide_with_a_disk()} if procedure == GUIDED else {}
+            before = state_of(image)
+            for mode in MODES:
+                status, _ = call(image, [layer], name=procedure, result=mode, **arguments)
+                assert status != Gimp.PDBStatusType.SUCCESS
+                assert state_of(image) == before, (name, procedure)
+            worker("scribble")
+            fills(image, [layer], name=procedure, result="in-place", **arguments)
+            assert state_of(image) != before
+
+
+def case_the_same_object_as_the_command_line():
+    """Removed and put in; the results are compared outside."""
+    worker("real")
+    facts = {}
+    for name, box in SETTINGS["objects"].items():
+        for procedure in (REMOVE, GUIDED):
+            guide_path = SETTINGS["guides"][name]
+            path = guide_path if procedure == REMOVE else SETTINGS["photos"][name]
+            image, guide = (_opened(one) for one in (path, guide_path))
+            (layer,), (of_guide,) = image.get_layers(), guide.get_layers()
+            select(image, *(box if procedure == REMOVE else PLACE))
+            select(guide, *box)
+            arguments = {"guide": of_guide} if procedure == GUIDED else {}
+            fills(image, [layer], name=procedure, result="in-place", **arguments)
+            facts[f"{name} {procedure}"] = base64.b64encode(native(layer)).decode()
+            image.delete()
+            guide.delete()
+    return facts
+
+
+def _opened(path):
+    return Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(path))
+
+
+def case_objects_from_script_fu():
+    worker("scribble")
+    guide = guide_with_a_disk()
+    for name, more in ((REMOVE, ""), (GUIDED, f"#:guide {guide.get_id()} #:amount 50")):
+        image = image_of()
+        layer = layer_of(image)
+        select(image, 5, 5, 10, 10)
+        before = native(layer)
+        script_fu(
+            f"(begin (script-fu-use-v3) ({name} #:run-mode RUN-NONINTERACTIVE #:image "
+            f'{image.get_id()} #:drawables (vector {layer.get_id()}) #:result "in-place" {more}))'
+        )
+        assert native(layer) != before
+        assert unchanged_outside(before, native(layer), weights_in(image, layer), 3)[0] == 0
 
 
 # --- Which pixels change
@@ -922,6 +1162,17 @@ def case_a_profile_is_kept_and_its_values_are_native():
         image.delete()
 
 
+def script_fu(text):
+    procedure = Gimp.get_pdb().lookup_procedure("plug-in-script-fu-eval")
+    config = procedure.create_config()
+    config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
+    for argument in procedure.get_arguments():
+        if argument.get_name() in ("script", "code"):
+            config.set_property(argument.get_name(), text)
+    status = procedure.run(config).index(0)
+    assert status == Gimp.PDBStatusType.SUCCESS, Gimp.get_pdb().get_last_error()
+
+
 def case_from_script_fu():
     worker("scribble")
     image = image_of()
@@ -932,14 +1183,7 @@ def case_from_script_fu():
         f"(begin (script-fu-use-v3) (plug-in-inpaint-selection #:run-mode RUN-NONINTERACTIVE "
         f'#:image {image.get_id()} #:drawables (vector {layer.get_id()}) #:result "in-place"))'
     )
-    procedure = Gimp.get_pdb().lookup_procedure("plug-in-script-fu-eval")
-    config = procedure.create_config()
-    config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
-    for argument in procedure.get_arguments():
-        if argument.get_name() in ("script", "code"):
-            config.set_property(argument.get_name(), text)
-    status = procedure.run(config).index(0)
-    assert status == Gimp.PDBStatusType.SUCCESS, Gimp.get_pdb().get_last_error()
+    script_fu(text)
     assert unchanged_outside(before, native(layer), weights_in(image, layer), 3) == (0, 0)
 
 

@@ -11,8 +11,8 @@ FOLDER = ROOT / "plugins" / "gimp" / "inpaintcli"
 
 def load(name: str) -> ModuleType:
     """A module of the plug-in; what it imports from beside it is there as well."""
-    protocol = importlib.import_module("inpaintcli.gimp.protocol")
-    sys.modules.setdefault("protocol", protocol)
+    for shared in ("protocol", "picture_request"):
+        sys.modules.setdefault(shared, importlib.import_module(f"inpaintcli.gimp.{shared}"))
     specification = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     module = importlib.util.module_from_spec(specification)
     sys.modules[name] = module  # dataclasses look their module up

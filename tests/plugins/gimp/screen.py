@@ -12,6 +12,8 @@ SCRIPT = Path(__file__).parent / "session.py"
 SIZE = (1120, 630)
 BOX = (426, 108, 52, 296)
 """The right mast of scikit-image's picture of a rocket."""
+OBJECT, PLACE = (294, 112, 56, 270), (232, 150, 40, 193)
+"""The rocket, and where it is put in once more, smaller."""
 CANCEL = (828, 602)
 """The button beside the progress bar, on a screen of that size."""
 ENTRY = (724, 358)
@@ -43,6 +45,8 @@ def session(gimp: Gimp, workers: dict, pictures: Path) -> dict:
         "photo": gimp.inside(photo),
         "shots": gimp.inside(shots),
         "box": BOX,
+        "object": OBJECT,
+        "place": PLACE,
         "cancel": CANCEL,
         "entry": ENTRY,
         "aside": (SIZE[0] - 5, SIZE[1] - 5),

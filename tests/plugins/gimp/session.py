@@ -21,6 +21,8 @@ SETTINGS = json.load(open(CONFIG))
 SHOTS = SETTINGS["shots"]
 BOX = SETTINGS["box"]
 DIALOG = "^Inpaint Selection$"
+REMOVE_DIALOG = "^Remove Object in Selection$"
+GUIDED_DIALOG = "^Fill with Object from Another Image$"
 facts = {}
 
 
@@ -81,28 +83,28 @@ def pixels(image):
     return found, some, corners, len(image.get_channels())
 
 
-def open_dialog(first=False):
-    """Filters > Enhance > Inpaint Selection..., by the keys of the menu."""
+def open_dialog(first=False, key="i", dialog=DIALOG):
+    """Filters > Enhance > Inpaint Selection..., or another entry, by the keys of the menu."""
     focus_image()
     keys("alt+r", "h", pause=0.8)
     if first:
         tool("mousemove", *SETTINGS["entry"])
         shot("menu")
-    keys("i")
-    until("the dialog", lambda: window(DIALOG))
+    keys(key)
+    until("the dialog", lambda: window(dialog))
     tool("mousemove", *SETTINGS["aside"])
     time.sleep(0.8)
 
 
-def press_ok():
+def press_ok(dialog=DIALOG):
     keys("alt+o")
-    until("the dialog to close", lambda: not window(DIALOG))
+    until("the dialog to close", lambda: not window(dialog))
 
 
-def open_image():
+def open_image(box=BOX):
     image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(SETTINGS["photo"]))
     display = Gimp.Display.new(image)
-    image.select_rectangle(Gimp.ChannelOps.REPLACE, *BOX)
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, *box)
     Gimp.displays_flush()
     tool("mousemove", *SETTINGS["aside"])
     time.sleep(2)
@@ -161,6 +163,60 @@ def step_in_place_is_remembered_and_one_step_of_undo():
     time.sleep(1)
     assert len(pixels(image)[0]) == 1, "the last values were not remembered"
     display.delete()
+
+
+def step_remove_object_by_the_menu_and_undo():
+    worker("real")
+    image, display = open_image(SETTINGS["object"])
+    before = pixels(image)
+    open_dialog(key="o", dialog=REMOVE_DIALOG)
+    shot("remove-dialog")
+    press_ok(REMOVE_DIALOG)
+    until("the new layer", lambda: len(image.get_layers()) == 2, 120)
+    time.sleep(1)
+    after = pixels(image)
+    assert after[0][1] == before[0][0], "the layer itself changed"
+    shot("removed")
+    undo_gives_back(image, before, after, "remove object")
+    display.delete()
+
+
+def step_an_object_of_another_image_by_the_menu_and_undo():
+    """The dialog offers the other open image that has a selection."""
+    worker("real")
+    guide, of_guide = open_image(SETTINGS["object"])
+    image, display = open_image(SETTINGS["place"])
+    before, kept = pixels(image), pixels(guide)
+    open_dialog(key="f", dialog=GUIDED_DIALOG)
+    shot("guided-dialog")
+    press_ok(GUIDED_DIALOG)
+    until("the new layer", lambda: len(image.get_layers()) == 2, 120)
+    time.sleep(1)
+    after = pixels(image)
+    assert after[0][1] == before[0][0], "the layer itself changed"
+    shot("guided")
+    undo_gives_back(image, before, after, "guided")
+    assert pixels(guide) == kept
+    display.delete()
+    of_guide.delete()
+
+
+def step_cancelled_while_an_object_is_searched_for():
+    worker("slow")
+    gone = os.path.join(os.path.dirname(SETTINGS["workers"]["slow"]["state"]), "gone")
+    if os.path.exists(gone):
+        os.remove(gone)
+    image, display = open_image()
+    before = pixels(image)
+    open_dialog(key="o", dialog=REMOVE_DIALOG)
+    press_ok(REMOVE_DIALOG)
+    time.sleep(2)
+    focus_image()
+    tool("mousemove", *SETTINGS["cancel"], "click", 1)
+    until("the worker to be left", lambda: os.path.exists(gone), 20)
+    assert pixels(image) == before
+    display.delete()
+    os.remove(gone)
 
 
 def step_failed_leaves_image_and_undo_as_they_were():

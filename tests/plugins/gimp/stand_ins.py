@@ -11,14 +11,13 @@ import socket
 import struct
 import threading
 
+from inpaintcli.gimp.picture_request import PICTURE_REQUESTS, fill_request
 from inpaintcli.gimp.protocol import (
     HOST,
-    PICTURE_REQUESTS,
     PROTOCOL,
     Connection,
     ProtocolError,
     State,
-    fill_request,
     new_token,
     proof,
 )
@@ -84,9 +83,18 @@ def scribble(connection, request):
     if request.request == "find":
         _find(connection, request)
         return
-    data = SCRIBBLE[request.samples] * (request.answer_bytes // len(SCRIBBLE[request.samples]))
+    count = request.hole_bytes * request.channels
+    data = _upper_half(request) + SCRIBBLE[request.samples] * count
     connection.send({"event": "done", "bytes": len(data), "seconds": 0.0})
     connection.send_bytes(data, 60)
+
+
+def _upper_half(request):
+    """Where an object is that was put in: the upper half of its place."""
+    if request.request != "guided":
+        return b""
+    upper = request.box[2] * (request.box[3] // 2)
+    return b"\xff" * upper + bytes(request.hole_bytes - upper)
 
 
 def _find(connection, request):

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from inpaintcli.gimp import protocol
+from inpaintcli.gimp import picture_request, protocol
 from tests.plugins.gimp.plug_in import FOLDER, load
 from tests.plugins.gimp.stand_ins import BEHAVIOURS, SCRIBBLE, StandIn
 
 load("answers")
 asking = load("asking")
-REQUEST = protocol.FillRequest(8, 6, 3, "u8", (2, 1, 4, 3), process=1)
-ALLOWED = {"gi", "protocol", *(path.stem for path in FOLDER.glob("*.py"))}
+REQUEST = picture_request.FillRequest(8, 6, 3, "u8", (2, 1, 4, 3), process=1)
+ALLOWED = {"gi", "protocol", "picture_request", *(path.stem for path in FOLDER.glob("*.py"))}
 
 
 def settings(state, **changes):

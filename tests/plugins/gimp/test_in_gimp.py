@@ -24,6 +24,15 @@ SCRIPT = Path(__file__).parent / "cases.py"
 NAMES = re.findall(r"^def (case_\w+)", SCRIPT.read_text(encoding="utf-8"), re.MULTILINE)
 PHOTOS = {"rgb8": (3, 8), "rgba8": (4, 8), "grey8": (1, 8), "rgb16": (3, 16), "rgba16": (4, 16)}
 """Channels and bits of the photos that are also filled by the command line."""
+GUIDES = {
+    "rgb8": "rgb8-guide",
+    "rgba8": "rgb8-guide",
+    "grey8": "grey8-guide",
+    "rgb16": "rgb16-guide",
+}
+"""Photos, and of what picture an object is put into them."""
+OBJECT = (20, 12, 40, 36)
+"""The object's box in those pictures."""
 
 LIMIT_S = 1000
 """About 150 s on two idle cores."""
@@ -54,6 +63,8 @@ def _run_cases(gimp, workers, folder):
         "plug_in": gimp.inside(gimp.profile.plug_in / "settings.json"),
         "workers": workers,
         "photos": {name: gimp.inside(inside / f"{name}.png") for name in PHOTOS},
+        "objects": dict.fromkeys(GUIDES, OBJECT),
+        "guides": {photo: gimp.inside(inside / f"{name}.png") for photo, name in GUIDES.items()},
         "started_state": workers["started"]["state"],
     }
     if wanted := os.environ.get("INPAINT_GIMP_CASES"):  # between two edits: a few of them
@@ -86,6 +97,14 @@ def _write_photos(folder):
         alpha = np.maximum(pixels[..., 3], 1) if channels == 4 else None
         colours = pixels[..., :3] if channels == 4 else pixels
         write_picture(Picture(colours, alpha), path)
+        yield path
+    for name in set(GUIDES.values()):
+        channels, depth = PHOTOS[name.removesuffix("-guide")]
+        pixels, path = photo_pixels(60, 80, channels, depth) // 4, folder / f"{name}.png"
+        rows, columns = np.mgrid[:60, :80]
+        top = np.iinfo(pixels.dtype).max
+        pixels[np.hypot(rows - 30, columns - 40) <= 13] = np.array([0.9, 0.2, 0.1])[:channels] * top
+        write_picture(Picture(pixels), path)
         yield path
 
 
@@ -131,6 +150,27 @@ def test_the_same_bytes_as_fill(run, tmp_path, photo, mode):
     else:
         top = np.iinfo(wanted.pixels.dtype).max
         assert np.array_equal(filled[..., -1] == top, inside)
+
+
+@pytest.mark.parametrize("procedure", ["plug-in-inpaint-remove-object", "plug-in-inpaint-guided"])
+@pytest.mark.parametrize("photo", GUIDES)
+def test_the_same_object_as_the_command_line(run, tmp_path, photo, procedure):
+    report, photos = run
+    facts = report["case_the_same_object_as_the_command_line"]["facts"]
+    box, at, size = ",".join(map(str, OBJECT)), "50,30", "60,54"
+    guide, out = photos / f"{GUIDES[photo]}.png", tmp_path / "out.png"
+    path, command = guide, ["remove", guide, "--box", box]
+    if procedure == "plug-in-inpaint-guided":
+        path = photos / f"{photo}.png"
+        command = ["guided", path, "--guide", guide, "--box", box, "--at", at, "--size", size]
+    done = finished([*PROGRAM, *command, "-o", out], 120)
+    assert done.returncode == 0, done.stderr
+    source, wanted = read_picture(path), read_picture(out)
+    planes = [wanted.pixels] if wanted.alpha is None else [wanted.pixels, wanted.alpha[..., None]]
+    whole = np.concatenate(planes, axis=2)
+    data = np.frombuffer(base64.b64decode(facts[f"{photo} {procedure}"]), whole.dtype)
+    assert np.array_equal(data.reshape(whole.shape), whole)
+    assert not np.array_equal(wanted.pixels, source.pixels)
 
 
 def test_the_started_workers_state_is_its_owners_alone(report):
