@@ -15,6 +15,8 @@ SAMPLE_BYTES = {"u8": 1, "u16": 2, "f32": 4}
 DETAILS = ("auto", "network", "patches")
 METHODS = ("auto", "predicted", "model", "reinhard")
 PICTURE_REQUESTS = ("fill", "find", "guided")
+_FLOAT_BYTES = 16
+"""Of a pixel of the object, which is computed in four floats."""
 Rectangle = tuple[int, int, int, int]
 """Left, top, width, height."""
 
@@ -45,7 +47,10 @@ class Guide:
         place = self.place
         if len(place) != 4 or any(type(n) is not int or abs(n) > MAX_SIDE for n in place):
             return "the object's place must be whole numbers"
-        return "" if place[2] > 0 and place[3] > 0 else "the object's place is empty"
+        if place[2] <= 0 or place[3] <= 0:
+            return "the object's place is empty"
+        needed = place[2] * place[3] * _FLOAT_BYTES
+        return f"an object of {needed} bytes is too large" if needed > MAX_PAYLOAD else ""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,10 @@ from tests.inpaintcli.gimp.clients import filled, found, raw, service_of, servin
 
 HOLE = np.zeros((48, 64), np.bool_)
 HOLE[10:30, 20:40] = True
+GUIDE = {
+    "width": 80, "height": 60, "channels": 3, "box": [10, 10, 20, 20], "place": [20, 10, 20, 20],
+}  # fmt: skip
+"""Of which an object is put where the hole is."""
 
 
 @pytest.fixture
@@ -259,6 +263,29 @@ def test_who_drips_slowly_is_cut_off_and_nobody_waits_for_it(state):
         {"input": "/etc/passwd"},
         {"output": "/written"},
         {"process": "1"},
+        {"request": "guided"},
+        {"guide": GUIDE},
+        {"request": "find", "guide": GUIDE},
+        {"request": "guided", "guide": "/etc/passwd"},
+        {"request": "guided", "guide": {**GUIDE, "path": "/etc/passwd"}},
+        {"request": "guided", "guide": {**GUIDE, "width": 0}},
+        {"request": "guided", "guide": {**GUIDE, "width": 500_000, "height": 500_000}},
+        {"request": "guided", "guide": {**GUIDE, "channels": 5}},
+        {"request": "guided", "guide": {**GUIDE, "box": [0, 0, 81, 20]}},
+        {"request": "guided", "guide": {**GUIDE, "box": [0, 0, 20]}},
+        {"request": "guided", "guide": {**GUIDE, "place": [20, 10, 20, 21]}},
+        {"request": "guided", "guide": {**GUIDE, "place": [20, 10, 2**40, 20]}},
+        {"request": "guided", "guide": {**GUIDE, "place": [20, 10, 0, 0]}},
+        {
+            "request": "guided",
+            "guide": {**GUIDE, "place": [0, 0, 500_000, 500_000]},
+            "box": [0, 0, 64, 48],
+        },
+        {"request": "guided", "guide": {**GUIDE, "place": [20.0, 10, 20, 20]}},
+        {"request": "guided", "guide": GUIDE, "method": "all"},
+        {"request": "guided", "guide": GUIDE, "amount": 101},
+        {"request": "guided", "guide": GUIDE, "amount": 0.5},
+        {"request": "guided", "guide": GUIDE, "model": "../model"},
     ],
     ids=str,
 )
