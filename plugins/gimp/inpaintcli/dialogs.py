@@ -6,33 +6,42 @@ import gi
 
 gi.require_version("Gtk", "3.0")
 gi.require_version("GimpUi", "3.0")
+from answers import FailureError
 from asking import Settings
 from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk
+from guides import guide_name, possible_guides
 
 _BINARY = "inpaintcli"
-_ROWS = ("guide", "result", "context", "detail", "grow", "method", "amount")
+_ROWS = ("result", "context", "detail", "grow", "method", "amount")
 """The arguments that GIMP makes a row of, in this order, where a procedure has them."""
 
 
 def ask(
     procedure: Gimp.ImageProcedure,
     config: Gimp.ProcedureConfig,
-    image: Gimp.Image,
+    layer: Gimp.Layer,
     title: str,
     settings: Settings,
 ) -> bool:
-    """Show the dialog of a procedure; whether to go on. GIMP remembers the last values."""
+    """Show the dialog of a procedure for a layer; whether to go on. GIMP remembers the values.
+
+    Raises:
+        FailureError: there is nothing to choose from.
+    """
     GimpUi.init(_BINARY)
     dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
     names = [argument.get_name() for argument in procedure.get_arguments()]
+    guided = "guide" in names
     shown = [name for name in _ROWS if name in names]
-    if "guide" in names:
-        _suggest_guide(config, image)
+    rows = [_guide_row(config, layer)] if guided else []
+    rows.append(_model_row(config, settings, fills=not guided))
     dialog.fill(shown)
-    row, label = _model_row(config, settings, fills="guide" not in names)
-    _align(label, dialog, shown[-1])
+    _align([label for _, label in rows], dialog, shown[-1])
     area = dialog.get_content_area()
-    area.pack_start(row, False, False, 0)
+    for row, _ in rows:
+        area.pack_start(row, False, False, 0)
+    if guided:
+        area.reorder_child(rows[0][0], 0)
     area.show_all()
     agreed = dialog.run()
     dialog.destroy()
@@ -40,22 +49,38 @@ def ask(
     return bool(agreed)
 
 
-def _suggest_guide(config: Gimp.ProcedureConfig, image: Gimp.Image) -> None:
-    """Begin with a layer of another open image, one with a selection before one without."""
-    chosen = config.get_property("guide")
-    if chosen is not None and chosen.is_valid() and chosen.get_image().get_id() != image.get_id():
-        return
-    others = [one for one in Gimp.get_images() if one.get_id() != image.get_id()]
-    others.sort(key=Gimp.Selection.is_empty)
-    layers = [layer for one in others for layer in one.get_selected_layers()[:1]]
-    if layers:
-        config.set_property("guide", layers[0])
+def _guide_row(config: Gimp.ProcedureConfig, layer: Gimp.Layer) -> "tuple[Gtk.Box, Gtk.Label]":
+    """A list of the layers that can be the guide of a layer, the best guess chosen."""
+    guides = possible_guides(layer)
+    if not guides:
+        raise FailureError(
+            "No other image is open, and this one has no other layer. Open the image with the "
+            "object, draw a box around it there, and try again."
+        )
+    names = Gtk.ComboBoxText.new()
+    for guide in guides:
+        names.append(str(guide.get_id()), guide_name(guide))
+
+    def choose(_list: Gtk.ComboBoxText) -> None:
+        config.set_property("guide", Gimp.Drawable.get_by_id(int(names.get_active_id())))
+
+    def keep(*_: object) -> None:
+        if config.get_property("guide") is None:  # GIMP's own button has reset all
+            choose(names)
+
+    names.connect("changed", choose)
+    config.connect("notify::guide", keep)
+    before = config.get_property("guide")  # of an image that may have been closed since
+    if before is None or not names.set_active_id(str(before.get_id())):
+        names.set_active(0)
+    return _row("_Guide", names)
 
 
-def _align(label: Gtk.Label, dialog: GimpUi.ProcedureDialog, row: str) -> None:
-    """Make a label as wide as those that GIMP has made."""
+def _align(labels: "list[Gtk.Label]", dialog: GimpUi.ProcedureDialog, row: str) -> None:
+    """Make labels as wide as those that GIMP has made."""
     group = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
-    group.add_widget(label)
+    for label in labels:
+        group.add_widget(label)
     with suppress(AttributeError, TypeError):  # another GIMP may make its rows of other widgets
         group.add_widget(dialog.get_widget(row, GObject.TYPE_NONE).get_label())
 
@@ -67,20 +92,25 @@ def _model_row(
 
     `fills`: an empty name is the default model; else it is none.
     """
-    row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=6)
-    label = Gtk.Label.new_with_mnemonic("_Model")
-    label.set_xalign(0)
     names = Gtk.ComboBoxText.new_with_entry()
     for name in settings.models:
         names.append_text(name)
     entry = names.get_child()
     default = settings.models[0] if settings.models else "default"
     entry.set_placeholder_text(f"{default} (default)" if fills else "none")
-    label.set_mnemonic_widget(names)
     flags = GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
     config.bind_property("model", entry, "text", flags)
+    return _row("_Model", names)
+
+
+def _row(name: str, widget: Gtk.Widget) -> "tuple[Gtk.Box, Gtk.Label]":
+    """A widget and its label, as GIMP lays them out."""
+    row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=6)
+    label = Gtk.Label.new_with_mnemonic(name)
+    label.set_xalign(0)
+    label.set_mnemonic_widget(widget)
     row.pack_start(label, False, False, 0)
-    row.pack_start(names, True, True, 0)
+    row.pack_start(widget, True, True, 0)
     return row, label
 
 

@@ -100,6 +100,37 @@ def guide_of(layer: Gimp.Layer, guide: "Gimp.Drawable | None") -> GuideShown:
     return GuideShown(source, (x, y), part_shown(whole, box), box, channels, temporary)
 
 
+def possible_guides(layer: Gimp.Layer) -> "list[Gimp.Layer]":
+    """All other layers of all open images, those with an object selected in another image first."""
+    own = layer.get_image().get_id()
+    images = sorted(
+        Gimp.get_images(), key=lambda one: (one.get_id() == own, Gimp.Selection.is_empty(one))
+    )
+    found = []
+    for image in images:
+        ahead = list(image.get_selected_layers())
+        for one in _layers_of(image.get_layers()):
+            if all(one.get_id() != known.get_id() for known in ahead):
+                ahead.append(one)
+        found += [one for one in ahead if one.get_id() != layer.get_id()]
+    return found
+
+
+def _layers_of(layers: "list[Gimp.Layer]") -> "Iterator[Gimp.Layer]":
+    for layer in layers:
+        if layer.is_group():
+            yield from _layers_of(layer.get_children())
+        else:
+            yield layer
+
+
+def guide_name(guide: Gimp.Layer) -> str:
+    """A guide as the dialog lists it; the image as the title of its window names it."""
+    image = guide.get_image()
+    missing = "  (nothing is selected)" if Gimp.Selection.is_empty(image) else ""
+    return f"{guide.get_name()}, {image.get_name()}-{image.get_id()}{missing}"
+
+
 def guided_request(
     task: Task, guide: GuideShown, options: GuidedOptions, process: int
 ) -> FillRequest:

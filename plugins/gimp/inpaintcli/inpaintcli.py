@@ -196,10 +196,10 @@ def run(
     try:
         interactive = run_mode == Gimp.RunMode.INTERACTIVE
         if interactive:
-            check_target(image, drawables)
+            layer = check_target(image, drawables)
             import dialogs
 
-            if not dialogs.ask(procedure, config, image, entry.title, read_settings()):
+            if not dialogs.ask(procedure, config, layer, entry.title, read_settings()):
                 return _ended(procedure, Gimp.PDBStatusType.CANCEL)
         remark = entry.work(image, drawables, options_of(procedure, config, entry.options))
         if remark and interactive:

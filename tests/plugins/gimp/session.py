@@ -291,6 +291,20 @@ def step_without_a_selection_no_dialog_but_a_sentence():
     display.delete()
 
 
+def step_without_a_guide_no_dialog_but_a_sentence():
+    worker("real")
+    image, display = open_image()
+    before = pixels(image)
+    focus_image()
+    keys("alt+r", "h", pause=0.8)
+    keys("f", pause=1.5)
+    assert not window(GUIDED_DIALOG)
+    shot("no-guide")
+    keys("Escape")
+    assert pixels(image) == before
+    display.delete()
+
+
 def run_all():
     report = {}
     only = SETTINGS.get("only")
