@@ -31,7 +31,7 @@ def fill(chosen, request=REQUEST, ask=asking.fill):
     told = []
     answer = ask(
         request,
-        lambda: iter([bytes(REQUEST.picture_bytes), bytes([255]) * 12]),
+        lambda: iter([bytes(REQUEST.picture_bytes), bytes([255]) * 12, bytes(request.guide_bytes)]),
         chosen,
         told.append,
     )
@@ -66,6 +66,13 @@ def test_an_object_is_a_box_and_its_weights(standing_in, state):
     standing_in("scribble")
     found, _ = fill(settings(state), replace(REQUEST, request="find"), asking.find)
     assert (found.box, found.weights) == ((2, 1, 4, 2), b"\xff" * 8)
+
+
+def test_the_answer_to_guided_is_opacity_then_pixels(standing_in, state):
+    standing_in("scribble")
+    guide = picture_request.Guide(5, 4, 3, (1, 1, 3, 2), (2, 1, 4, 3))
+    answer, _ = fill(settings(state), replace(REQUEST, request="guided", guide=guide))
+    assert answer.data == b"\xff" * 4 + bytes(8) + SCRIBBLE["u8"] * 36
 
 
 def test_an_object_outside_of_the_picture_is_refused(standing_in, state):
