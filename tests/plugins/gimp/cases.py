@@ -424,6 +424,25 @@ def case_what_is_put_in_stays_within_layer_and_place():
     assert added(image, known).get_parent().get_id() == group.get_id()
 
 
+def case_of_what_is_seen_an_object_goes_above_all_or_into_the_layer():
+    worker("scribble")
+    guide, image = guide_with_a_disk(), image_of(60, 50)
+    layer_of(image, 60, 50, name="ground")
+    layer = layer_of(image, 20, 20, at=(15, 12), name="half")
+    layer_of(image, 60, 50, alpha=True, name="top")
+    select(image, 20, 14, 30, 10)
+    before, known = native(layer), ids(image)
+    fills(image, [layer], name=GUIDED, guide=guide, context="seen")
+    new = added(image, known)
+    assert image.get_item_position(new) == 0
+    assert (new.get_width(), new.get_height()) == (30, 5)
+    assert new.get_offsets()[1:] == (20, 14)
+    assert native(layer) == before
+    fills(image, [layer], name=GUIDED, guide=guide, context="seen", result="in-place")
+    upper = bytes(255 if x >= 5 and 2 <= y < 7 else 0 for y in range(20) for x in range(20))
+    assert unchanged_outside(before, native(layer), upper, 3) == (0, 0)
+
+
 def case_a_guide_of_another_kind_is_converted():
     """Grey, other precisions, indexed, with a live filter, a layer with an offset."""
     worker("real")
