@@ -44,6 +44,7 @@ from inpaintcli.batch.plan import plan_folder
 from inpaintcli.batch.resume import JournalRecorder, remaining
 from inpaintcli.batch.thread_pool import default_workers, model_pool, open_models, run_jobs
 from inpaintcli.inpaint.pipeline import Model, fill, open_model
+from inpaintcli.masks.source import BESIDE, mask_source
 from inpaintcli.models.cards import find_card
 from inpaintcli.options import Detail, FillOptions
 
@@ -90,7 +91,7 @@ def only_fill(jobs: tuple[LocalJob, ...], models: list[Model], options: FillOpti
 def throughput(folder: Path, photos: int, workers: int | None, detail: Detail) -> dict[str, Any]:
     """Ratio of the whole to the filling, and of the memory of both halves."""
     make_photos(folder / "photos", photos)
-    plan = plan_folder(folder / "photos", None, folder / "out", overwrite=True)
+    plan = plan_folder(folder / "photos", BESIDE, folder / "out", overwrite=True)
     blocks = [plan.jobs[start : start + BLOCK] for start in range(0, photos, BLOCK)]
     options, count = FillOptions(detail=detail), workers or default_workers(photos)
     whole: list[float] = []
@@ -144,10 +145,11 @@ def second_run(folder: Path, photos: int) -> dict[str, Any]:
     for number in range(photos):
         (folder / "photos" / f"{number:06d}.jpg").write_bytes(b"%d" % number)
         (folder / "out" / f"{number:06d}.jpg").touch()
+    photos_folder, alpha = folder / "photos", mask_source("alpha")
     time.sleep(2.5)  # the stamps of more recent files are not reliable
     with closing(Journal(folder / "out")) as journal, no_fsync():
         recorder = JournalRecorder(journal, fingerprint)
-        for job in plan_folder(folder / "photos", "alpha", folder / "out", overwrite=True).jobs:
+        for job in plan_folder(photos_folder, alpha, folder / "out", overwrite=True).jobs:
             made_from = fingerprint.of_job(job.photo, job.mask)
             recorder.record(
                 Outcome(
@@ -156,7 +158,7 @@ def second_run(folder: Path, photos: int) -> dict[str, Any]:
                 )
             )  # fmt: skip
     before, started = resident_mib(), time.process_time()
-    plan = plan_folder(folder / "photos", "alpha", folder / "out", overwrite=True)
+    plan = plan_folder(photos_folder, alpha, folder / "out", overwrite=True)
     planned = time.process_time()
     left = remaining(plan, JournalIndex(folder / "out" / NAME), folder / "out", fingerprint)
     ended = time.process_time()

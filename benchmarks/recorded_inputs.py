@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from inpaintcli.batch.fill_steps import read_pair
 from inpaintcli.batch.plan import plan_folder
 from inpaintcli.inpaint.pipeline import Model, fill, open_model
+from inpaintcli.masks.source import BESIDE
 from inpaintcli.models.cards import Card
 from inpaintcli.options import MaskOptions
 
@@ -33,7 +34,7 @@ def recorded(folder: Path, card: Card, limit: int) -> list[list[Arrays]]:
     found = []
     name = str(card.path)
     with tempfile.TemporaryDirectory() as out, open_model(name, precision="fp32") as model:
-        for job in plan_folder(folder, None, Path(out), overwrite=False).jobs[:limit]:
+        for job in plan_folder(folder, BESIDE, Path(out), overwrite=False).jobs[:limit]:
             picture, mask = read_pair(job.photo, job.mask, MaskOptions())
             recorder = Recorder(model.engine)
             fill(picture, mask, Model(card, recorder, ""), detail="network")
