@@ -53,12 +53,19 @@ def _text_of(path: Path, name: str) -> str:
         raise UnreadableError(f"{name} cannot be read: {error.strerror}.") from error
     is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return data.decode("utf-16" if is_utf16 else "utf-8-sig")
+        text = data.decode("utf-16" if is_utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnreadableError(
-            f"{name} is not a list of pairs: it is not UTF-8 text.",
-            hint="Save it again as UTF-8; spreadsheets call that 'CSV UTF-8'.",
-        ) from error
+        raise _not_text(name) from error
+    if "\0" in text:  # no name holds it: it is UTF-16 without its mark, or no text at all
+        raise _not_text(name)
+    return text
+
+
+def _not_text(name: str) -> UnreadableError:
+    return UnreadableError(
+        f"{name} is not a list of pairs: it is not UTF-8 text.",
+        hint="Save it again as UTF-8; spreadsheets call that 'CSV UTF-8'.",
+    )
 
 
 def _csv_rows(text: str, name: str, known: tuple[str, ...]) -> Iterator[Row]:
@@ -111,6 +118,10 @@ def _row_of_cells(columns: list[str], cells: list[str], known: tuple[str, ...], 
     return _checked(values, known, where)
 
 
+class _Members(list[tuple[str, Any]]):
+    """The members of a JSON object, those of the same name, too."""
+
+
 def _json_rows(text: str, name: str, known: tuple[str, ...]) -> Iterator[Row]:
     number = 0
     for line, content in enumerate(text.split("\n"), 1):
@@ -118,16 +129,16 @@ def _json_rows(text: str, name: str, known: tuple[str, ...]) -> Iterator[Row]:
             continue
         number += 1
         try:
-            found = json.loads(content)
+            found = json.loads(content, object_pairs_hook=_Members)
         except (ValueError, RecursionError) as error:
             raise UsageError(f"{name}, line {line}, is not JSON: {error}.") from error
         yield _row_of_object(found, known, f"{name}, row {number}")
 
 
 def _row_of_object(found: Any, known: tuple[str, ...], where: str) -> Row:
-    if not isinstance(found, dict):
+    if not isinstance(found, _Members):
         raise UsageError(f"{where} is not an object with the columns.", hint=_hint(known))
-    pairs = [(key.strip().casefold(), value) for key, value in found.items()]
+    pairs = [(key.strip().casefold(), value) for key, value in found]
     _check_columns((key for key, _ in pairs), known, where)
     values = dict.fromkeys(known, "")
     for key, value in pairs:

@@ -6,7 +6,9 @@ left out has the photo's relative path, or its name where the photo is outside t
 """
 
 from collections.abc import Callable
-from pathlib import PurePath
+from dataclasses import replace
+from functools import cache
+from pathlib import Path, PurePath
 
 from inpaintcli.batch.jobs import NO_MASK, BatchPlan, Job, Skip, make_job
 from inpaintcli.batch.list_rows import rows_of
@@ -67,10 +69,25 @@ def plan_list(
             skips.append(Skip(photo, None, None, f"{NO_MASK}: {error.message}"))
         except InpaintError as error:
             skips.append(Skip(photo, None, None, error.message, error))
-    jobs = list(dict.fromkeys(jobs))  # rows that name the same pair in other words
+    jobs = _distinct(jobs)
     refuse_to_write_inputs(jobs, photos)
     jobs, more = split_by_output(jobs, overwrite=overwrite)
     return BatchPlan(tuple(jobs), (*skips, *more))
+
+
+def _distinct(jobs: list[Job]) -> list[Job]:
+    """The first of those that name the same photo, mask and output, in whatever words."""
+    real = cache(lambda folder: folder.resolve())
+
+    def plain(location: Location) -> Location:
+        return real(location.parent) / location.name if isinstance(location, Path) else location
+
+    found: dict[Job, Job] = {}
+    for job in jobs:
+        mask = plain(job.mask) if job.mask else None
+        key = replace(job, photo=plain(job.photo), mask=mask, output=plain(job.output))
+        found.setdefault(key, job)
+    return list(found.values())
 
 
 class _RowReader:

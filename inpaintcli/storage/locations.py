@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -46,7 +47,19 @@ def parse_location(text: str) -> Location:
 
 
 def resolve_in(folder: Location, text: str) -> Location:
-    """What `text`, written in a file of that folder, names: absolute, a URL, or relative to it."""
+    """What `text`, written in a file of that folder, names: absolute, a URL, or relative to it.
+
+    A file of this machine is found, too, where its name has umlauts as two characters and the text
+    has them as one, or the other way round.
+    """
+    location = _joined(folder, text)
+    if text.isascii() or not isinstance(location, Path) or location.exists():
+        return location
+    spellings = (_joined(folder, unicodedata.normalize(form, text)) for form in ("NFC", "NFD"))
+    return next((other for other in spellings if other.exists()), location)
+
+
+def _joined(folder: Location, text: str) -> Location:
     if _URL.match(text) or PurePath(text).is_absolute():
         return parse_location(text)
     return folder / text

@@ -1,6 +1,7 @@
 """Pairs from a file."""
 
 import json
+import unicodedata
 
 import pytest
 
@@ -155,6 +156,7 @@ def test_keys_of_json_count_without_their_case(folder):
 def test_the_same_row_twice_is_one_job(folder):
     rows = [{"photo": "b.jpg"}, {"photo": "b.jpg"}, {"photo": str(folder / "b.jpg")}]
     rows.append({"photo": "b.jpg", "mask": "b.mask.png"})
+    rows.append({"photo": "../data/b.jpg", "mask": "x/../b.mask.png"})
     plan = planned(folder, rows)
     assert len(plan.jobs) == 1
     assert not plan.skips
@@ -177,3 +179,30 @@ def test_a_list_that_would_write_an_input_is_refused_as_a_whole(folder, rows, li
         out.symlink_to(folder)
     with pytest.raises(OutputError, match="input of the same run"):
         plan_list(path, BESIDE, out, overwrite=True)
+
+
+def test_a_key_that_stands_twice_in_an_object_is_refused(folder):
+    (folder / "pairs.jsonl").write_text('{"photo": "b.jpg", "mask": "m/a.png", "Mask": "alpha"}\n')
+    with pytest.raises(UsageError, match="'mask' more than once"):
+        plan_list(folder / "pairs.jsonl", BESIDE, folder.parent / "out", overwrite=False)
+    (folder / "pairs.jsonl").write_text('{"photo": "x/a.jpg", "photo": "b.jpg"}\n')
+    with pytest.raises(UsageError, match="'photo' more than once"):
+        plan_list(folder / "pairs.jsonl", BESIDE, folder.parent / "out", overwrite=False)
+
+
+def test_utf_16_without_its_mark_is_refused_in_words(folder):
+    (folder / "pairs.csv").write_bytes("photo\tmask\r\nb.jpg\talpha\r\n".encode("utf-16-le"))
+    with pytest.raises(UnreadableError, match="not UTF-8 text"):
+        plan_list(folder / "pairs.csv", BESIDE, folder.parent / "out", overwrite=False)
+
+
+@pytest.mark.parametrize("written", ["NFC", "NFD"])
+def test_rows_find_names_with_umlauts_written_otherwise(folder, written):
+    other = {"NFC": "NFD", "NFD": "NFC"}[written]
+    for name in ("ü.jpg", "é.png"):
+        (folder / unicodedata.normalize(other, name)).touch()
+    row = {"photo": unicodedata.normalize(written, "ü.jpg")}
+    row["mask"] = unicodedata.normalize(written, "é.png")
+    (job,) = planned(folder, [row]).jobs
+    assert job.photo.is_file()
+    assert job.mask.is_file()
