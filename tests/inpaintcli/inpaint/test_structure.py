@@ -78,4 +78,20 @@ def test_a_pattern_that_is_not_sure_is_used_if_it_serves_on_a_known_piece():
     assert not structure._serves(picture, known, few)
     plain = photo_pixels(*known.shape).astype(np.float32)
     assert not structure._serves(plain, known, weak)
-    assert structure._serves(plain, known, replace(weak, predicted=1.0))
+
+
+def test_a_pattern_that_seems_sure_is_not_used_where_it_makes_a_known_piece_worse():
+    made = case("windows", PERSPECTIVES[0])
+    picture, known = blurred(made), ~made.hole
+    [found] = lattice_patterns.find_patterns(picture, known)
+    sure = replace(found, predicted=1.0)
+    assert structure._serves(picture, known, sure)
+    assert not structure._serves(photo_pixels(*known.shape).astype(np.float32), known, sure)
+
+
+def test_stripes_are_no_pattern():
+    made = case("windows", PERSPECTIVES[0])
+    [found] = lattice_patterns.find_patterns(blurred(made), ~made.hole)
+    long = replace(found.lattice, steps=found.lattice.steps * [[1.0, 1.0], [1.0, 9.0]])
+    stripes = replace(found, lattice=long, predicted=1.0)
+    assert not structure._serves(blurred(made), ~made.hole, stripes)
