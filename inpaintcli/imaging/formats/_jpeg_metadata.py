@@ -8,7 +8,7 @@ import hashlib
 import struct
 from collections.abc import Iterable, Iterator
 
-from inpaintcli.imaging.metadata import photoshop, xmp
+from inpaintcli.imaging.metadata import icc, photoshop, xmp
 from inpaintcli.imaging.metadata.content import is_readable_text, is_text
 from inpaintcli.imaging.metadata.policy import cleaned_exif
 from inpaintcli.imaging.metadata.raw_profiles import EXIF_PREFIX, XMP_PREFIX
@@ -59,7 +59,7 @@ def cleaned_segments(segments: Iterable[Segment], removals: Removals) -> tuple[S
         segments: marker and content of each.
         removals: takes the names of what does not stay.
     """
-    joined = _with_joined_resources(list(segments))
+    joined = _with_cleaned_profile(_with_joined_resources(list(segments)), removals)
     extensions = _Extensions(joined)
     marks = extensions.cleaned(removals)
     found: list[Segment] = []
@@ -73,10 +73,30 @@ def cleaned_segments(segments: Iterable[Segment], removals: Removals) -> tuple[S
 
 def stripped_segments(segments: Iterable[Segment]) -> tuple[Segment, ...]:
     """The colour profile and the mark of JFIF, without metadata."""
-    found = list(segments)
+    found = _with_cleaned_profile(list(segments), Removals())
     profile = [(m, c) for m, c in found if m == APP2 and c.startswith(ICC_PREFIX)]
     jfif = any(m == APP0 and c.startswith(b"JFIF\0") for m, c in found)
     return (*([(APP0, PLAIN_JFIF)] if jfif else []), *profile)
+
+
+def _with_cleaned_profile(segments: list[Segment], removals: Removals) -> list[Segment]:
+    """The segments with the colour profile as `icc.cleaned` leaves it."""
+    parts = [(n, c) for n, (m, c) in enumerate(segments) if m == APP2 and c.startswith(ICC_PREFIX)]
+    head = len(ICC_PREFIX) + 2  # after the prefix, which of how many parts it is
+    profile = b"".join(c[head:] for _, c in sorted(parts, key=lambda part: part[1][:head]))
+    cleaned = icc.cleaned(profile, removals) if profile else None
+    if cleaned == profile or not profile:
+        return segments
+    places = {place for place, _ in parts}
+    others = [one for place, one in enumerate(segments) if place not in places]
+    step, whole = MAX_CONTENT - head, cleaned or b""
+    pieces = [whole[at : at + step] for at in range(0, len(whole), step)]
+    made = [
+        (APP2, ICC_PREFIX + bytes((number, len(pieces))) + piece)
+        for number, piece in enumerate(pieces, 1)
+    ]
+    first = min(places)
+    return [*others[:first], *made, *others[first:]]
 
 
 def only_in_jpeg(segments: Iterable[Segment]) -> str:

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from inpaintcli.imaging.metadata import photoshop, raw_profiles, xmp
+from inpaintcli.imaging.metadata import icc, photoshop, raw_profiles, xmp
 from inpaintcli.imaging.metadata.content import is_harmless, is_readable_text
 from inpaintcli.imaging.metadata.policy import cleaned_exif
 from inpaintcli.imaging.metadata.removals import Removals
@@ -42,12 +42,19 @@ def cleaned_chunks(chunks: Iterable[Chunk], removals: Removals) -> tuple[Chunk, 
     return tuple((kind, content) for kind, content in found if content is not None)
 
 
+def stripped_chunks(chunks: Iterable[Chunk]) -> tuple[Chunk, ...]:
+    """The chunks that say what the colours are."""
+    return cleaned_chunks((one for one in chunks if one[0] in OF_COLOUR), Removals())
+
+
 def _cleaned(kind: bytes, content: bytes, removals: Removals) -> bytes | None:
     """The content of a chunk that stays, or None."""
     if kind == b"eXIf":
         return cleaned_exif(content, removals)
     if kind in TEXTS:
         return _cleaned_text(kind, content, removals)
+    if kind == b"iCCP":
+        return _cleaned_profile_chunk(content, removals)
     if kind in PREVIEWS:
         removals.preview("Fireworks' original")
     elif kind == b"caBX":
@@ -98,6 +105,19 @@ class Text:
         return self.key + b"\0" + self.head + (zlib.compress(text) if self.compressed else text)
 
 
+def _cleaned_profile_chunk(content: bytes, removals: Removals) -> bytes | None:
+    """The content of an iCCP chunk with the profile as `icc.cleaned` leaves it; None without."""
+    name, _, rest = content.partition(b"\0")
+    profile = _decompressed(rest[1:])
+    if profile is None:
+        removals.unreadable("a colour profile that is none")
+        return None
+    cleaned = icc.cleaned(profile, removals)
+    if cleaned is None or cleaned == profile:
+        return None if cleaned is None else content
+    return name + b"\0\0" + zlib.compress(cleaned)
+
+
 def _cleaned_text(kind: bytes, content: bytes, removals: Removals) -> bytes | None:
     """The content of a text chunk that stays: as it is where nothing had to go."""
     text = Text.of(kind, content)
@@ -121,9 +141,12 @@ def _cleaned_profile(text: Text, removals: Removals) -> bytes | None:
     """The text of a raw profile that stays, or None."""
     name = text.key.removeprefix(raw_profiles.PREFIX).decode("latin-1").lower()
     data = raw_profiles.decoded(text.text)
-    if name in ("icc", "icm"):
-        return text.text
-    cleaned = None if data is None else _cleaned_data(name, data, removals)
+    if data is None:
+        cleaned = None
+    elif name in ("icc", "icm"):
+        cleaned = icc.cleaned(data, removals)
+    else:
+        cleaned = _cleaned_data(name, data, removals)
     if cleaned is None:
         if data is None:
             removals.unreadable(f"PNG text 'Raw profile type {name}'")

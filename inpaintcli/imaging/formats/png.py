@@ -21,6 +21,7 @@ from inpaintcli.imaging.formats._png_metadata import (
     Chunk,
     cleaned_chunks,
     found_in,
+    stripped_chunks,
     texts_in_words,
 )
 from inpaintcli.imaging.formats._reading import (
@@ -80,7 +81,7 @@ class PngEncoding(Encoding):
 
     def stripped(self) -> Self:
         """The encoding without metadata."""
-        return replace(self, chunks=tuple(c for c in self.chunks if c[0] in OF_COLOUR))
+        return replace(self, chunks=stripped_chunks(self.chunks))
 
 
 def accepts(head: bytes) -> bool:

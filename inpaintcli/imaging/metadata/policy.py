@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from inpaintcli.imaging.metadata import exif, photoshop, xmp
+from inpaintcli.imaging.metadata import exif, icc, photoshop, xmp
 from inpaintcli.imaging.metadata.orientation import block_of, orientation
 from inpaintcli.imaging.metadata.removals import Removals
 from inpaintcli.imaging.picture import Origin
@@ -19,7 +19,7 @@ def applied(origin: Origin, policy: MetadataPolicy, removals: Removals) -> Origi
         removals: takes the names of what does not stay; under keep, of what would not.
     """
     if policy == "strip":
-        return _stripped(origin)
+        return _stripped(origin, removals)
     for name in origin.copies:
         removals.preview(name)
     safe = _cleaned(origin, removals)
@@ -30,6 +30,7 @@ def _cleaned(origin: Origin, removals: Removals) -> Origin:
     encoding = origin.encoding.cleaned(removals)
     return replace(
         origin,
+        icc=icc.cleaned(origin.icc, removals) if origin.icc else None,
         exif=cleaned_exif(origin.exif, removals),
         xmp=xmp.cleaned(origin.xmp, removals) if origin.xmp else None,
         photoshop=photoshop.cleaned(origin.photoshop, removals) if origin.photoshop else None,
@@ -48,10 +49,11 @@ def cleaned_exif(block: bytes | None, removals: Removals) -> bytes | None:
     return found
 
 
-def _stripped(origin: Origin) -> Origin:
+def _stripped(origin: Origin, removals: Removals) -> Origin:
     return replace(
         origin,
         orientation=1,
+        icc=icc.cleaned(origin.icc, removals) if origin.icc else None,
         exif=None,
         xmp=None,
         photoshop=None,

@@ -77,12 +77,15 @@ def _edited(packet: bytes, text: bytes, removals: Removals, extension: bool) -> 
     editor = _Editor(removals, extension)
     if editor.element(document.documentElement):
         return None
-    if not editor.edited:
+    parts = [node.toxml() for node in document.childNodes]
+    kept = [part for part in parts if is_readable_text(part.encode())]
+    if len(kept) < len(parts):
+        removals.unreadable("a comment or instruction beside XMP")
+    elif not editor.edited:
         return packet
     if editor.empty(document.documentElement):
         return None
-    parts = [node.toxml() for node in document.childNodes]
-    return "".join(part for part in parts if is_readable_text(part.encode())).encode()
+    return "".join(kept).encode()
 
 
 class _Editor:
